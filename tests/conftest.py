@@ -1,0 +1,233 @@
+"""What every test gets: real services in a corner of their own, and nothing left running behind.
+
+* `rabbitmq_url`, `rabbitmq_prefix`: the broker, and a name prefix of this test's own. Queues and exchanges that this process
+  declares under the prefix are deleted after the test. Marks the test as needing RabbitMQ.
+* `mongo_url`: a URL with a database of this test's own (`mongodb://host/omni_test_...`), dropped after the test.
+* `loop_lag`: how long the event loop was held up while the test ran.
+* Every coroutine test fails when it leaves a task pending, or an exception that nobody took (`_nothing_left_behind`).
+  A socket, session or loop that is not closed fails it too: it is a ResourceWarning, and warnings are errors here.
+
+A missing service skips its tests with a loud line. In CI it fails them, unless no Python >= 3.13 can be had for MongoDB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import gc
+import importlib.util
+import inspect
+import json
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import aio_pika
+import aiormq
+import pymongo
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+GRACE_SECONDS = 0.25  # for tasks that are already on their way out when a test returns
+
+
+def _load_services() -> ModuleType:
+    """scripts/services.py, which knows where the services are and how to ask whether they answer."""
+    spec = importlib.util.spec_from_file_location("omni_test_services", ROOT / "scripts" / "services.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+services = _load_services()
+
+
+# --- services ---------------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _missing(service: str) -> str:
+    """The sentence that says why a service is not there; empty when it answers."""
+    there = (
+        services.speaks_amqp(services.RABBITMQ_URL)
+        if service == "RabbitMQ"
+        else services.speaks_mongodb(services.MONGO_URL)
+    )
+    return "" if there else (_reported(service).get("missing") or "it does not run; try `make services`")
+
+
+def _reported(service: str) -> dict[str, Any]:
+    """What `make services` wrote down about a service."""
+    with contextlib.suppress(OSError, ValueError):
+        return next(row for row in json.loads(services.STATUS.read_text()) if row["name"] == service)
+    return {}
+
+
+def _need(service: str) -> None:
+    why = _missing(service)
+    if not why:
+        return
+    sentence = f"{service} is missing: {why}"
+    if services.IN_CI and not _reported(service).get("excused"):
+        pytest.fail(sentence, pytrace=False)
+    pytest.skip(sentence)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`-m "not mongodb"` works without anybody having to write the marker: a fixture that needs a service marks its test."""
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        if "rabbitmq_url" in names:
+            item.add_marker("rabbitmq")
+        if "mongo_url" in names or "mongo_server_url" in names:
+            item.add_marker("mongodb")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for service in ("RabbitMQ", "MongoDB"):
+        if why := _missing(service):
+            terminalreporter.write_line(f"!!! {service} WAS MISSING, its tests did not run: {why}", red=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url() -> str:
+    """The broker's URL. Take `rabbitmq_prefix` as well, and name every queue and exchange under it."""
+    _need("RabbitMQ")
+    return str(services.RABBITMQ_URL)
+
+
+@pytest.fixture
+async def rabbitmq_prefix(rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    """A prefix for the names of this test's queues and exchanges; what was declared under it is deleted afterwards."""
+    prefix = f"omni-test-{uuid.uuid4().hex[:10]}."
+    queues: set[str] = set()
+    exchanges: set[str] = set()
+    for method, names in (("queue_declare", queues), ("exchange_declare", exchanges)):
+        monkeypatch.setattr(aiormq.Channel, method, _noting(getattr(aiormq.Channel, method), names, prefix))
+    yield prefix
+    monkeypatch.undo()
+    if queues or exchanges:
+        connection = await aio_pika.connect(rabbitmq_url)
+        async with connection:
+            channel = await connection.channel(publisher_confirms=False)
+            for name in queues:
+                await channel.queue_delete(name)
+            for name in exchanges:
+                await channel.exchange_delete(name)
+
+
+def _noting(declare: Any, names: set[str], prefix: str) -> Any:
+    signature = inspect.signature(declare)
+
+    @functools.wraps(declare)
+    async def noting(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs).arguments
+        name = str(given.get("queue", given.get("exchange", "")))
+        if name.startswith(prefix):
+            names.add(name)
+        return await declare(*args, **kwargs)
+
+    return noting
+
+
+@pytest.fixture(scope="session")
+def _mongo_admin() -> Iterator[pymongo.MongoClient[dict[str, Any]]]:
+    _need("MongoDB")
+    with pymongo.MongoClient[dict[str, Any]](services.MONGO_URL) as client:
+        yield client
+
+
+@pytest.fixture
+def mongo_url(_mongo_admin: pymongo.MongoClient[dict[str, Any]]) -> Iterator[str]:
+    """The URL of a database that only this test uses, as OMNI_STORE_URL would name it; dropped afterwards."""
+    name = f"omni_test_{uuid.uuid4().hex[:10]}"
+    base, _, options = str(services.MONGO_URL).partition("?")
+    host = base.removeprefix("mongodb://").rstrip("/").split("/")[0]
+    yield f"mongodb://{host}/{name}" + (f"?{options}" if options else "")
+    _mongo_admin.drop_database(name)
+
+
+# --- nothing left behind ----------------------------------------------------------------------------------------------
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # so that collecting after each test looks at that test's objects only
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind(request: pytest.FixtureRequest) -> None:
+    """Set up before, and so torn down after, whatever else a coroutine test asks for."""
+    if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
+        request.getfixturevalue("_watched_loop")
+
+
+@pytest.fixture
+async def _watched_loop() -> AsyncIterator[None]:
+    loop = asyncio.get_running_loop()
+    complaints: list[str] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(_told(context)))
+    known = asyncio.all_tasks(loop)
+    yield
+    ours = {task for task in asyncio.all_tasks(loop) if task not in known and task is not asyncio.current_task()}
+    if ours:
+        _, ours = await asyncio.wait(ours, timeout=GRACE_SECONDS)
+    gc.collect()  # a task that died with its exception unread says so when it is collected
+    await asyncio.sleep(0)
+    for task in ours:
+        task.cancel()
+        complaints.append(f"task still pending: {task.get_name()} {task.get_coro()}")
+    if complaints:
+        pytest.fail("the test left something behind:\n  " + "\n  ".join(complaints), pytrace=False)
+
+
+def _told(context: dict[str, Any]) -> str:
+    error = context.get("exception")
+    return (
+        context.get("message", "")
+        + (f": {error!r}" if error else "")
+        + (f" in {context['future']}" if "future" in context else "")
+    )
+
+
+# --- the event loop's lag ---------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class LoopLag:
+    """Seconds by which the event loop was late, sampled every few milliseconds."""
+
+    samples: list[float] = field(default_factory=list)
+
+    @property
+    def worst(self) -> float:
+        return max(self.samples, default=0.0)
+
+    def reset(self) -> None:
+        self.samples.clear()
+
+    async def watch(self, every: float = 0.005) -> None:
+        while True:
+            due = time.perf_counter() + every
+            await asyncio.sleep(every)
+            self.samples.append(max(0.0, time.perf_counter() - due))
+
+
+@pytest.fixture
+async def loop_lag() -> AsyncIterator[LoopLag]:
+    """`assert loop_lag.worst < 0.05` at the end of a test; `loop_lag.reset()` starts again."""
+    lag = LoopLag()
+    watching = asyncio.create_task(lag.watch(), name="loop_lag")
+    yield lag
+    watching.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await watching
