@@ -1,0 +1,81 @@
+"""Indexes, and the version of what is stored."""
+
+from __future__ import annotations
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
+
+from omni.mongodb import Document
+from omni.store.base import StoreError
+from omni.store.mongodb.collections import AGENTS, CALLS, CONTACTS, DELIVERIES, LOG, SCHEMA
+
+_ID = "omni"
+
+
+def _unique_where_present(field: str) -> IndexModel:
+    """By type, because an empty array would be indexed as one more value that only one document may have."""
+    present = {field: {"$type": "string"}}
+    return IndexModel([(field, ASCENDING)], name=field, unique=True, partialFilterExpression=present)
+
+
+_INDEXES = {
+    LOG: [
+        _unique_where_present("keys"),  # an input acts once
+        _unique_where_present("opens"),  # a conversation's calls follow each other
+        IndexModel([("call", ASCENDING), ("last", ASCENDING)], name="call_last"),
+    ],
+    CALLS: [
+        IndexModel([("conversation", ASCENDING), ("nth", DESCENDING)], name="conversation_nth"),
+        IndexModel([("is_open", ASCENDING), ("wake_at", ASCENDING)], name="open_wake"),
+        IndexModel([("org", ASCENDING), ("started_at", DESCENDING), ("_id", DESCENDING)], name="org_newest"),
+        IndexModel(
+            [("org", ASCENDING), ("agent", ASCENDING), ("started_at", DESCENDING), ("_id", DESCENDING)],
+            name="agent_newest",
+        ),
+        IndexModel([("contact", ASCENDING), ("started_at", DESCENDING)], name="contact_newest"),
+    ],
+    DELIVERIES: [
+        IndexModel([("call", ASCENDING), ("seq", ASCENDING)], name="call_seq"),
+        IndexModel([("call", ASCENDING), ("state", ASCENDING)], name="call_state"),
+        IndexModel([("contact", ASCENDING), ("state", ASCENDING)], name="contact_state"),
+        IndexModel([("org", ASCENDING), ("agent", ASCENDING), ("state", ASCENDING)], name="agent_state"),
+        IndexModel([("receipts.provider_id", ASCENDING), ("channel", ASCENDING)], name="provider_id"),
+    ],
+    CONTACTS: [
+        _unique_where_present("keys"),  # an identity belongs to one person
+        IndexModel([("absorbs.keys", ASCENDING)], name="absorbs", sparse=True),
+    ],
+    AGENTS: [
+        _unique_where_present("accounts"),  # a channel's account belongs to one agent
+        IndexModel([("org", ASCENDING), ("slug", ASCENDING)], name="org_slug"),
+    ],
+}
+
+
+async def _first(database: AsyncDatabase[Document]) -> None:
+    for collection, indexes in _INDEXES.items():
+        await database[collection].create_indexes(indexes)
+
+
+_MIGRATIONS = (_first,)
+"""The n-th brings version n to n + 1. Each may run twice, and in several processes at once."""
+
+
+async def migrate(database: AsyncDatabase[Document]) -> None:
+    """Bring the database to this release's version. Safe when several processes start at once."""
+    found = await database[SCHEMA].find_one({"_id": _ID})
+    version = int(found["version"]) if found else 0
+    if version > len(_MIGRATIONS):
+        raise StoreError(
+            f"the database {database.name!r} has schema version {version} and this release knows {len(_MIGRATIONS)}: "
+            "run the newer omni that wrote it"
+        )
+    for number in range(version, len(_MIGRATIONS)):
+        await _MIGRATIONS[number](database)
+        try:
+            await database[SCHEMA].update_one(
+                {"_id": _ID, "version": {"$not": {"$gt": number}}}, {"$set": {"version": number + 1}}, upsert=True
+            )
+        except DuplicateKeyError:
+            continue  # another process has come as far, or farther

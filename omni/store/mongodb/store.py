@@ -1,0 +1,49 @@
+"""The store as a whole: its parts on one server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from omni.mongodb import MONGODB_ERRORS, MongoServer
+from omni.store.base import StoreUnavailableError
+from omni.store.mongodb.agents import Agents
+from omni.store.mongodb.calls import Calls
+from omni.store.mongodb.collections import AGENTS, CALLS, CONTACTS, DELIVERIES, LOG
+from omni.store.mongodb.contacts import Contacts
+from omni.store.mongodb.schema import migrate
+
+
+class MongoStore(Agents, Contacts, Calls):
+    """The store in the database of the URL's path (`omni` when it names none), or in `database`."""
+
+    def __init__(self, url: str, *, database: str | None = None) -> None:
+        super().__init__(MongoServer(url, database))
+
+    async def open(self) -> None:
+        try:
+            await self._server.open()
+        except MONGODB_ERRORS as error:
+            raise StoreUnavailableError(f"{self._server.reason(error)} (OMNI_STORE_URL)") from error
+        try:
+            with self._told():
+                await migrate(self._server.database)
+        except BaseException:
+            await self._server.close()
+            raise
+
+    async def close(self) -> None:
+        await self._server.close()
+
+    async def ping(self) -> None:
+        try:
+            await self._server.ping()
+        except MONGODB_ERRORS as error:
+            raise StoreUnavailableError(self._server.reason(error)) from error
+
+    async def size(self) -> Mapping[str, int]:
+        """Documents by collection; of the log, batches."""
+        with self._told():
+            return {
+                name: await self._in(name).estimated_document_count()
+                for name in (AGENTS, CONTACTS, CALLS, LOG, DELIVERIES)
+            }
