@@ -2,7 +2,7 @@
 
     .venv-mongo/bin/python scripts/mongo_server.py --port 27117 --file .services/mongodb.sqlite
 
-Needs Python >= 3.13 and `mongoeco[wire]`, in an environment of their own (`make services` makes it). Only the SQLite engine
+Needs Python >= 3.13 and `mongoeco[wire]`, in an environment of their own (`make services` makes it). Only its SQLite engine
 will do: the in-memory engine acknowledges writes that it loses when several clients race.
 """
 

@@ -2,11 +2,12 @@
 
     python scripts/services.py start | stop | status
 
-Whatever already listens is used as it is and is never stopped. What this script starts keeps its pid, log and data in `.services/`.
+Whatever already listens is used as it is and is never stopped. What this script starts keeps its pid, log and data in
+`.services/`.
 `OMNI_TEST_RABBITMQ_URL` and `OMNI_TEST_MONGO_URL` name services that run elsewhere (a real `mongod`, for instance).
 
-Standard library only: it runs before anything is installed. It ends with status 1 when a service is missing in CI, except that
-the MongoDB-speaking server may be missing where no Python >= 3.13 can be had.
+Standard library only: it runs before anything is installed. It ends with status 1 when a service is missing in CI; only
+the MongoDB-speaking server may be missing there, where no Python >= 3.13 can be had.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ def start_rabbitmq() -> Service:
         if not speaks_amqp(RABBITMQ_URL):
             if os.environ.get("OMNI_TEST_RABBITMQ_URL"):
                 raise MissingError(
-                    f"OMNI_TEST_RABBITMQ_URL {RABBITMQ_URL!r}: nothing there speaks AMQP; start it or unset the variable."
+                    f"OMNI_TEST_RABBITMQ_URL {RABBITMQ_URL!r}: nothing there speaks AMQP; start it or unset it."
                 )
             _run_broker(_broker_program())
     except MissingError as missing:
@@ -149,8 +150,9 @@ def _broker_program() -> str:
         program = _find_program("rabbitmq-server")
     if program is None:
         raise MissingError(
-            "RabbitMQ is not installed and nothing listens on port 5672; install it (Debian/Ubuntu: apt install rabbitmq-server, "
-            "macOS: brew install rabbitmq), run `docker run -d -p 5672:5672 rabbitmq`, or set OMNI_TEST_RABBITMQ_URL."
+            "RabbitMQ is not installed and nothing listens on port 5672; install it (Debian/Ubuntu: apt install "
+            "rabbitmq-server, macOS: brew install rabbitmq), run `docker run -d -p 5672:5672 rabbitmq`, or set "
+            "OMNI_TEST_RABBITMQ_URL."
         )
     return program
 
@@ -189,7 +191,7 @@ def start_mongodb() -> Service:
         if not speaks_mongodb(MONGO_URL):
             if os.environ.get("OMNI_TEST_MONGO_URL"):
                 raise MissingError(
-                    f"OMNI_TEST_MONGO_URL {MONGO_URL!r}: nothing there speaks MongoDB's protocol; start it or unset the variable."
+                    f"OMNI_TEST_MONGO_URL {MONGO_URL!r}: nothing there speaks MongoDB's protocol; start it or unset it."
                 )
             _run_mongo_server(_mongo_environment())
     except MissingError as missing:
@@ -237,7 +239,8 @@ def _python_for_mongo() -> str:
         for python in sorted((STATE / "python").glob("cpython-*/bin/python3")):
             return str(python)
     raise MissingError(
-        f"The MongoDB-speaking test server needs a Python >= {MONGO_PYTHON} and none was found; install one, or set OMNI_TEST_MONGO_URL to a mongod.",
+        f"The MongoDB-speaking test server needs a Python >= {MONGO_PYTHON} and none was found; "
+        "install one, or set OMNI_TEST_MONGO_URL to a mongod.",
         excused=True,
     )
 
@@ -245,7 +248,8 @@ def _python_for_mongo() -> str:
 def _run_mongo_server(python: Path) -> None:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", MONGO_PORT), 1.0):
         raise MissingError(
-            f"Port {MONGO_PORT} is taken by something that does not speak MongoDB's protocol; free it or set OMNI_TEST_MONGO_URL."
+            f"Port {MONGO_PORT} is taken by something that does not speak MongoDB's protocol; "
+            "free it or set OMNI_TEST_MONGO_URL."
         )
     for leftover in STATE.glob(MONGO_FILE.name + "*"):
         leftover.unlink()

@@ -1,13 +1,13 @@
 """What every test gets: real services in a corner of their own, and nothing left running behind.
 
-* `rabbitmq_url`, `rabbitmq_prefix`: the broker, and a name prefix of this test's own. Queues and exchanges that this process
-  declares under the prefix are deleted after the test. Marks the test as needing RabbitMQ.
+* `rabbitmq_url`, `rabbitmq_prefix`: the broker, and a name prefix of this test's own. Queues and exchanges that this
+  process declares under the prefix are deleted after the test.
 * `mongo_url`: a URL with a database of this test's own (`mongodb://host/omni_test_...`), dropped after the test.
 * `loop_lag`: how long the event loop was held up while the test ran.
 * Every coroutine test fails when it leaves a task pending, or an exception that nobody took (`_nothing_left_behind`).
   A socket, session or loop that is not closed fails it too: it is a ResourceWarning, and warnings are errors here.
 
-A missing service skips its tests with a loud line. In CI it fails them, unless no Python >= 3.13 can be had for MongoDB.
+A missing service skips its tests with a loud line. In CI it fails them, unless it is MongoDB and there is no Python >= 3.13.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _need(service: str) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`-m "not mongodb"` works without anybody having to write the marker: a fixture that needs a service marks its test."""
+    """Marks tests by the services their fixtures need, so that `-m "not mongodb"` needs nobody's help."""
     for item in items:
         names = getattr(item, "fixturenames", ())
         if "rabbitmq_url" in names:
