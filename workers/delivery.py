@@ -1,0 +1,141 @@
+"""The delivery worker: the only one who sends.
+
+Messages of the outbound queues go into a lane for each call. A lane sends one delivery after the other; what it
+waits for (a rate, a retry, a broken token, a status that tells an unknown outcome) holds nobody else. A message
+stays in hand until the store says what became of its delivery, so a worker that dies loses none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from channels.base import Adapter
+from omni.bus.base import RETRY_DELAYS, Bus, Consumer, Received
+from omni.model.delivery import Delivery, DeliveryState, Send, Typing, unpack_outbound
+from omni.model.queues import outbound
+from omni.store.base import Store
+from omni.telemetry.metrics import DEAD_LETTERS
+from workers.clock import Clock, SystemClock
+from workers.courtesies import Courtesies
+from workers.lanes import Lanes
+from workers.line import Channels, DrainingError
+from workers.sending import Sender
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    send: Send
+    received: Received
+
+
+class DeliveryWorker:
+    """`partitions` are those this worker takes from (all of them when None) of `partition_count`.
+
+    At most `slots` provider requests are under way at a time. `settle_wait` is how many seconds to wait for a status
+    before a delivery whose outcome is unknown is sent again.
+    """
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        store: Store,
+        adapters: Mapping[str, Adapter],
+        channels: Channels,
+        partition_count: int,
+        partitions: Sequence[int] | None = None,
+        clock: Clock | None = None,
+        slots: int = 64,
+        prefetch: int = 200,
+        settle_wait: float = 20.0,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        clock = clock or SystemClock()
+        self._bus = bus
+        self._clock = clock
+        self._partitions = range(partition_count) if partitions is None else partitions
+        self._prefetch = prefetch
+        self._sender = Sender(
+            bus=bus,
+            store=store,
+            adapters=adapters,
+            channels=channels,
+            partitions=partition_count,
+            clock=clock,
+            slots=slots,
+            settle_wait=settle_wait,
+            draw=draw,
+        )
+        self._courtesies = Courtesies(adapters, channels, self._sender.lines, clock)
+        self._lanes: Lanes[_Job] = Lanes(
+            self._deliver, drop=lambda job: job.received.release(), spoilt=lambda job, error: job.received.release()
+        )
+        self._consumers: list[Consumer] = []
+
+    async def start(self) -> None:
+        for partition in self._partitions:
+            self._consumers.append(await self._bus.consume(outbound(partition), self._take, prefetch=self._prefetch))
+
+    async def stop(self, grace: float = 6.0) -> None:
+        """Take nothing more, let what is at the provider finish, hand the rest back. Idempotent."""
+        for consumer in self._consumers:
+            await consumer.stop()
+        self._consumers.clear()
+        self._sender.stopping.set()
+        await self._sender.lines.stop()
+        await asyncio.gather(self._lanes.stop(grace), self._courtesies.stop())
+
+    def _take(self, received: Received) -> None:
+        try:
+            item = unpack_outbound(received.body)
+        except ValidationError as error:
+            DEAD_LETTERS.labels(received.queue).inc()
+            log.error("message %s of %s is not ours: it is a dead letter now", received.id, received.queue)
+            received.bury(
+                f"not an outbound message: {error.error_count()} errors, the first: {error.errors()[0]['msg']}"
+            )
+            return
+        if isinstance(item, Typing):
+            received.ack()
+            self._courtesies.typing(item)
+            return
+        self._courtesies.overtaken(item.delivery.call)
+        self._lanes.put(item.delivery.call, _Job(item, received))
+
+    async def _deliver(self, job: _Job) -> None:
+        """Settle one message. A defect is tried again here, where it keeps its place, and then a dead letter."""
+        for delay in (*RETRY_DELAYS, None):
+            try:
+                done = await self._sender.deliver(job.send, is_redelivered=job.received.is_redelivered)
+            except DrainingError:
+                job.received.release()
+                return
+            except Exception as error:
+                if self._sender.stopping.is_set():
+                    job.received.release()
+                    return
+                log.exception("cannot send", extra=_names(job.send.delivery))
+                if delay is None:
+                    DEAD_LETTERS.labels(job.received.queue).inc()
+                    job.received.bury(f"{type(error).__name__}: {error}")
+                    return
+                if await self._clock.wait(self._sender.stopping, delay):
+                    job.received.release()
+                    return
+            else:
+                job.received.ack()
+                if done.state not in (DeliveryState.FAILED, DeliveryState.CANCELLED):
+                    self._courtesies.answered(done)
+                return
+
+
+def _names(delivery: Delivery) -> dict[str, str]:
+    return {"call": delivery.call, "delivery": delivery.id, "agent": delivery.agent}

@@ -1,0 +1,335 @@
+"""The session worker: takes inbound partitions and gives every input to the actor of its conversation.
+
+Inputs of one person keep their order: they pass one lane (which may have to ask the store who that is) and one actor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from omni.bus.base import BusError, Consumer, Outgoing, Received
+from omni.model.call import conversation_key
+from omni.model.contact import Contact, Sender
+from omni.model.ids import partition_of
+from omni.model.inbound import (
+    AnyInput,
+    FromPerson,
+    IdentityChanged,
+    PauseAgent,
+    PausePerson,
+    PersonNotice,
+    ToCall,
+    Wake,
+    pack,
+    routing_key,
+    unpack,
+)
+from omni.model.queues import inbound, inbound_for
+from omni.store.base import CallFilter, StoreError
+from omni.telemetry import metrics
+from sessions.actor import Conversation, Mail, Parcel
+from sessions.contacts import Contacts
+from sessions.world import World
+
+log = logging.getLogger("omni.session")
+
+PREFETCH = 256
+HOT_CALLS = 256
+SWEEP_SECONDS = 5.0
+CLAIM_SECONDS = 60.0
+MARKETING = "marketing"
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    happening: AnyInput
+    parcel: Parcel
+
+
+class SessionWorker:
+    """Runs every conversation whose partition it consumes.
+
+    `prefetch` bounds the inputs in hand a partition, `hot_calls` the calls kept in memory while nothing happens.
+    """
+
+    def __init__(
+        self, world: World, *, prefetch: int = PREFETCH, hot_calls: int = HOT_CALLS, sweep: float = SWEEP_SECONDS
+    ) -> None:
+        self._world = world
+        self._prefetch = prefetch
+        self._hot_calls = hot_calls
+        self._sweep_every = sweep
+        self._contacts = Contacts(world.store, world.new_id)
+        self._lanes: dict[str, deque[_Item]] = {}
+        self._lane_tasks: set[asyncio.Task[None]] = set()
+        self._actors: OrderedDict[str, Conversation] = OrderedDict()
+        self._running: dict[asyncio.Task[None], Conversation] = {}
+        self._consumers: list[Consumer] = []
+        self._sweeper: asyncio.Task[None] | None = None
+        self._is_stopping = False
+
+    async def start(self) -> None:
+        for partition in range(self._world.partitions):
+            self._consumers.append(
+                await self._world.bus.consume(inbound(partition), self._take, prefetch=self._prefetch)
+            )
+        self._sweeper = asyncio.create_task(self._sweep(), name="wake calls that are due")
+
+    async def stop(self, grace: float = 6.0) -> None:
+        """Take nothing more, let turns at work finish for `grace` seconds, hand the rest back."""
+        self._is_stopping = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.wait([self._sweeper])
+        for consumer in self._consumers:
+            await consumer.stop()
+        self._consumers.clear()
+        busy = [task for task, actor in self._running.items() if actor.is_busy]
+        if busy or self._lane_tasks:
+            await asyncio.wait([*busy, *self._lane_tasks], timeout=grace)
+        for task in list(self._lane_tasks):
+            task.cancel()
+        if self._lane_tasks:
+            await asyncio.wait(list(self._lane_tasks))
+        for lane in self._lanes.values():
+            for item in lane:
+                item.parcel.release()
+        self._lanes.clear()
+        for actor in list(self._actors.values()):
+            await actor.stop()
+        self._actors.clear()
+
+    # lanes: who is it?
+
+    def _take(self, received: Received) -> None:
+        try:
+            inputs = unpack(received.body)
+        except ValidationError as error:
+            log.error("an inbound message cannot be read and is buried: %s", received.id)
+            received.bury(f"not an input of this release: {error.error_count()} errors, first: {error.errors()[0]}")
+            return
+        parcel = Parcel(received, len(inputs))
+        if not inputs:
+            received.ack()
+        now = self._world.clock()
+        for happening in inputs:
+            metrics.INPUT_AGE_SECONDS.labels(happening.type).observe(max(0.0, now - happening.at))
+            self._enter(_Item(happening, parcel))
+
+    def _enter(self, item: _Item) -> None:
+        key = routing_key(item.happening)
+        lane = self._lanes.get(key)
+        if lane is not None:
+            lane.append(item)
+        elif not self._pass(item):
+            self._lanes[key] = deque([item])
+            task = asyncio.create_task(self._clear_lane(key), name=f"lane {key}")
+            self._lane_tasks.add(task)
+            task.add_done_callback(self._lane_tasks.discard)
+
+    def _pass(self, item: _Item) -> bool:
+        """The quick way: an input of somebody at hand goes to the actor at once."""
+        happening = item.happening
+        if not isinstance(happening, FromPerson):
+            return False
+        contact = self._contacts.at_hand(happening.org, happening.sender)
+        if contact is None or (happening.group is None and self._is_elsewhere(contact, happening.sender)):
+            return False
+        self._post(item, contact, happening.sender, happening.group)
+        return True
+
+    async def _clear_lane(self, key: str) -> None:
+        lane = self._lanes[key]
+        failures = 0
+        while lane:
+            item = lane[0]
+            try:
+                await self._route(item)
+            except (StoreError, BusError) as error:
+                log.warning("an input waits for its engine: %s", error)
+                await self._world.sleep(min(3.0, 0.1 * 2**failures))
+                failures = min(failures + 1, 5)
+                continue
+            except Exception as error:
+                failures += 1
+                if failures < 5:
+                    await self._world.sleep(0.05 * 4 ** (failures - 1))
+                    continue
+                log.exception("an input could not be routed and is buried: %s", item.happening.key)
+                item.parcel.bury(f"{type(error).__name__}: {error}"[:2000])
+            failures = 0
+            lane.popleft()
+        del self._lanes[key]
+
+    async def _route(self, item: _Item) -> None:
+        happening = item.happening
+        match happening:
+            case PauseAgent():
+                await self._pause_agent(item, happening)
+            case PausePerson():
+                await self._pause_person(item, happening)
+            case IdentityChanged():
+                contact = await self._contacts.became(happening.org, happening.sender, happening.became)
+                await self._arrive(item, contact, happening.sender)
+            case PersonNotice():
+                contact = await self._contacts.resolve(happening.org, happening.sender)
+                await self._arrive(item, await self._heed(contact, happening), happening.sender)
+            case FromPerson():
+                contact = await self._contacts.resolve(happening.org, happening.sender)
+                await self._arrive(item, contact, happening.sender, happening.group)
+            case ToCall():
+                await self._to_call(item, happening)
+
+    async def _arrive(self, item: _Item, contact: Contact, sender: Sender, group: str | None = None) -> None:
+        if group is None and self._is_elsewhere(contact, sender):
+            await self._forward(item, contact)
+        else:
+            self._post(item, contact, sender, group)
+
+    def _is_elsewhere(self, contact: Contact, sender: Sender) -> bool:
+        """True when the person's conversations belong to another partition than the one this input came by."""
+        count = self._world.partitions
+        return contact.home != sender.routing and partition_of(contact.home, count) != partition_of(
+            sender.routing, count
+        )
+
+    async def _forward(self, item: _Item, contact: Contact) -> None:
+        """Hand an input to the partition that speaks with this person."""
+        happening = item.happening
+        if isinstance(happening, FromPerson | IdentityChanged | PersonNotice):
+            sender = happening.sender.model_copy(update={"routing": contact.home})
+            happening = happening.model_copy(update={"sender": sender})
+        queue = inbound_for(contact.home, self._world.partitions)
+        await self._world.bus.publish([Outgoing(queue.name, pack((happening,)), happening.key)])
+        item.parcel.done()
+
+    async def _heed(self, contact: Contact, notice: PersonNotice) -> Contact:
+        """Keep what a person told the platform about messages they do not want."""
+        if notice.name != "preference.marketing":
+            return contact
+        is_out = notice.value.get("value") == "stop"
+        if is_out == (MARKETING in contact.opted_out):
+            return contact
+        kept = tuple(name for name in contact.opted_out if name != MARKETING)
+        changed = await self._contacts.change(contact.id, opted_out=(*kept, MARKETING) if is_out else kept)
+        return changed or contact
+
+    async def _to_call(self, item: _Item, happening: ToCall) -> None:
+        for actor in self._actors.values():
+            if actor.call_id == happening.call:
+                actor.post(Mail(item.happening, item.parcel))
+                self._wake(actor)
+                return
+        call = await self._world.store.call(happening.call)
+        if call is None:
+            log.warning("an input for a call that does not exist is dropped: %s", happening.call)
+            item.parcel.done()
+            return
+        contact = await self._world.store.contact(call.contact)
+        actor = self._actor(call.conversation, call.org, call.agent, call.channel, call.home)
+        actor.post(Mail(item.happening, item.parcel), contact)
+        self._wake(actor)
+
+    async def _pause_person(self, item: _Item, happening: PausePerson) -> None:
+        contact = await self._contacts.change(happening.contact, is_paused=happening.paused)
+        if contact is not None and happening.paused:
+            await self._world.store.cancel_deliveries(contact=contact.id, now=self._world.clock())
+            for call in await self._world.store.calls(
+                CallFilter(org=contact.org, contact=contact.id, is_open=True), limit=100
+            ):
+                actor = self._actor(call.conversation, call.org, call.agent, call.channel, call.home)
+                actor.post(Mail(happening), contact)
+                self._wake(actor)
+        item.parcel.done()
+
+    async def _pause_agent(self, item: _Item, happening: PauseAgent) -> None:
+        """The agent's record says it already; here the calls in memory follow, and what is queued is withdrawn."""
+        await self._world.agents.refresh()
+        if happening.paused:
+            await self._world.store.cancel_deliveries(agent=(happening.org, happening.agent), now=self._world.clock())
+            for actor in list(self._actors.values()):
+                if actor.belongs_to(happening.org, happening.agent) and actor.is_busy:
+                    actor.post(Mail(happening))
+                    self._wake(actor)
+        item.parcel.done()
+
+    # actors
+
+    def _post(self, item: _Item, contact: Contact, sender: Sender, group: str | None) -> None:
+        happening = item.happening
+        party = f"group:{group}" if group else contact.id
+        key = conversation_key(happening.org, happening.agent, happening.channel, party)
+        home = sender.routing if group else contact.home
+        actor = self._actor(key, happening.org, happening.agent, happening.channel, home)
+        actor.post(Mail(happening, item.parcel), contact, sender)
+        self._wake(actor)
+
+    def _actor(self, key: str, org: str, agent: str, channel: str, home: str) -> Conversation:
+        actor = self._actors.get(key)
+        if actor is None:
+            actor = self._actors[key] = Conversation(self._world, key, org, agent, channel, home)
+            self._evict()
+        else:
+            self._actors.move_to_end(key)
+        return actor
+
+    def _evict(self) -> None:
+        metrics.OPEN_ACTORS.set(len(self._actors))
+        excess = len(self._actors) - self._hot_calls
+        if excess <= 0:
+            return
+        for key in [key for key, actor in self._actors.items() if actor.task is None and not actor.is_busy][:excess]:
+            del self._actors[key]
+
+    def _wake(self, actor: Conversation) -> None:
+        if actor.task is None and not self._is_stopping:
+            actor.task = asyncio.create_task(actor.run(), name=f"call of {actor.conversation}")
+            self._running[actor.task] = actor
+            actor.task.add_done_callback(self._rested)
+
+    def _rested(self, task: asyncio.Task[None]) -> None:
+        actor = self._running.pop(task)
+        actor.task = None
+        if not task.cancelled() and task.exception() is not None:
+            log.error("an actor broke and starts again", exc_info=task.exception())
+        if actor.is_busy:
+            self._wake(actor)
+
+    # the alarm clock
+
+    async def _sweep(self) -> None:
+        """Wake calls that are due; whoever moves a call's `wake_at` first has the right to."""
+        while True:
+            await self._world.sleep(self._sweep_every)
+            try:
+                while await self._wake_due():
+                    pass
+            except (StoreError, BusError) as error:
+                log.warning("calls that are due cannot be looked up: %s", error)
+
+    async def _wake_due(self) -> bool:
+        """One page of due calls; True when there may be more."""
+        now = self._world.clock()
+        due = await self._world.store.due_calls(now, limit=100)
+        woken: list[Outgoing] = []
+        for call in due:
+            if await self._world.store.rest_call(call.id, now + CLAIM_SECONDS, was=call.wake_at):
+                wake = Wake(
+                    key=f"wake:{call.id}:{call.wake_at}",
+                    org=call.org,
+                    agent=call.agent,
+                    channel=call.channel,
+                    at=now,
+                    call=call.id,
+                    home=call.home,
+                )
+                queue = inbound_for(call.home, self._world.partitions)
+                woken.append(Outgoing(queue.name, pack((wake,)), wake.key))
+        if woken:
+            await self._world.bus.publish(woken)
+        return len(due) == 100
