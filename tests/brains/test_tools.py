@@ -1,0 +1,169 @@
+"""Running tools against a server on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from omni.model.agent import Agent, Tool
+from sessions.brains.base import ToolOutcome
+from sessions.tools import ToolRunner
+
+CALL = {"id": "wa-1", "agent_id": "a", "from": "49", "to": "50", "channel": "whatsapp", "metadata": {}}
+
+
+class Place:
+    """A server for tools: `orders` are the bodies that came, `answer` makes the answers."""
+
+    def __init__(self) -> None:
+        self.orders: list[Any] = []
+        self.url = ""
+        self.came = asyncio.Event()
+        self.gone = asyncio.Event()
+        self.answer: Callable[[], Awaitable[web.StreamResponse]]
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.orders.append(await request.json())
+        self.came.set()
+        try:
+            return await self.answer()
+        except asyncio.CancelledError:
+            self.gone.set()
+            raise
+
+    def answers(self, **response: Any) -> None:
+        async def answer() -> web.StreamResponse:
+            return web.Response(**response)
+
+        self.answer = answer
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[Place]:
+    place = Place()
+    app = web.Application()
+    app.router.add_post("/tool", place.handle)
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    place.url = f"http://127.0.0.1:{runner.addresses[0][1]}/tool"
+    yield place
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def run(place: Place) -> AsyncIterator[Callable[..., Awaitable[ToolOutcome]]]:
+    runner = ToolRunner()
+
+    async def run(arguments: Any = None, name: str = "t", **tool: Any) -> ToolOutcome:
+        agent = Agent(slug="a", tools=(Tool(**{"name": "t", "url": place.url, **tool}),))
+        return await runner.run(agent, CALL, "id-1", name, {"x": 1} if arguments is None else arguments)
+
+    yield run
+    await runner.close()
+    await runner.close()
+
+
+async def test_the_order_says_who_asks_for_what(place: Place, run: Any) -> None:
+    place.answers(text='{"ok": [1, null, "ü"]}', content_type="application/json")
+    assert await run() == ToolOutcome({"ok": [1, None, "ü"]})
+    assert place.orders == [{"tool_call_id": "id-1", "name": "t", "arguments": {"x": 1}, "call": CALL}]
+
+
+@pytest.mark.parametrize(
+    ("response", "result"),
+    [
+        ({"text": "sunny"}, "sunny"),
+        ({"text": "null", "content_type": "application/json"}, None),
+        ({"text": "3", "content_type": "application/problem+json"}, 3),
+        ({"text": "", "content_type": "application/json"}, None),
+        ({"status": 204}, None),
+        ({"body": gzip.compress(b"small"), "headers": {"Content-Encoding": "gzip"}}, "small"),
+    ],
+)
+async def test_any_json_and_any_text_is_a_result(response: Any, result: Any, place: Place, run: Any) -> None:
+    place.answers(**response)
+    assert await run() == ToolOutcome(result)
+
+
+@pytest.mark.parametrize(
+    ("response", "sentence"),
+    [
+        ({"status": 500, "text": "out of order"}, "answered 500: out of order"),
+        ({"status": 404}, "answered 404"),
+        ({"status": 302, "headers": {"Location": "http://127.0.0.1/other"}}, "redirect"),
+        ({"text": "{", "content_type": "application/json"}, "not application/json"),
+        ({"text": "NaN", "content_type": "application/json"}, "not application/json"),
+        ({"text": "[" * 100_000, "content_type": "application/json"}, "not application/json"),
+        ({"body": b"\xff\xfe", "content_type": "text/plain"}, "not text/plain"),
+        ({"body": b"x" * 300_000}, "more than 256 KiB"),
+        ({"body": gzip.compress(b"x" * 9_000_000), "headers": {"Content-Encoding": "gzip"}}, "more than 256 KiB"),
+        ({"body": b"no gzip", "headers": {"Content-Encoding": "gzip"}}, "could not be reached"),
+    ],
+)
+async def test_a_failure_is_a_sentence(response: Any, sentence: str, place: Place, run: Any) -> None:
+    place.answers(**response)
+    outcome = await run()
+    assert outcome.is_error
+    assert sentence in outcome.result
+    assert len(place.orders) == 1
+
+
+async def test_a_tool_that_takes_too_long_is_given_up(place: Place, run: Any) -> None:
+    async def never() -> web.StreamResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    place.answer = never
+    assert await run(timeout=0.05) == ToolOutcome("The tool 't' did not answer within 0.05 seconds.", is_error=True)
+    await place.gone.wait()
+
+
+async def test_cancelling_hangs_up(place: Place, run: Any) -> None:
+    async def never() -> web.StreamResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    place.answer = never
+    task = asyncio.create_task(run())
+    await place.came.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await place.gone.wait()
+
+
+async def test_a_place_that_is_not_there_is_an_error(run: Any) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
+        outcome = await run(url=f"http://127.0.0.1:{taken.getsockname()[1]}/")
+    assert outcome.is_error
+    assert "could not be reached" in outcome.result
+
+
+@pytest.mark.parametrize(
+    ("case", "sentence"),
+    [
+        ({"url": None}, "give it a `url`"),
+        ({"name": "other"}, "There is no tool 'other'"),
+        ({"arguments": [1]}, "takes a JSON object"),
+        ({"parameters": {"type": "object", "required": ["x", "city"]}}, "needs city"),
+        ({"url": "http://"}, "not an address"),
+        ({"url": "http://[::1"}, "not an address"),
+    ],
+)
+async def test_what_cannot_run_is_told_with_the_mend(case: Any, sentence: str, place: Place) -> None:
+    tool = {"name": "t", "url": place.url, **{k: v for k, v in case.items() if k in ("url", "parameters")}}
+    runner = ToolRunner()
+    agent = Agent(slug="a", tools=(Tool(**tool),))
+    outcome = await runner.run(agent, CALL, "id-1", case.get("name", "t"), case.get("arguments", {"x": 1}))
+    await runner.close()
+    assert outcome.is_error
+    assert sentence in outcome.result
+    assert place.orders == []
