@@ -38,12 +38,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import Literal, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError
 
+from channels.whatsapp.simulator.control_bodies import NewPerson, RawWebhook, StatusReport, WindowChange
 from channels.whatsapp.simulator.errors import GraphError
 from channels.whatsapp.simulator.faults import FaultRule
 from channels.whatsapp.simulator.ids import Json, business_scoped_id
@@ -53,62 +54,12 @@ from channels.whatsapp.simulator.people import Person
 from channels.whatsapp.simulator.settings import WebhookPlan
 from channels.whatsapp.simulator.simulator import Simulator, UnknownNumber
 from channels.whatsapp.simulator.templates import Template
-from channels.whatsapp.simulator.webhooks import Signature, encode
+from channels.whatsapp.simulator.webhooks import encode
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Model = TypeVar("Model", bound=BaseModel)
 _SHOWN_INLINE = ("image/png", "image/jpeg", "image/webp", "image/gif", "audio/", "video/")
 _HEARTBEAT_SECONDS = 15.0
-
-
-class RawWebhook(BaseModel):
-    """A webhook made by hand: a ``value`` to wrap, or the exact text of a body."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    value: Json | None = None
-    field: str = "messages"
-    raw: str | None = None
-    signature: Signature = "valid"
-
-    @model_validator(mode="after")
-    def _one_of(self) -> RawWebhook:
-        if (self.value is None) == (self.raw is None):
-            raise ValueError("give either 'value' or 'raw'")
-        return self
-
-
-class StatusReport(BaseModel):
-    """A status to report now."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    id: str
-    status: str = Field(min_length=1, max_length=40)
-    code: int | None = None
-    details: str = ""
-
-
-class WindowChange(BaseModel):
-    """Open a window for 24 hours from now, or close it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    wa_id: str = Field(pattern=r"^\+?[0-9]{5,15}$")
-    action: Literal["open", "close"]
-    phone_number_id: str | None = None
-
-
-class NewPerson(BaseModel):
-    """Somebody to write to or from; replaces a person with the same number."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    wa_id: str = Field(pattern=r"^[0-9]{5,15}$")
-    name: str = Field(min_length=1, max_length=200)
-    username: str = ""
-    phone_hidden: bool = False
-    user_id: str | None = None
 
 
 class ControlError(Exception):

@@ -5,7 +5,6 @@ Source: WhatsApp Cloud API, messages, media, phone number, message templates and
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import json
 import re
@@ -14,9 +13,10 @@ from collections.abc import Awaitable, Callable
 from aiohttp import BodyPartReader, hdrs, web
 
 from channels.whatsapp.simulator.errors import GraphError, invalid, no_such_object
-from channels.whatsapp.simulator.faults import REFUSALS, Fault, FaultPlace
+from channels.whatsapp.simulator.faults import FaultPlace
 from channels.whatsapp.simulator.ids import Json
-from channels.whatsapp.simulator.media import UPLOAD_BYTES, Media, check_upload
+from channels.whatsapp.simulator.media import UPLOAD_BYTES, check_upload
+from channels.whatsapp.simulator.mishaps import Mishaps, endless, half, reset
 from channels.whatsapp.simulator.outbound import Outbound, check
 from channels.whatsapp.simulator.settings import SimulatorSettings
 from channels.whatsapp.simulator.simulator import Simulator
@@ -24,7 +24,6 @@ from channels.whatsapp.simulator.statuses import SentMessage
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 LINK_ROUTE = "whatsapp-simulator-media"
-_HTML_502 = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 
 class GraphSide:
@@ -35,6 +34,7 @@ class GraphSide:
         settings = simulator.settings
         self._bearer = f"Bearer {settings.access_token}".encode()
         self._proof = proof_of(settings)
+        self._mishaps = Mishaps(simulator)
         self._version = re.compile(settings.graph_version)
 
     def routes(self) -> list[web.RouteDef]:
@@ -113,7 +113,7 @@ class GraphSide:
         recipients = _recipients(simulator, form)
         kind = str(form.get("type", "text")) if form is not None else ""
         faults = simulator.faults.take("messages", phone_number_id=number, recipients=recipients, kind_of_message=kind)
-        decided = await self._suffer(request, faults)
+        decided = await self._mishaps.suffer(request, faults)
         if decided is not None:
             return decided
         self._authorize(request, form)
@@ -129,15 +129,15 @@ class GraphSide:
                 raise failure
         sent, person = simulator.accept(number, outbound, failure=failure)
         if fault is not None and fault.kind == "accept_then_reset":
-            return _reset(request)
+            return reset(request)
         if fault is not None and fault.kind == "accept_then_hang":
-            return await self._hang(request)
+            return await self._mishaps.hang(request)
         return self._json(accepted(sent, outbound, phone_hidden=person.phone_hidden))
 
     async def _read(self, request: web.Request, number: str, form: Json) -> web.StreamResponse:
         simulator = self._simulator
         simulator.stats.requests["read"] += 1
-        decided = await self._suffer(request, simulator.faults.take("read", phone_number_id=number))
+        decided = await self._mishaps.suffer(request, simulator.faults.take("read", phone_number_id=number))
         if decided is not None:
             return decided
         self._authorize(request, form)
@@ -161,7 +161,7 @@ class GraphSide:
         simulator = self._simulator
         number = request.match_info["number"]
         simulator.stats.requests["upload"] += 1
-        decided = await self._suffer(request, simulator.faults.take("upload", phone_number_id=number))
+        decided = await self._mishaps.suffer(request, simulator.faults.take("upload", phone_number_id=number))
         if decided is not None:
             return decided
         if not request.content_type.startswith("multipart/"):
@@ -198,7 +198,7 @@ class GraphSide:
         simulator = self._simulator
         simulator.stats.requests["download"] += 1
         faults = simulator.faults.take("download")
-        decided = await self._suffer(request, faults)
+        decided = await self._mishaps.suffer(request, faults)
         if decided is not None:
             return decided
         self._authorize(request)
@@ -211,9 +211,9 @@ class GraphSide:
         if kind == "redirect_private":
             return web.Response(status=302, headers={hdrs.LOCATION: faults[-1].rule.location})
         if kind == "oversize":
-            return await _endless(request, media, faults[-1].rule.bytes)
+            return await endless(request, media, faults[-1].rule.bytes)
         if kind == "truncated":
-            return await _half(request, media)
+            return await half(request, media)
         content = media.content
         if kind == "wrong_digest":
             content = bytes(byte ^ 0xFF for byte in content[:1024]) + content[1024:]
@@ -228,7 +228,7 @@ class GraphSide:
         settings = simulator.settings
         place: FaultPlace = "number" if identifier in settings.phone_number_ids else "lookup"
         simulator.stats.requests[place] += 1
-        decided = await self._suffer(request, simulator.faults.take(place, phone_number_id=identifier))
+        decided = await self._mishaps.suffer(request, simulator.faults.take(place, phone_number_id=identifier))
         if decided is not None:
             return decided
         self._authorize(request)
@@ -293,49 +293,6 @@ class GraphSide:
         if request.match_info["waba"] != self._simulator.settings.waba_id:
             raise no_such_object(request.match_info["waba"][:64], verb)
 
-    # -- faults --------------------------------------------------------------------------------------------------------
-
-    async def _suffer(self, request: web.Request, faults: list[Fault]) -> web.StreamResponse | None:
-        """Apply what happens before the request is looked at; None when it may go on. Raises ``GraphError``."""
-        for fault in faults:
-            rule = fault.rule
-            self._simulator.journal.add(
-                "fault", {"fault_id": fault.id, "kind": rule.kind, "place": rule.place, "left": fault.left}
-            )
-            match rule.kind:
-                case "slow":
-                    await self._wait(rule.ms / 1000)
-                case "hang":
-                    return await self._hang(request)
-                case "reset":
-                    return _reset(request)
-                case "html_502":
-                    return web.Response(status=502, text=_HTML_502, content_type="text/html")
-                case "garbage":
-                    return web.Response(body=b'{"messaging_product": "whats\x00', content_type="application/json")
-                case kind if kind in REFUSALS:
-                    raise rule.error()
-                case _:
-                    pass  # happens later: while accepting, or while sending the bytes of media
-        return None
-
-    async def _wait(self, seconds: float) -> None:
-        """Sleep, but not past the end of the server."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._simulator.closing.wait()
-        except TimeoutError:
-            pass
-
-    async def _hang(self, request: web.Request) -> web.StreamResponse:
-        # aiohttp tells a handler of a lost client only when the whole server asked for cancellation, which a server
-        # that mounts the simulator need not do: hence the look at the transport.
-        while request.transport is not None and not request.transport.is_closing():
-            if self._simulator.closing.is_set():
-                break
-            await self._wait(0.1)
-        return _reset(request)
-
 
 def proof_of(settings: SimulatorSettings) -> bytes:
     """``appsecret_proof``: hex HMAC-SHA256 of the access token under the app secret."""
@@ -388,13 +345,6 @@ def _recipients(simulator: Simulator, form: Json | None) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _reset(request: web.Request) -> web.Response:
-    """Cut the connection without a word; what is returned is never written."""
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response(status=500)
-
-
 async def _read_part(part: BodyPartReader) -> bytes:
     content = bytearray()
     while chunk := await part.read_chunk(64 * 1024):
@@ -402,27 +352,3 @@ async def _read_part(part: BodyPartReader) -> bytes:
         if len(content) > UPLOAD_BYTES:
             raise GraphError(100, "The file is larger than 100 MB.", http=413)
     return bytes(content)
-
-
-async def _half(request: web.Request, media: Media) -> web.StreamResponse:
-    response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: media.mime_type})
-    response.content_length = max(2, len(media.content))
-    await response.prepare(request)
-    await response.write(media.content[: len(media.content) // 2] or b"?")
-    if request.transport is not None:
-        request.transport.close()
-    return response
-
-
-async def _endless(request: web.Request, media: Media, size: int) -> web.StreamResponse:
-    response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: media.mime_type})
-    response.enable_chunked_encoding()
-    await response.prepare(request)
-    block = bytes(64 * 1024)
-    try:
-        for _ in range(size // len(block) + 1):
-            await response.write(block)
-        await response.write_eof()
-    except ConnectionError:
-        pass  # the client had enough, which is what a careful one does
-    return response

@@ -22,11 +22,11 @@ PAGE = Path(__file__).parent / "page"
 _PAGE_FILES = {
     "": ("index.html", "text/html"),
     "phone.css": ("phone.css", "text/css"),
-    "phone.js": ("phone.js", "text/javascript"),
+    **{name: (name, "text/javascript") for name in ("phone.js", "bubbles.js", "dom.js", "markup.js", "voice.js")},
 }
 _PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "microphone=(self), geolocation=(self), camera=()",
@@ -54,17 +54,16 @@ def create_app(simulator: Simulator) -> web.Application:
     app.on_shutdown.append(begin_closing)
     app.add_routes(GraphSide(simulator).routes())
     app.add_routes(ControlSide(simulator).routes())
-    app.add_routes([web.get("", _to_page), *(web.get(f"/{path}", _page) for path in _PAGE_FILES)])
+    app.add_routes([web.get(path, _page) for path in ("", *(f"/{name}" for name in _PAGE_FILES))])
     return app
 
 
-async def _to_page(request: web.Request) -> web.Response:
-    """A mounted page needs the slash, or its relative addresses point beside it."""
-    return web.Response(status=308, headers={"Location": request.path + "/"})
-
-
 async def _page(request: web.Request) -> web.Response:
-    name, content_type = _PAGE_FILES[request.path.rpartition("/")[2]]
+    file = _PAGE_FILES.get(request.path.rpartition("/")[2])
+    if file is None:
+        # The mount point without its slash: the page's relative addresses would point beside it.
+        return web.Response(status=308, headers={"Location": request.path + "/"})
+    name, content_type = file
     content = await asyncio.to_thread((PAGE / name).read_bytes)
     return web.Response(body=content, content_type=content_type, charset="utf-8", headers=_PAGE_HEADERS)
 
