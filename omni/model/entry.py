@@ -1,0 +1,319 @@
+"""The call log's entries: an envelope of seven keys around one typed fact.
+
+The vocabulary is open: a reader ignores types it does not know, and here they survive as `Other`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, JsonValue, TypeAdapter
+
+from omni.model.base import Value
+from omni.model.contact import Identity
+from omni.model.delivery import Delivery
+from omni.model.message import Media, Message
+
+Handler = Literal["bot", "human", "nobody"]
+
+
+class CallStarted(Value):
+    """`from_` is the customer for an inbound call. `last_user_at` carries the 24-hour window over from earlier calls."""
+
+    type: Literal["call.started"] = "call.started"
+    direction: Literal["inbound", "outbound"]
+    from_: str = Field(alias="from")
+    to: str
+    channel: str
+    contact: str
+    name: str | None = None
+    last_user_at: float = 0
+    recap: str | None = None
+    """What was said in the person's earlier calls, as far as the agent's `history` lets the brain know."""
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class UserSaid(Value):
+    """`id` is ours, `provider_id` the channel's. `text` is the message as words. `at` is the provider's time."""
+
+    type: Literal["user.message"] = "user.message"
+    id: str
+    text: str
+    final: bool = True
+    provider_id: str
+    at: float
+    message: Message
+    mode: Literal["live", "standby"] = "live"
+    paused: bool = False
+    name: str | None = None
+
+
+class UserReacted(Value):
+    type: Literal["user.reaction"] = "user.reaction"
+    target: str
+    emoji: str | None = None
+    at: float
+
+
+class UserEdited(Value):
+    """`id` is the changed message; None when we never saw it."""
+
+    type: Literal["user.edited"] = "user.edited"
+    id: str | None = None
+    target: str
+    text: str
+    message: Message
+
+
+class UserRevoked(Value):
+    type: Literal["user.revoked"] = "user.revoked"
+    id: str | None = None
+    target: str
+
+
+class MediaStored(Value):
+    type: Literal["media.ready"] = "media.ready"
+    id: str
+    part: int
+    media: Media
+
+
+class TurnStarted(Value):
+    type: Literal["turn.start"] = "turn.start"
+    turn: int
+    role: Literal["user", "bot"] = "bot"
+    answers: tuple[str, ...] = ()
+
+
+class TurnEnded(Value):
+    """`latency` in seconds: `first_token` and `e2e`, from the newest message the turn answers."""
+
+    type: Literal["turn.end"] = "turn.end"
+    turn: int
+    answers: tuple[str, ...] = ()
+    outcome: Literal["answered", "silent", "failed", "handed_over"] = "answered"
+    error: str | None = None
+    latency: dict[str, float] = Field(default_factory=dict)
+
+
+class ToolCalled(Value):
+    type: Literal["tool.call"] = "tool.call"
+    id: str
+    name: str
+    args: JsonValue = None
+    turn: int
+
+
+class ToolAnswered(Value):
+    type: Literal["tool.result"] = "tool.result"
+    id: str
+    name: str
+    result: JsonValue = None
+    ms: int
+    error: bool = False
+
+
+class BotSaid(Value):
+    """The bot's words, with the delivery that carries them (the log can make the outbox again)."""
+
+    type: Literal["bot.speaking"] = "bot.speaking"
+    id: str
+    text: str
+    turn: int | None = None
+    delivery: Delivery
+
+
+class BotFinished(Value):
+    type: Literal["bot.finished"] = "bot.finished"
+    id: str
+
+
+class HumanSaid(Value):
+    """A person on our side wrote. No delivery: they wrote in the channel's own app."""
+
+    type: Literal["supervisor.said"] = "supervisor.said"
+    id: str
+    text: str
+    by: str
+    message: Message
+    delivery: Delivery | None = None
+    provider_id: str | None = None
+
+
+class HumanChanged(Value):
+    """A colleague edited or deleted (no text) what they wrote in the channel's own app."""
+
+    type: Literal["supervisor.changed"] = "supervisor.changed"
+    target: str
+    text: str | None = None
+
+
+class HandoffRequested(Value):
+    """The bot, or a rule, asks for a person; the bot is silent until it gets the call back."""
+
+    type: Literal["handoff.requested"] = "handoff.requested"
+    by: str
+    reason: str | None = None
+
+
+class HandoffActive(Value):
+    type: Literal["handoff.active"] = "handoff.active"
+    by: str
+
+
+class HandoffReleased(Value):
+    type: Literal["handoff.released"] = "handoff.released"
+    by: str
+    note: str | None = None
+
+
+class DeliveryLost(Value):
+    """A delivery failed for good; `code` as in `DeliveryError`."""
+
+    type: Literal["delivery.failed"] = "delivery.failed"
+    delivery: str
+    code: str
+    reason: str
+    provider_code: int | None = None
+
+
+class ContactChanged(Value):
+    """The person's identities as they are from here on."""
+
+    type: Literal["contact.changed"] = "contact.changed"
+    contact: str
+    identities: tuple[Identity, ...]
+    why: str
+
+
+class Custom(Value):
+    type: Literal["custom"] = "custom"
+    name: str
+    value: JsonValue = None
+    id: str | None = None
+
+
+class CallEnded(Value):
+    """`duration` in seconds."""
+
+    type: Literal["call.ended"] = "call.ended"
+    reason: str
+    duration: float
+
+
+class CallSummary(Value):
+    """The last entry: it seals the log."""
+
+    type: Literal["call.summary"] = "call.summary"
+    reason: str
+    metrics: dict[str, JsonValue] = Field(default_factory=dict)
+    cost: JsonValue = None
+
+
+class Other(Value):
+    """A fact of a type that this release does not know."""
+
+    type: str
+    data: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+Known = (
+    CallStarted
+    | UserSaid
+    | UserReacted
+    | UserEdited
+    | UserRevoked
+    | MediaStored
+    | TurnStarted
+    | TurnEnded
+    | ToolCalled
+    | ToolAnswered
+    | BotSaid
+    | BotFinished
+    | HumanSaid
+    | HumanChanged
+    | HandoffRequested
+    | HandoffActive
+    | HandoffReleased
+    | DeliveryLost
+    | ContactChanged
+    | Custom
+    | CallEnded
+    | CallSummary
+)
+Fact = Known | Other
+
+_KNOWN: TypeAdapter[Known] = TypeAdapter(Annotated[Known, Field(discriminator="type")])
+_DATA: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
+_TYPES = frozenset(
+    member.model_fields["type"].default  # each known fact has a Literal type with that default
+    for member in Known.__args__
+)
+
+
+class Entry(Value):
+    """One line of a call's log. `seq` is unique in the call and grows by one an entry; `ts` is epoch seconds."""
+
+    seq: int
+    ts: float
+    call: str
+    agent: str
+    fact: Fact
+    ephemeral: bool = False
+
+    def wire(self) -> dict[str, JsonValue]:
+        """The envelope that streams and stores carry: exactly seven keys."""
+        return {
+            "seq": self.seq,
+            "ts": self.ts,
+            "call": self.call,
+            "agent": self.agent,
+            "type": self.fact.type,
+            "ephemeral": self.ephemeral,
+            "data": fact_data(self.fact),
+        }
+
+
+def fact_data(fact: Fact) -> dict[str, JsonValue]:
+    """The `data` of an envelope, JSON-ready."""
+    if isinstance(fact, Other):
+        return fact.data
+    data: dict[str, Any] = fact.model_dump(mode="json", by_alias=True, exclude_none=True)
+    del data["type"]
+    return data
+
+
+def fact_of(type_: str, data: dict[str, Any]) -> Fact:
+    """The typed fact of an envelope; a type of a newer release becomes `Other`."""
+    if type_ in _TYPES:
+        return _KNOWN.validate_python({**data, "type": type_})
+    return Other(type=type_, data=data)
+
+
+def entry_of(wire: dict[str, Any]) -> Entry:
+    """The entry that `Entry.wire` wrote."""
+    return Entry.model_construct(
+        seq=wire["seq"],
+        ts=wire["ts"],
+        call=wire["call"],
+        agent=wire["agent"],
+        fact=fact_of(wire["type"], wire["data"]),
+        ephemeral=wire["ephemeral"],
+    )
+
+
+def fact_json(fact: Fact) -> str:
+    """A fact as JSON text, for a store that keeps its type beside it."""
+    if isinstance(fact, Other):
+        return _DATA.dump_json(fact.data).decode()
+    return fact.model_dump_json(by_alias=True, exclude_none=True)
+
+
+def fact_from_json(type_: str, text: str) -> Fact:
+    """The fact that `fact_json` wrote; a type of a newer release becomes `Other`."""
+    if type_ in _TYPES:
+        return _KNOWN.validate_json(text)
+    data = _DATA.validate_json(text)
+    if data.get("type") == type_:
+        del data["type"]  # a release that knows the type wrote it
+    return Other(type=type_, data=data)

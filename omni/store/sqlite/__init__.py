@@ -1,0 +1,5 @@
+"""The embedded store, in one SQLite file."""
+
+from omni.store.sqlite.store import SqliteStore
+
+__all__ = ["SqliteStore"]
