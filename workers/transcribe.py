@@ -116,6 +116,7 @@ class WhisperTranscriber:
                     model = self._load(self._model_name)
                 words = self._hear(model, request)
             except Exception as error:
+                log.debug("a recording could not be transcribed", exc_info=True)
                 request.tell(None, TranscriberError(f"{type(error).__name__}: {error}"))
             else:
                 request.tell(words, None)
