@@ -1,0 +1,416 @@
+"""A webhook body, from bytes to typed values: inputs for calls, statuses for deliveries, news of the account.
+
+Every level is checked, and an item that cannot be read harms no other: it is counted, noted and left out, or becomes an
+`Unsupported` message when its sender is known. Provider field names appear here and in the modules this one reads
+items with (`people`, `contents`, `notices`, `statuses`), nowhere else.
+
+Source: the platform's webhook reference; the union of all payload versions. The field decides what a value means, never
+its looks: `history` and `standby` carry the same arrays as `messages`, with the opposite meaning.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any, Final, NoReturn
+
+import pydantic_core
+from pydantic import ValidationError
+
+from channels.whatsapp import notices
+from channels.whatsapp.contents import READERS, message_of
+from channels.whatsapp.directory import Line
+from channels.whatsapp.errors import Complaint
+from channels.whatsapp.people import People, is_ours, sender
+from channels.whatsapp.reading import (
+    NOTHING,
+    Json,
+    OddItemError,
+    digest_of,
+    identifier,
+    instant,
+    items,
+    mapping,
+    shape,
+    string,
+    word,
+)
+from channels.whatsapp.statuses import status_of
+from omni.model.delivery import StatusUpdate
+from omni.model.inbound import (
+    AnyInput,
+    ColleagueMessage,
+    FromPerson,
+    UserEdit,
+    UserMessage,
+    UserReaction,
+    UserRevoke,
+)
+
+OBJECT: Final = "whatsapp_business_account"
+MESSAGING: Final = frozenset(
+    {"messages", "standby", "smb_message_echoes", "calls", "user_preferences", "user_id_update"}
+)
+IMPORTED: Final = frozenset({"history", "smb_app_state_sync"})
+MAX_EMOJI = 64
+
+
+class BadBodyError(Exception):
+    """A body that is not JSON, or too deep or with numbers too long to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to log: bounded, on one line, without what people wrote."""
+
+    about: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountNews:
+    """News of an account or number that concerns no conversation, as the platform named it."""
+
+    account: str | None
+    field: str
+    event: str
+    complaint: Complaint | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one webhook brought. `inputs` are in the order in which they should act."""
+
+    inputs: list[AnyInput] = field(default_factory=list)
+    statuses: list[StatusUpdate] = field(default_factory=list)
+    news: list[AccountNews] = field(default_factory=list)
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+
+    def count(self, kind: str, outcome: str, number: int = 1) -> None:
+        key = (kind, outcome)
+        self.counts[key] = self.counts.get(key, 0) + number
+
+    def note(self, about: str, item: object) -> None:
+        if len(self.notes) < 10:
+            self.notes.append(Note(about, shape(item)))
+
+
+def load(body: bytes) -> Any:
+    """Strict JSON. Raises BadBodyError; a body that this refuses may still be good enough for `load_odd`."""
+    try:
+        return pydantic_core.from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise BadBodyError(str(error)[:200]) from None
+
+
+def load_odd(body: bytes) -> Any:
+    """JSON with deeper nesting or unpaired surrogates than `load` takes; slower. Raises BadBodyError.
+
+    Call it in a thread of its own: how deep it can read depends on how deep the stack is already.
+    """
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=_refuse)
+    except RecursionError:
+        raise BadBodyError("nested too deeply") from None
+    except ValueError as error:
+        raise BadBodyError(str(error)[:200]) from None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def read(
+    document: object,
+    now: float,
+    *,
+    find: Callable[[str], Line | None],
+    secret: int,
+    own: Collection[str] = frozenset(),
+) -> Batch:
+    """All that a webhook says, for the numbers that `find` knows and that the matching secret may speak for.
+
+    `now` is the time of receipt in epoch seconds; `own` are canonical keys of our own numbers.
+    """
+    return _Reading(now, find, secret, own).read(document)
+
+
+class _Reading:
+    """One webhook being read."""
+
+    def __init__(self, now: float, find: Callable[[str], Line | None], secret: int, own: Collection[str]) -> None:
+        self._now = now
+        self._find = find
+        self._secret = secret
+        self._own = own
+        self._batch = Batch()
+        self._times: list[float] = []
+        self._seen: set[str] = set()
+
+    def read(self, document: object) -> Batch:
+        if type(document) is not dict or document.get("object") != OBJECT or type(document.get("entry")) is not list:
+            self._batch.count("body", "ignored")
+            return self._batch
+        for entry in document["entry"]:
+            if type(entry) is not dict:
+                self._batch.count("entry", "malformed")
+                continue
+            account = entry.get("id")
+            for change in items(entry.get("changes")):
+                self._change(change, account if type(account) is str else None)
+        self._sort()
+        return self._batch
+
+    def _sort(self) -> None:
+        """A person's messages act in the order in which they were written, as far as this webhook tells."""
+        times = self._times
+        if len(times) > 1 and any(times[n] > times[n + 1] for n in range(len(times) - 1)):
+            order = sorted(range(len(times)), key=times.__getitem__)
+            self._batch.inputs = [self._batch.inputs[n] for n in order]
+
+    def _change(self, change: object, account: str | None) -> None:
+        value = mapping(change).get("value")
+        field_name = mapping(change).get("field")
+        if type(value) is not dict or type(field_name) is not str:
+            self._batch.count("change", "malformed")
+            return
+        if field_name not in MESSAGING:
+            self._other_field(field_name, value, account)
+            return
+        if value.get("messaging_product") != "whatsapp":
+            self._batch.count("change", "other_product")
+            return
+        metadata = mapping(value.get("metadata"))
+        number = identifier(metadata.get("phone_number_id"))
+        line = self._find(number) if number is not None else None
+        if line is None:
+            self._batch.count("change", "unknown_number")
+        elif self._secret not in line.secrets:
+            self._batch.count("change", "foreign_secret")
+            self._batch.note("foreign_secret", {"number": number})
+        elif line.waba_id is not None and account != line.waba_id:
+            self._batch.count("change", "foreign_account")
+        else:
+            self._value(line, field_name, value, metadata.get("display_phone_number"), account)
+
+    def _value(self, line: Line, field_name: str, value: Json, display: object, account: str | None) -> None:
+        people = People(value.get("contacts"))
+        if field_name in ("messages", "standby"):
+            standby = field_name == "standby"
+            for item in items(value.get("messages")):
+                self._item(self._message, "message", line, people, item, display, standby)
+            for item in items(value.get("statuses")):
+                self._item(self._status, "status", line, people, item, display, standby)
+        if field_name in ("smb_message_echoes", "standby"):
+            for item in items(value.get("message_echoes")):
+                self._item(self._echo, "echo", line, people, item, display, field_name == "standby")
+        elif "message_echoes" in value:
+            self._batch.count("echo", "misplaced", len(items(value["message_echoes"])))
+        if field_name == "calls":
+            for item in (*items(value.get("calls")), *items(value.get("statuses"))):
+                self._item(self._call, "call", line, people, item, display, False)
+        elif field_name == "user_preferences":
+            for item in items(value.get("user_preferences")):
+                self._item(self._preference, "preference", line, people, item, display, False)
+        elif field_name == "user_id_update":
+            for item in items(value.get("user_id_update")):
+                self._item(self._user_id_update, "identity", line, people, item, display, False)
+        errors = value.get("errors")
+        if errors and not value.get("messages") and not value.get("statuses") and not value.get("calls"):
+            for error in items(errors)[:10]:
+                if type(error) is dict:
+                    complaint = Complaint.read(error)
+                    self._batch.news.append(AccountNews(account, field_name, str(complaint.code), complaint))
+
+    def _item(
+        self,
+        reader: Callable[[Line, People, Json, object, bool], None],
+        kind: str,
+        line: Line,
+        people: People,
+        item: object,
+        display: object,
+        standby: bool,
+    ) -> None:
+        """Read one item; whatever is wrong with it stays with it."""
+        if type(item) is not dict:
+            self._batch.count(kind, "malformed")
+            return
+        try:
+            reader(line, people, item, display, standby)
+        except OddItemError as odd:
+            self._batch.count(kind, "malformed")
+            self._batch.note(f"{kind}: {odd}", item)
+        except (ValidationError, ValueError, TypeError, RecursionError) as error:
+            self._batch.count(kind, "malformed")
+            self._batch.note(f"{kind}: {type(error).__name__}", item)
+
+    def _add(self, kind: str, made: AnyInput | None, at: float) -> None:
+        if made is None:
+            self._batch.count(kind, "ignored")
+        elif made.key in self._seen:
+            self._batch.count(kind, "repeated")
+        else:
+            self._seen.add(made.key)
+            self._batch.inputs.append(made)
+            self._times.append(at)
+            self._batch.count(kind, "taken")
+
+    def _name(self, item: Json) -> tuple[str, float]:
+        """An item's id, or the digest of what it says, and its time (ours when it has no credible one).
+
+        Without an id and without a time the next equal item could not be told from this one sent twice.
+        """
+        sent_at = instant(item.get("timestamp"), self._now)
+        if sent_at is None:
+            self._batch.count("timestamp", "clamped")
+        item_id = identifier(item.get("id"))
+        if item_id is None and sent_at is not None:
+            item_id = digest_of(item)
+        if item_id is None:
+            raise OddItemError("no id")
+        return item_id, self._now if sent_at is None else sent_at
+
+    def _message(self, line: Line, people: People, item: Json, display: object, standby: bool) -> None:
+        type_ = item.get("type")
+        kind = type_ if type(type_) is str and type_ in READERS else word(type_)
+        item_id, sent_at = self._name(item)
+        key = line.key_prefix + item_id
+        if kind == "system":
+            self._add("identity", notices.system(line, people, item, key, sent_at, self._now), sent_at)
+            return
+        group = identifier(item.get("group_id"))
+        person = sender(
+            line,
+            people,
+            wa=item.get("from"),
+            user=item.get("from_user_id"),
+            parent=item.get("from_parent_user_id"),
+            group=group,
+        )
+        if person is None:
+            raise OddItemError("no sender")
+        if is_ours(item.get("from"), line, display, self._own):
+            self._batch.count("message", "own_number")
+            return
+        if kind == "interactive" and mapping(item.get("interactive")).get("type") == "call_permission_reply":
+            self._add("notice", notices.call_permission(line, item, person, key, sent_at, self._now), sent_at)
+            return
+        if kind == "request_welcome":
+            self._add("notice", notices.welcome(line, person, key, sent_at, self._now), sent_at)
+            return
+        made: FromPerson
+        if kind == "reaction":
+            reaction = mapping(item.get("reaction"))
+            target, emoji = _target(reaction, "message_id"), string(reaction.get("emoji"), MAX_EMOJI + 1)
+            if emoji is not None and len(emoji) > MAX_EMOJI:
+                raise OddItemError("a reaction that is no emoji")
+            made = UserReaction(
+                key=key, agent=line.agent, channel=line.channel_id, at=self._now, org=line.org, sender=person,
+                provider_id=item_id, sent_at=sent_at, group=group, target=target, emoji=emoji,
+            )  # fmt: skip
+        elif kind == "edit":
+            target, inner, inner_kind = _edited(item)
+            made = UserEdit(
+                key=key, agent=line.agent, channel=line.channel_id, at=self._now, org=line.org, sender=person,
+                provider_id=item_id, sent_at=sent_at, group=group, target=target,
+                message=message_of(inner, inner_kind, is_edit=True),
+            )  # fmt: skip
+        elif kind == "revoke":
+            target = _target(mapping(item.get("revoke")), "original_message_id")
+            made = UserRevoke(
+                key=key, agent=line.agent, channel=line.channel_id, at=self._now, org=line.org, sender=person,
+                provider_id=item_id, sent_at=sent_at, group=group, target=target,
+            )  # fmt: skip
+        else:
+            made = UserMessage(
+                key=key, agent=line.agent, channel=line.channel_id, at=self._now, org=line.org, sender=person,
+                provider_id=item_id, sent_at=sent_at, group=group, message=message_of(item, kind),
+                mode="standby" if standby else "live",
+            )  # fmt: skip
+            kind = "message"
+        self._add(kind, made, sent_at)
+
+    def _echo(self, line: Line, people: People, item: Json, display: object, standby: bool) -> None:
+        item_id, sent_at = self._name(item)
+        group = identifier(item.get("group_id"))
+        customer = sender(
+            line,
+            people,
+            wa=item.get("to"),
+            user=item.get("to_user_id"),
+            parent=item.get("to_parent_user_id"),
+            group=group,
+        )
+        if customer is None:
+            raise OddItemError("no recipient")
+        kind = word(item.get("type"))
+        made = ColleagueMessage(
+            key=line.key_prefix + item_id, agent=line.agent, channel=line.channel_id, at=self._now, org=line.org,
+            sender=customer, provider_id=item_id, sent_at=sent_at, group=group, pauses=not standby,
+        )  # fmt: skip
+        if kind == "edit":
+            target, inner, inner_kind = _edited(item)
+            changes: dict[str, object] = {
+                "act": "edit", "target": target, "message": message_of(inner, inner_kind, is_edit=True)
+            }  # fmt: skip
+        elif kind == "revoke":
+            changes = {"act": "revoke", "target": _target(mapping(item.get("revoke")), "original_message_id")}
+        elif kind in ("reaction", "system"):
+            self._batch.count("echo", "ignored")
+            return
+        else:
+            changes = {"message": message_of(item, kind)}
+        self._add("echo", made.model_copy(update=changes), sent_at)
+
+    def _status(self, line: Line, people: People, item: Json, display: object, standby: bool) -> None:
+        made = status_of(line, item, self._now)
+        key = f"{made.provider_id}|{made.word}|{made.recipient_key}"
+        if key in self._seen:
+            self._batch.count("status", "repeated")
+            return
+        self._seen.add(key)
+        self._batch.statuses.append(made)
+        self._batch.count("status", "taken" if made.state is not None else "unknown")
+
+    def _call(self, line: Line, people: People, item: Json, display: object, standby: bool) -> None:
+        made = notices.call(line, people, item, display, self._now)
+        self._add("call", made, made.sent_at)
+
+    def _preference(self, line: Line, people: People, item: Json, display: object, standby: bool) -> None:
+        made = notices.preference(line, people, item, self._now)
+        self._add("preference", made, made.sent_at)
+
+    def _user_id_update(self, line: Line, people: People, item: Json, display: object, standby: bool) -> None:
+        self._add("identity", notices.user_id_update(line, item, self._now), self._now)
+
+    def _other_field(self, field_name: str, value: Json, account: str | None) -> None:
+        """Fields without a conversation: imported history is not taken over, account news are for the operator."""
+        if field_name in IMPORTED:
+            self._batch.count(field_name, "not_imported")
+            return
+        known = field_name in notices.ACCOUNT_FIELDS
+        self._batch.count("account" if known else "field", "noted" if known else "unknown")
+        if known:
+            self._batch.news.append(AccountNews(account, field_name, notices.event_of(field_name, value)))
+        else:
+            self._batch.note("unknown field", {field_name[:40]: value})
+
+
+def _target(body: Json, name: str) -> str:
+    target = identifier(body.get(name)) if type(body.get(name)) is str else None
+    if target is None:
+        raise OddItemError("no target message")
+    return target
+
+
+def _edited(item: Json) -> tuple[str, Json, str]:
+    """The target of an edit, its new content and that content's type."""
+    edit = mapping(item.get("edit"))
+    inner = edit.get("message") or NOTHING
+    kind = mapping(inner).get("type")
+    if type(kind) is not str or kind not in READERS:
+        raise OddItemError("an edit without readable content")
+    return _target(edit, "original_message_id"), mapping(inner), kind
