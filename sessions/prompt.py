@@ -217,6 +217,12 @@ def _glued(context: Context, values: list[object]) -> str:
     return _join(values)
 
 
+@pass_context
+def _named(_context: Context, value: Any, path: str) -> Any:
+    """A missing part of a value, under the whole name it was asked for."""
+    return _Missing(name=path) if isinstance(value, _Missing) else value
+
+
 class _Environment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%"})
 
@@ -242,7 +248,8 @@ _ENV.binop_table = {"+": operator.add, "-": operator.sub, "*": operator.mul} | {
     "//": operator.floordiv,
     "%": operator.mod,
 }
-_ENV.filters = {name: _guarded(name, apply) for name, apply in _FILTERS.items()} | {"%paced": _paced, "%glued": _glued}
+_ENV.filters = {name: _guarded(name, apply) for name, apply in _FILTERS.items()}
+_ENV.filters |= {"%paced": _paced, "%glued": _glued, "%named": _named}
 _ENV.tests = {name: test for name, test in _ENV.tests.items() if name in _TESTS}
 
 _ALLOWED: Final = (
@@ -273,9 +280,25 @@ class _Pacing(NodeTransformer):
         node.iter = nodes.Filter(node.iter, "%paced", [], [], None, None, lineno=node.lineno)
         return node
 
+    def visit_Getattr(self, node: nodes.Getattr) -> nodes.Node:  # noqa: N802
+        path = _path_of(node)
+        if path is None:
+            self.generic_visit(node)
+            return node
+        return nodes.Filter(node, "%named", [nodes.Const(path)], [], None, None, lineno=node.lineno)
+
     def visit_Concat(self, node: nodes.Concat) -> nodes.Filter:  # noqa: N802
         self.generic_visit(node)
         return nodes.Filter(nodes.List(node.nodes), "%glued", [], [], None, None, lineno=node.lineno)
+
+
+def _path_of(node: nodes.Node) -> str | None:
+    """`order.state.name` as it was written, if the node is such a name."""
+    if isinstance(node, nodes.Name):
+        return node.name
+    if isinstance(node, nodes.Getattr) and (owner := _path_of(node.node)) is not None:
+        return f"{owner}.{node.attr}"
+    return None
 
 
 class _Compiled:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import logging
 import random
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     import openai
 
     from sessions.brains.completion import Completion
+
+log = logging.getLogger(__name__)
 
 HAND_OVER: Final = "hand_over_to_human"
 _HAND_OVER_TOOL: Final = {
@@ -80,7 +83,7 @@ class LlmBrain:
         has_said = False
         for number in range(agent.llm.tool_rounds + 1):
             tools = _tools(agent) if number < agent.llm.tool_rounds else []
-            request = _request(agent, _context(turn, past, rounds), tools)
+            request = _request(agent, _context(turn, past, rounds, tools), tools)
             completion: Completion | None = None
             async with aclosing(self._round(agent, endpoints, request, may_be_empty=has_said)) as chunks:
                 async for chunk in chunks:
@@ -131,6 +134,7 @@ class LlmBrain:
                 failures += 1
                 BRAIN_ERRORS.labels(brain="llm", reason=failure.reason).inc()
                 problems.append(f"{endpoint} {failure}")
+                log.warning("%s %s", endpoint, failure, extra={"agent": agent.slug})
                 if said:
                     yield Restart()
                 if failures > agent.llm.retries or (failure.was_slow and len(endpoints) > 1):
@@ -187,10 +191,12 @@ def _tools(agent: Agent) -> list[dict[str, Any]]:
     return [*own, _HAND_OVER_TOOL]
 
 
-def _context(turn: Turn, past: Sequence[Line], rounds: Sequence[Line]) -> list[dict[str, Any]]:
+def _context(
+    turn: Turn, past: Sequence[Line], rounds: Sequence[Line], tools: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """The messages of a request. The system prompt, what the turn answers and its tool rounds are always among them."""
     agent = turn.agent
-    room = agent.context_tokens - tokens_in(turn.prompt)
+    room = agent.context_tokens - tokens_in(turn.prompt) - tokens_in(json.dumps(tools))
     kept = trim([*past, *rounds], max_messages=agent.context_window, max_tokens=room)
     system = [{"role": "system", "content": turn.prompt}] if turn.prompt.strip() else []
     return [*system, *map(_wire, kept)]

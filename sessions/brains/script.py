@@ -11,7 +11,7 @@ from omni.model.agent import ScriptRule
 from omni.model.message import Message
 from omni.telemetry.metrics import BRAIN_ERRORS
 from sessions.brains.base import BrainError, Break, Chunk, Finish, HandOver, Say, Show, Turn
-from sessions.brains.search import expression
+from sessions.brains.search import MAX_TEXT, expression
 from sessions.prompt import render
 
 
@@ -19,12 +19,22 @@ class ScriptBrain:
     """The first rule whose expression is found in the user's text answers; when there is none, nobody does.
 
     Templates see the agent's variables, `text`, the named groups of the expression, and `result` of the tool. A tool
-    that fails is a BrainError: a rule's words are written for its result.
+    that fails is a BrainError: a rule's words are written for its result. Of a long text the first 4,096 characters are
+    searched.
     """
 
+    def __init__(self) -> None:
+        self._apart = asyncio.Semaphore(2)  # interpreters at a time: hostile texts wait for each other
+
     async def answer(self, turn: Turn) -> AsyncGenerator[Chunk, None]:
+        text = turn.text[:MAX_TEXT]
         for rule in turn.agent.script:
-            groups = await expression(rule.when).search(turn.text)
+            wanted = expression(rule.when)
+            if len(text) <= wanted.longest:
+                groups = wanted.search(text)
+            else:
+                async with self._apart:
+                    groups = await wanted.search_apart(text)
             if groups is None:
                 continue
             values: dict[str, object] = {**turn.agent.vars, **turn.vars, "text": turn.text, **groups}

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from pydantic import JsonValue, SecretStr
 
 from omni.model.agent import Agent, LlmEndpoint, LlmSettings, Tool
@@ -493,3 +494,15 @@ async def test_old_messages_leave_the_context_first(brain: LlmBrain, llm: Any, t
     assert body["messages"][-1] == {"role": "user", "content": "the newest"}
     assert body["messages"][-2]["content"].startswith("39 ")
     assert 5 < len(body["messages"]) < 15
+
+
+async def test_failures_are_counted_by_reason(brain: LlmBrain, llm: Any, reply: Any, turn_of: Any, answer: Any) -> None:
+    def counted(reason: str) -> float:
+        labels = {"brain": "llm", "reason": reason}
+        return REGISTRY.get_sample_value("omni_brain_errors_total", labels) or 0
+
+    before = counted("server"), counted("cut")
+    llm.will(reply.refuses(503), reply.says("x", finish=None, then="cut"))
+    with pytest.raises(BrainError):
+        await answer(brain, turn_of(agent_of()))
+    assert (counted("server"), counted("cut")) == (before[0] + 1, before[1] + 1)

@@ -48,7 +48,8 @@ def test_values_are_filled_in(template: str, text: str) -> None:
     [
         ("Hi {{ nope }}!", "Hi {{ nope }}!"),
         ("{{ nope.first.name }}", "{{ nope.first.name }}"),
-        ("{{ order.nope }}", "{{ nope }}"),
+        ("{{ order.nope }} {{ order.state.x|upper }}", "{{ order.nope }} {{ order.state.x|upper }}"),
+        ("{{ order.nope|default('-') }}{{ order.nope is defined }}", "-False"),
         ("{{ nope|upper }} {{ nope|trim|title }}", "{{ nope|upper }} {{ nope|trim|title }}"),
         ("{{ nope[0] }} {{ nope + 1 }}", "{{ nope[0] }} {{ nope }}"),
         ("{% if nope > 3 %}a{% else %}b{% endif %}", "b"),

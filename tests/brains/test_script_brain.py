@@ -126,13 +126,13 @@ async def test_an_expression_that_explodes_does_not_hold_the_loop(
 
 
 async def test_a_search_apart_finds_what_a_search_at_once_finds() -> None:
-    found = await expression(r"(?P<a>(\w+ )+)(?P<b>äöü 👋)(?P<c>x)?").search("one two äöü 👋")
-    assert found == {"a": "one two ", "b": "äöü 👋"}
-    assert await expression(r"(\w+ )+z").search("one two") is None
+    wanted, text = expression(r"(?P<a>(\w+ )+)(?P<b>äöü 👋)(?P<c>x)?"), "one two äöü 👋"
+    assert await wanted.search_apart(text) == wanted.search(text) == {"a": "one two ", "b": "äöü 👋"}
+    assert await expression(r"(\w+ )+z").search_apart("one two") is None
 
 
-async def test_a_search_apart_ends_with_its_turn(turn_of: Any, answer: Any) -> None:
-    task = asyncio.create_task(expression(r"(a+)+$").search("a" * 60 + "b"))
+async def test_a_search_apart_ends_with_its_turn() -> None:
+    task = asyncio.create_task(expression(r"(a+)+$").search_apart("a" * 60 + "b"))
     for _ in range(50):  # the child is on its way by then, or about to be
         await asyncio.sleep(0)
     task.cancel()
@@ -143,9 +143,11 @@ async def test_a_search_apart_ends_with_its_turn(turn_of: Any, answer: Any) -> N
 @pytest.mark.parametrize(
     "pattern", [r"(?i)\b(human|person)\b", r"order (?P<id>\d+)", r"^\s*(?:hi|hello|hey)[\s!.]*$", ".*", "", "é|ü"]
 )
-async def test_ordinary_expressions_are_searched_at_once(pattern: str) -> None:
+def test_ordinary_expressions_are_searched_at_once(pattern: str) -> None:
     assert expression(pattern).longest > 2000
 
 
-async def test_only_the_beginning_of_a_long_text_is_searched() -> None:
-    assert await expression("x").search("a" * MAX_TEXT + "x") is None
+async def test_only_the_beginning_of_a_long_text_is_searched(turn_of: Any, answer: Any) -> None:
+    agent = agent_of({"when": "x", "say": "found"})
+    assert await answer(ScriptBrain(), turn_of(agent, "a" * MAX_TEXT + "x")) == []
+    assert await answer(ScriptBrain(), turn_of(agent, "a" * (MAX_TEXT - 1) + "x")) == [Say("found")]
