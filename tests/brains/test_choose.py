@@ -150,3 +150,14 @@ def test_pauses_double_with_jitter_and_follow_the_server(
 def test_choosing_does_not_import_openai() -> None:
     code = "import sys, sessions.brains.choose; sys.exit('openai' in sys.modules or 'httpx' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=50)
+
+
+async def test_closing_the_answer_reaches_the_model_through_both(
+    brains: Brains, llm: Any, reply: Any, turn_of: Any
+) -> None:
+    llm.will(reply.says("Once upon", finish=None, then="hang"))
+    agent = agent_of(script=RULES)
+    chunks = brains.brain_for(agent).answer(turn_of(agent))
+    assert await anext(chunks) == Say("Once upon")
+    await chunks.aclose()
+    await llm.gone.wait()

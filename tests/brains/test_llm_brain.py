@@ -325,7 +325,7 @@ async def test_a_slow_first_token_fails_over_at_once(
 ) -> None:
     llm.will(reply.Reply(then="hang"))
     llm_2.will(reply.says("Quick."))
-    agent = agent_of(first_token_timeout=0.05, retries=5, failover=(LlmEndpoint(base_url=llm_2.base_url, model="m2"),))
+    agent = agent_of(first_token_timeout=0.5, retries=5, failover=(LlmEndpoint(base_url=llm_2.base_url, model="m2"),))
     assert said(await answer(brain, turn_of(agent))) == "Quick."
     assert len(llm.requests) == 1
     await llm.gone.wait()
@@ -343,7 +343,7 @@ async def test_an_answer_that_never_ends_is_given_up(
 ) -> None:
     llm.will(reply.says("and on ", finish=None, then=then))
     with pytest.raises(BrainError, match=r"did not finish|more than"):
-        await answer(brain, turn_of(agent_of(timeout=0.2, retries=0)))
+        await answer(brain, turn_of(agent_of(timeout=0.5, retries=0)))
     await llm.gone.wait()
 
 
