@@ -6,8 +6,8 @@ Whatever already listens is used as it is and is never stopped. What this script
 `.services/`.
 `OMNI_TEST_RABBITMQ_URL` and `OMNI_TEST_MONGO_URL` name services that run elsewhere (a real `mongod`, for instance).
 
-Standard library only: it runs before anything is installed. It ends with status 1 when a service is missing in CI; only
-the MongoDB-speaking server may be missing there, where no Python >= 3.13 can be had.
+Standard library only: it runs before anything is installed. In CI it ends with status 1 when a service is missing; only
+the MongoDB-speaking server may be missing, where no Python >= 3.13 can be had.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ RABBITMQ_STARTED = STATE / "rabbitmq.started"
 MONGO_PORT = 27117  # not MongoDB's own 27017: a developer's mongod is left alone unless OMNI_TEST_MONGO_URL names it
 MONGO_URL = os.environ.get("OMNI_TEST_MONGO_URL") or f"mongodb://127.0.0.1:{MONGO_PORT}/?directConnection=true"
 MONGO_VENV = ROOT / ".venv-mongo"
-MONGO_PACKAGE = "mongoeco[wire]>=4.11,<5"
+MONGO_PACKAGE = "mongoeco[wire]==4.11.0"  # this very one: scripts/mongo_server.py reaches inside it
 MONGO_PYTHON = "3.13"
 MONGO_BOOT_SECONDS = 60.0
 MONGO_PID = STATE / "mongodb.pid"

@@ -7,7 +7,8 @@
 * Every coroutine test fails when it leaves a task pending, or an exception that nobody took (`_nothing_left_behind`).
   A socket, session or loop that is not closed fails it too: it is a ResourceWarning, and warnings are errors here.
 
-A missing service skips its tests with a loud line. In CI it fails them, unless it is MongoDB and there is no Python >= 3.13.
+A missing service skips its tests with a loud line. In CI it fails them; only MongoDB may be missing, without a Python
+that runs it.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "omni": ("omni.sdk", "omni.model"),  # the package itself: what a bot author imports
     "omni.model": (),
     "omni.telemetry": ("omni.model",),
+    "omni.settings": ("omni.model",),  # read by the composition root, which hands the parts their values
     "omni.sqlite": TELEMETRY,
     "omni.mongodb": TELEMETRY,
     "omni.bus": ("omni.model", *DRIVERS, *TELEMETRY),

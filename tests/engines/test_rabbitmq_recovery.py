@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
+import os
+import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 
 import aio_pika
 import pytest
@@ -21,6 +24,7 @@ from omni.model.queues import Queue
 WORK = Queue(name="work", is_exclusive=True)
 SHARED = Queue(name="shared", is_exclusive=False)
 PATIENCE = 30.0
+SERVER_SCRIPTS = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "/opt/homebrew/opt/rabbitmq/sbin/rabbitmq-server")
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -115,7 +119,10 @@ async def open_bus(rabbitmq_url: str, rabbitmq_prefix: str) -> AsyncIterator[Ope
         if through is not None:
             url = url.with_host("127.0.0.1").with_port(through.port)
         bus = RabbitBus(
-            str(url), prefix=rabbitmq_prefix.rstrip("."), delay_steps=(0.05, 1.0), **options  # type: ignore[arg-type]
+            str(url),
+            prefix=rabbitmq_prefix.rstrip("."),
+            delay_steps=(0.05, 1.0),
+            **options,  # type: ignore[arg-type]
         )
         buses.append(bus)
         await bus.open()
@@ -444,8 +451,92 @@ async def test_secrets_of_the_url_are_in_no_error_and_no_log(
     assert not [text for text in (*errors, caplog.text) if "s3cret-w0rd" in text]
 
 
+class Broker:
+    """A RabbitMQ node of this test's own, to be killed."""
+
+    def __init__(self, script: str, home: Path, port: int, dist_port: int) -> None:
+        self.url = f"amqp://guest:guest@127.0.0.1:{port}/"
+        self._script = script
+        self._log = home / "stdout"
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "RABBITMQ_NODENAME": f"omni-test-{port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(port),
+            "RABBITMQ_DIST_PORT": str(dist_port),
+            "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(home / "log"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "plugins"),
+            "RABBITMQ_CONFIG_FILE": str(home / "none"),
+        }
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                self._script, env=self._environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+        async def answers() -> bool:
+            assert self._process is not None
+            if self._process.returncode is not None:
+                pytest.skip(f"a second broker does not start here: {self._log.read_text()[-500:]}")
+            try:
+                await (await aio_pika.connect(self.url, timeout=5)).close()
+            except (OSError, TimeoutError, aio_pika.exceptions.AMQPError):
+                return False
+            return True
+
+        async with asyncio.timeout(90):
+            while not await answers():
+                await asyncio.sleep(0.2)
+
+    async def kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            await self._process.wait()
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
+    script = next((path for path in SERVER_SCRIPTS if Path(path).exists()), None)
+    if script is None:
+        pytest.skip("needs a RabbitMQ installation on this machine, to start a broker of its own")
+    with socket.socket() as one, socket.socket() as two:
+        for probe in (one, two):
+            probe.bind(("127.0.0.1", 0))
+        ports = one.getsockname()[1], two.getsockname()[1]
+    broker = Broker(script, tmp_path, *ports)
+    await broker.start()
+    yield broker
+    await broker.kill()
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("rabbitmqctl") is None, reason="needs rabbitmqctl to restart the broker")
-@pytest.mark.skip(reason="restarts the shared broker: run by hand with -p no:skipping … or remove this line")
-async def test_it_recovers_from_a_restart_of_the_broker(open_bus: OpenBus) -> None:
-    raise NotImplementedError
+@pytest.mark.timeout(240)
+async def test_nothing_confirmed_is_lost_when_the_broker_itself_is_killed(broker: Broker) -> None:
+    bus = RabbitBus(broker.url, delay_steps=(1.0,))
+    await bus.open()
+    try:
+        await bus.declare([WORK, SHARED])
+        mailbox = Mailbox()
+        await bus.consume(WORK, mailbox, prefetch=100)
+        await bus.publish(outgoing(*(f"m{number}" for number in range(50))))
+        held = await mailbox.take(50)
+        held[0].ack()
+        held[1].nack("later", delay=1.0)
+        held[2].bury("never")
+        while len(await bus.dead_letters()) < 1 or (await bus.depth("work")).taken > 47:
+            await asyncio.sleep(0.01)
+        await broker.kill()
+        await until_down(bus)
+        await broker.start()
+        await until_usable(bus)
+        await bus.publish(outgoing("after"))
+        wanted = {f"m{number}" for number in range(1, 50) if number != 2} | {"after"}
+        while wanted:
+            wanted.discard((await mailbox.next()).id)
+        assert [letter.id for letter in await bus.dead_letters()] == ["m2"]
+    finally:
+        await bus.close()

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from channels.whatsapp.directory import Directory
 from channels.whatsapp.signature import HEADER, appsecret_proof, sign
@@ -220,7 +221,7 @@ async def test_a_body_over_the_cap_without_a_length_is_cut(gate: Any) -> None:
 
 @pytest.mark.parametrize(("length", "status"), [("999999999", 413), ("2000", 408)])
 async def test_a_body_that_never_comes_is_not_waited_for(length: str, status: int, gate: Any) -> None:
-    url = aiohttp.client.URL(gate.url)
+    url = URL(gate.url)
     reader, writer = await asyncio.open_connection(url.host, url.port)
     head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\n{HEADER}: sha256={'0' * 64}\r\nContent-Length: {length}\r\n\r\n{{"
     writer.write(head.encode())
