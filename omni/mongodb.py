@@ -77,7 +77,7 @@ class MongoServer:
         """Make the client and hear from the server once; raises what PyMongo raises."""
         given = {name.lower() for name, _ in parse_qsl(self._url.partition("?")[2])}
         waits: dict[str, Any] = {name: ms for name, ms in _WAITS.items() if name.lower() not in given}
-        client: AsyncMongoClient[Document] = AsyncMongoClient(self._url, appname="omni", **waits)
+        client = self._connect(waits)
         try:
             await client.admin.command("ping")
             options: dict[str, Any] = {"write_concern": DURABLE, "read_concern": ReadConcern("majority")}
@@ -89,6 +89,12 @@ class MongoServer:
             await client.close()
             raise
         self._client = client
+
+    def _connect(self, waits: dict[str, Any]) -> AsyncMongoClient[Document]:
+        try:
+            return AsyncMongoClient(self._url, appname="omni", **waits)
+        except (ValueError, TypeError):  # what PyMongo says may quote a part of the address
+            raise InvalidURI("not a MongoDB address") from None
 
     async def close(self) -> None:
         client, self._client, self._database = self._client, None, None
@@ -145,6 +151,11 @@ def storable_text(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
+
+
+def lookup_text(text: str) -> str:
+    """A name that is only ever looked up, never read: NUL is replaced too, for tools that end a text there."""
+    return storable_text(text).replace("\0", "\ufffd")
 
 
 UNSTORABLE = (UnicodeEncodeError, OverflowError, InvalidDocument, RecursionError)

@@ -18,7 +18,7 @@ from pymongo.errors import DuplicateKeyError
 from omni.model.call import Call
 from omni.model.delivery import Delivery
 from omni.model.entry import Entry, entry_of
-from omni.mongodb import Document, storable_text, violates
+from omni.mongodb import Document, lookup_text, violates
 from omni.store.base import (
     Append,
     CallFilter,
@@ -46,7 +46,7 @@ class Calls(Deliveries):
             "entries": [entry.wire() for entry in entries],
         }
         if step.keys:
-            batch["keys"] = [storable_text(key) for key in dict.fromkeys(step.keys)]
+            batch["keys"] = [lookup_text(key) for key in dict.fromkeys(step.keys)]
         with self._told():
             if first == 1:
                 document["nth"] = nth = await self._next_place(document["conversation"])
@@ -72,7 +72,7 @@ class Calls(Deliveries):
         raise SeqConflictError(f"call {step.call.id} has an entry {step.entries[0].seq} already") from error
 
     async def acted_on(self, keys: Sequence[str]) -> set[str]:
-        names = {storable_text(key): key for key in keys}
+        names = {lookup_text(key): key for key in keys}
         if not names:
             return set()
         with self._told():
@@ -107,12 +107,12 @@ class Calls(Deliveries):
 
     async def open_call(self, conversation: str) -> Loaded | None:
         with self._told():
-            document = await self._newest(storable_text(conversation))
+            document = await self._newest(lookup_text(conversation))
             return await self._loaded(document) if document is not None and document["is_open"] else None
 
     async def last_call(self, conversation: str) -> Call | None:
         with self._told():
-            document = await self._newest(storable_text(conversation))
+            document = await self._newest(lookup_text(conversation))
         return _call(document) if document is not None else None
 
     async def load_call(self, call_id: str) -> Loaded | None:
@@ -151,7 +151,8 @@ class Calls(Deliveries):
 
     async def due_calls(self, now: float, *, limit: int = 100) -> list[Call]:
         with self._told():
-            found = self._in(CALLS).find({"is_open": True, "wake_at": {"$lte": now}}).sort("wake_at", 1).limit(limit)
+            due = {"is_open": True, "wake_at": {"$lte": now, "$ne": None}}
+            found = self._in(CALLS).find(due).sort("wake_at", 1).limit(limit)
             return [_call(document) async for document in found]
 
     async def rest_call(self, call_id: str, wake_at: float | None, *, was: float | None) -> bool:
@@ -218,7 +219,7 @@ def _call_document(call: Call) -> Document:
     """The snapshot is kept as JSON text: its keys are the sessions' own, and nothing here looks inside."""
     document = call.model_dump(exclude={"snapshot"})
     document["_id"] = document.pop("id")
-    document["conversation"] = storable_text(call.conversation)
+    document["conversation"] = lookup_text(call.conversation)
     document["snapshot"] = json.dumps(call.snapshot) if call.snapshot is not None else None
     return document
 

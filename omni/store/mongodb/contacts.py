@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pymongo.errors import DuplicateKeyError
 
 from omni.model.contact import Contact, Identity
-from omni.mongodb import Document, storable_text
+from omni.mongodb import Document, lookup_text
 from omni.store.base import VersionConflictError
 from omni.store.mongodb.collections import CALLS, CONTACTS, DELIVERIES, Collections, write
 
@@ -86,7 +86,7 @@ class Contacts(Collections):
 
 
 def _keys(org: str, identities: Sequence[Identity]) -> list[str]:
-    return [storable_text(f"{org}/{identity.key}") for identity in dict.fromkeys(identities)]
+    return [lookup_text(f"{org}/{identity.key}") for identity in dict.fromkeys(identities)]
 
 
 def _document(contact: Contact) -> Document:
