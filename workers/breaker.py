@@ -26,17 +26,22 @@ class Breaker:
         self._closed.set()
         self._over = asyncio.Event()
         self._probing: asyncio.Task[None] | None = None
-        self.reason = ""
+        self._tripped_at = 0.0
 
     @property
     def is_tripped(self) -> bool:
         return not self._closed.is_set()
 
+    @property
+    def held_for(self) -> float:
+        """Seconds since it was tripped; 0 when it is whole."""
+        return self._clock.ticks() - self._tripped_at if self.is_tripped else 0.0
+
     def trip(self, reason: str, probe: Probe) -> None:
         """Hold everything until a probe succeeds. Tripping it again changes nothing."""
         if self.is_tripped or self._over.is_set():
             return
-        self.reason = reason
+        self._tripped_at = self._clock.ticks()
         self._closed.clear()
         log.error("sends of %s are on hold, messages are kept: %s", self._name, reason)
         self._probing = asyncio.create_task(self._watch(probe))

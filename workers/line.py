@@ -22,6 +22,10 @@ class DrainingError(Exception):
     """The worker stops: what is not sent yet goes back to the queue."""
 
 
+class HeldError(Exception):
+    """It will be a while until this can be sent, and others have no room: it goes to the end of the queue."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """A configured channel, and the agent that owns it."""
@@ -55,6 +59,11 @@ class Line:
 
     def is_open(self) -> bool:
         return not (self.number.is_tripped or self.token.is_tripped)
+
+    @property
+    def held_for(self) -> float:
+        """Seconds since it was closed; 0 when it is open."""
+        return max(self.token.held_for, self.number.held_for)
 
     async def wait_open(self, seconds: float) -> bool:
         return await self.token.wait(seconds) and await self.number.wait(seconds)

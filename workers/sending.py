@@ -34,7 +34,7 @@ from omni.model.queues import inbound_for
 from omni.store.base import Change, Store, StoreUnavailableError
 from omni.telemetry.metrics import DELIVERIES, DELIVERY_SECONDS, PROVIDER_SECONDS, UNCLEAR_SENDS
 from workers.clock import Clock
-from workers.line import Channels, DrainingError, Line, Lines, Route, pair_of
+from workers.line import Channels, DrainingError, HeldError, Line, Lines, Route, pair_of
 from workers.pacing import PairRates
 from workers.patience import Again, Lost, Patience, error_of, judge
 
@@ -51,6 +51,9 @@ _LOOK_EVERY = 1.0
 
 _HOLD_LOOK = 30.0
 """Seconds after which a delivery on hold looks at its channel again: the operator may have changed the token."""
+
+_CROWDED_LOOK = 2.0
+"""Seconds a delivery that must wait longer stays in hand when others have no room."""
 
 _ENGINE_WAITS = (0.1, 0.3, 1.0, 3.0, 5.0)
 
@@ -76,6 +79,7 @@ class _Attempt:
 
     delivery: Delivery
     closes_at: float | None
+    is_crowded: Callable[[], bool]
     held: Delivery | None = None
     may_resend: int | None = None
     is_closed: bool = False
@@ -110,12 +114,13 @@ class Sender:
         self._draw = draw
         self._pairs = PairRates()
 
-    async def deliver(self, send: Send, *, is_redelivered: bool) -> Delivery:
+    async def deliver(self, send: Send, *, is_redelivered: bool, is_crowded: Callable[[], bool]) -> Delivery:
         """Send it, or find that nobody should; returns the record when that is written down.
 
-        Raises DrainingError when the worker stops first, and whatever a defect raises: then it is still to be sent.
+        Raises DrainingError when the worker stops first, HeldError when it has to wait for long while others have no
+        room, and whatever a defect raises: then it is still to be sent.
         """
-        attempt = _Attempt(send.delivery, send.delivery.window_closes_at)
+        attempt = _Attempt(send.delivery, send.delivery.window_closes_at, is_crowded)
         try:
             if send.after:
                 await self._sleep(send.after - self._clock.now())
@@ -140,12 +145,17 @@ class Sender:
         route, adapter = await self._route(delivery)
         line = self.lines.of(route)
         if not line.is_open():
-            await line.wait_open(_HOLD_LOOK)
+            is_long = line.held_for >= _HOLD_LOOK and attempt.is_crowded()
+            if not await line.wait_open(_CROWDED_LOOK if is_long else _HOLD_LOOK) and is_long:
+                raise HeldError
             return None
         pair = (route.channel.id, delivery.contact)
         interval, burst = pair_of(route.channel)
         if (wait := self._pairs.wait(pair, interval, burst, self._clock.ticks())) > 0:
-            await self._sleep(wait)
+            is_long = wait > _CROWDED_LOOK and attempt.is_crowded()
+            await self._sleep(_CROWDED_LOOK if is_long else wait)
+            if is_long:
+                raise HeldError
             return None
         index = -1
         answer: Accepted | RefusedError | None = None

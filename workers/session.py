@@ -295,7 +295,9 @@ class SessionWorker:
     def _rested(self, task: asyncio.Task[None]) -> None:
         actor = self._running.pop(task)
         actor.task = None
-        if not task.cancelled() and task.exception() is not None:
+        if task.cancelled():
+            return
+        if task.exception() is not None:
             log.error("an actor broke and starts again", exc_info=task.exception())
         if actor.is_busy:
             self._wake(actor)

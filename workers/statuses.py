@@ -78,7 +78,7 @@ class StatusWorker:
         partition_count: int,
         clock: Clock | None = None,
         batch: int = 200,
-        prefetch: int = 200,
+        prefetch: int = 50,
         park_at_most: int = 5_000,
         draw: Callable[[], float] = random.random,
     ) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from channels.base import Accepted, Piece, RefusedError
+from channels.base import Accepted, Action, Piece, RefusedError
 from omni.bus.base import Outgoing
 from omni.bus.sqlite import SqliteBus
 from omni.model.call import Call
@@ -115,7 +115,7 @@ class StillClock:
 class ScriptedCloud:
     """`answers[text]` are taken one a try: a RefusedError to raise, an Event to wait for, None to accept.
 
-    `sent` are (text, tracker) of every request, `accepted` of those that were taken.
+    `broken` are tokens that are refused. `sent` are (text, tracker) of every request, `accepted` of those that were taken.
     """
 
     kind: str = "whatsapp"
@@ -126,6 +126,7 @@ class ScriptedCloud:
     probes: deque = field(default_factory=deque)
     probed: list = field(default_factory=list)
     tokens: list = field(default_factory=list)
+    broken: set = field(default_factory=set)
     template: str | None = None
     under_way: int = 0
     most_under_way: int = 0
@@ -151,6 +152,8 @@ class ScriptedCloud:
         self.tokens.append(channel.access_token.get_secret_value())
         if self.clock is not None:
             self.at.append((piece.payload, self.clock.time - START))
+        if self.tokens[-1] in self.broken:
+            raise RefusedError("the token is broken", action=Action.STOP_TOKEN, code="token")
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
@@ -172,6 +175,8 @@ class ScriptedCloud:
 
     async def probe(self, channel):
         self.probed.append(channel.access_token.get_secret_value())
+        if self.probed[-1] in self.broken:
+            raise RefusedError("the token is broken", action=Action.STOP_TOKEN, code="token")
         answer = self.probes.popleft() if self.probes else None
         if answer is not None:
             raise answer

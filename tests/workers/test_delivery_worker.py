@@ -10,6 +10,7 @@ import pytest
 from channels.base import Action, RefusedError
 from omni.bus.base import Outgoing
 from omni.model.delivery import DeliveryError, DeliveryState, accept, claim, fail
+from omni.model.ids import partition_of
 from omni.model.inbound import DeliveryFailed
 from omni.model.message import Message, Template
 
@@ -363,6 +364,48 @@ async def test_a_hold_survives_a_restart(stage):
     await stage.until(lambda: len(stage.cloud.accepted) == 3)
     assert stage.cloud.accepted == ["one", "two", "three"]
     assert len(stage.cloud.sent) == 4
+
+
+async def test_a_long_hold_leaves_room_for_other_numbers_and_keeps_the_order(stage):
+    """More messages are on hold than a worker may have in hand; they go round the queue until the token works."""
+    stage.channels.add("200", token="broken")
+    stage.cloud.broken.add("broken")
+    for turn in range(3):
+        for call in range(10):
+            await stage.ask(f"{call}.{turn}", f"wa-held-{call}", number="200")
+    await stage.deliver(prefetch=4)
+    await stage.until(lambda: stage.cloud.sent)
+    for call in range(6):
+        await stage.ask(f"free {call}", f"wa-free-{call}")
+    await stage.clock.pass_until(lambda: len(stage.cloud.accepted) == 6, most=100_000)
+    assert all(text.startswith("free") for text in stage.cloud.accepted)
+    for turn in range(3, 5):
+        await stage.ask(f"0.{turn}", "wa-held-0", number="200")
+    stage.cloud.broken.clear()
+    await stage.clock.pass_until(lambda: len(stage.cloud.accepted) == 38)
+    await stage.drained()
+    for call in range(10):
+        texts = [text for text in stage.cloud.accepted if text.startswith(f"{call}.")]
+        assert texts == sorted(texts)
+        assert len(texts) == (5 if call == 0 else 3)
+
+
+async def test_a_conversation_that_floods_leaves_room_for_others(stage):
+    stage.channels.add("200", pair_burst=1, pair_interval=6)
+    for n in range(12):
+        await stage.ask(f"flood {n:02}", "wa-1", number="200")
+    await stage.deliver(prefetch=4, partitions=None)
+    await stage.until(lambda: stage.cloud.accepted)
+    same_queue = next(f"wa-{n}" for n in range(2, 50) if _partition(f"wa-{n}") == _partition("wa-1"))
+    await stage.ask("other", same_queue)
+    await stage.clock.pass_until(lambda: "other" in stage.cloud.accepted, most=30)
+    await stage.clock.pass_until(lambda: len(stage.cloud.accepted) == 13)
+    flood = [text for text in stage.cloud.accepted if text != "other"]
+    assert flood == sorted(flood)
+
+
+def _partition(call):
+    return partition_of(f"home-{call}", 2)
 
 
 # --- the service window -----------------------------------------------------------------------------------------------
