@@ -70,6 +70,13 @@ class Graph:
             raise RuntimeError("the WhatsApp adapter is not open; await adapter.open() first")
         return self._session
 
+    def proof(self, channel: WhatsAppChannel) -> dict[str, str]:
+        """The query parameter that shows that the token's user also knows the app secret."""
+        if not channel.app_secret_proof:
+            return {}
+        secret, token = channel.app_secret.get_secret_value(), channel.access_token.get_secret_value()
+        return {"appsecret_proof": _proof(secret, token)}
+
     async def call(
         self,
         channel: WhatsAppChannel,
@@ -111,11 +118,7 @@ class Graph:
         may_act: bool,
         timeout: float | None,
     ) -> Json:
-        query = dict(params or {})
-        if channel.app_secret_proof:
-            query["appsecret_proof"] = _proof(
-                channel.app_secret.get_secret_value(), channel.access_token.get_secret_value()
-            )
+        query = {**(params or {}), **self.proof(channel)}
         sent = {"Authorization": f"Bearer {channel.access_token.get_secret_value()}", **(headers or {})}
         content: bytes | AsyncIterator[bytes] | None = stream
         if body is not None:

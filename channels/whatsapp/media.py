@@ -63,12 +63,12 @@ def checked(url: str, *, hosts: tuple[str, ...] = MEDIA_HOSTS, origin: URL | Non
         raise AddressRefusedError("the address holds characters that no media address has")
     try:
         parsed = URL(url)
-        host = parsed.host
+        host, its_origin = parsed.host, parsed.origin()
     except ValueError:
         raise AddressRefusedError("the address cannot be read") from None
     if parsed.user is not None or parsed.password is not None or not host:
         raise AddressRefusedError("the address names a user or no host")
-    if origin is not None and parsed.origin() == origin:
+    if its_origin == origin:
         return parsed
     if parsed.scheme != "https" or parsed.port != 443:
         raise AddressRefusedError("the address is not https on port 443")
@@ -222,9 +222,10 @@ class MediaSource:
                 headers["Authorization"] = f"Bearer {channel.access_token.get_secret_value()}"
             ours = url.origin() == self._graph.origin
             session = self._graph.session if ours else self._session
+            asked = url.update_query(self._graph.proof(channel)) if ours else url
             try:
                 response = await stack.enter_async_context(
-                    session.get(url, headers=headers, allow_redirects=False, timeout=self._timeout)
+                    session.get(asked, headers=headers, allow_redirects=False, timeout=self._timeout)
                 )
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 raise lost(error, may_act=False) from None

@@ -16,7 +16,7 @@ MAX_UNITS = 4096
 _WHOLE: Final = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`|https?://\S+", re.DOTALL)
 _PARAGRAPH: Final = re.compile(r"\n[ \t]*\n\s*")
 _LINE: Final = re.compile(r"\n\s*")
-_SENTENCE: Final = re.compile(r"""[.!?…。！？؟।]+["'”’»)\]]*\s+|[。！？]+""")
+_SENTENCE: Final = re.compile(r"""[.!?…。！？؟।]["'”’»)\]]{0,3}\s+|[。！？]""")
 _SPACE: Final = re.compile(r"\s+")
 
 
