@@ -32,10 +32,10 @@ LOOP_SHARE: Final = 0.002
 """Seconds that one group's statements may hold the event loop; what is left joins the next group."""
 SOON: Final = 0.01
 """Seconds that a write nobody waits for may wait for a transaction to ride in."""
-BUSY_TIMEOUT: Final = 5.0
-"""Seconds to wait for another process that writes to the file."""
 CHECKPOINT_AFTER: Final = 4_000
 """Changed rows after which the write-ahead log is copied into the file: about 10 to 30 MB of log."""
+LOG_BYTES: Final = 64 * 2**20
+"""The log's size from which it is copied in any case, and that it is cut to when it begins anew."""
 
 _log = logging.getLogger(__name__)
 
@@ -81,13 +81,21 @@ class _Write(Generic[T]):
 class SqliteFile:
     """A file that several parts of one process share; each calls `open` and `close`, the last `close` closes it.
 
-    `sync`: "full" survives a power cut, "normal" only `kill -9`.
+    `sync`: "full" survives a power cut, "normal" only `kill -9`. At most `max_waiting` writes wait at a time;
+    `busy_timeout` is how many seconds another process may hold the file.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, sync: Literal["full", "normal"] = "full", max_waiting: int = 20_000
+        self,
+        path: str | os.PathLike[str],
+        *,
+        sync: Literal["full", "normal"] = "full",
+        max_waiting: int = 20_000,
+        busy_timeout: float = 5.0,
     ) -> None:
         self.path = Path(path)
+        self._log_path = self.path.with_name(f"{self.path.name}-wal")
+        self._busy_timeout = busy_timeout
         self._sync = sync
         self._max_waiting = max_waiting
         self._users = 0
@@ -202,9 +210,13 @@ class SqliteFile:
 
     def changed_elsewhere(self) -> bool:
         """True when another process (or connection) has committed since the last time this was asked."""
+        self._require_open()
         if self._is_committing:
             return False  # the connection is in use: ask again later
-        version = self._writer.execute("PRAGMA data_version").fetchone()[0]
+        try:
+            version = self._writer.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
         changed = version != self._data_version
         self._data_version = version
         return bool(changed)
@@ -227,7 +239,7 @@ class SqliteFile:
             ) from error
         opened: list[sqlite3.Connection] = []
         try:
-            opened.append(self._connection(timeout=BUSY_TIMEOUT, cache_kib=65_536, mmap=0))
+            opened.append(self._connection(timeout=self._busy_timeout, cache_kib=65_536, mmap=0))
             writer = opened[0]
             mode = writer.execute("PRAGMA journal_mode = WAL").fetchone()[0]
             if mode != "wal":
@@ -236,7 +248,7 @@ class SqliteFile:
             writer.execute(f"PRAGMA synchronous = {self._sync.upper()}")
             writer.execute("PRAGMA busy_timeout = 0")
             self._data_version = writer.execute("PRAGMA data_version").fetchone()[0]
-            for timeout in (BUSY_TIMEOUT, 0.0):
+            for timeout in (self._busy_timeout, 0.0):
                 opened.append(self._connection(timeout=timeout, cache_kib=8_192, mmap=268_435_456))
                 opened[-1].execute("PRAGMA query_only = ON")
             opened.append(self._connection(timeout=0.0, cache_kib=2_048, mmap=0))
@@ -256,7 +268,7 @@ class SqliteFile:
         connection.execute(f"PRAGMA mmap_size = {mmap}")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA secure_delete = FAST")
-        connection.execute("PRAGMA journal_size_limit = 67108864")
+        connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
         return connection
 
     def _disconnect(self) -> None:
@@ -410,7 +422,7 @@ class SqliteFile:
     def _run_long(self) -> None:
         """A whole group here: a job is long, or another process must be waited for."""
         try:
-            self._writer.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
+            self._writer.execute(f"PRAGMA busy_timeout = {int(self._busy_timeout * 1000)}")
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
             finally:
@@ -438,11 +450,19 @@ class SqliteFile:
     def _keep_log_short(self) -> None:
         """Copy the log into the file beside the writers; then, between two groups, the few pages that came meanwhile,
         so that the next write begins a new log."""
-        if self._checkpoint is not None or self._writer.total_changes - self._checkpointed < CHECKPOINT_AFTER:
+        if self._checkpoint is not None or self._wants_restart:
+            return
+        if self._writer.total_changes - self._checkpointed < CHECKPOINT_AFTER and self._log_size() <= LOG_BYTES:
             return
         self._checkpointed = self._writer.total_changes
         self._checkpoint = self._loop.run_in_executor(self._keepers, self._copy_log, self._keeper)
         self._checkpoint.add_done_callback(self._copied)
+
+    def _log_size(self) -> int:
+        try:
+            return self._log_path.stat().st_size
+        except OSError:
+            return 0
 
     def _copied(self, checkpoint: asyncio.Future[bool]) -> None:
         self._checkpoint = None
@@ -474,7 +494,7 @@ class SqliteFile:
 
 _MENDS: Final = {
     sqlite3.SQLITE_FULL: "free some space on its disk; nothing of this write was kept",
-    sqlite3.SQLITE_BUSY: f"another process has held it for {BUSY_TIMEOUT:g} s; stop that one, or try again",
+    sqlite3.SQLITE_BUSY: "another process has held it for too long; stop that one, or try again",
     sqlite3.SQLITE_LOCKED: "another process holds it; stop that one, or try again",
     sqlite3.SQLITE_CORRUPT: "the file is damaged; restore a backup (`sqlite3 FILE .recover` saves what it can)",
     sqlite3.SQLITE_NOTADB: "name another path, or move that file away",

@@ -211,14 +211,14 @@ class SqliteBus:
     async def depth(self, queue: str) -> Depth:
         await self._settled()
         lane = self._lane(queue)
+        away = lane.taken | lane.settling
 
         def job(db: sqlite3.Connection) -> tuple[int, int | None]:
-            away = lane.taken | lane.settling
             oldest = next((row for (row,) in db.execute(sql.ROWS, (lane.first, lane.last)) if row not in away), None)
             return db.execute(sql.COUNT, (lane.first, lane.last)).fetchone()[0], oldest
 
         count, oldest = await self._read(job)
-        ready = max(0, count - len(lane.taken) - len(lane.settling))
+        ready = max(0, count - len(away))
         age = None if oldest is None or not ready else max(0.0, time.time() - (oldest & sql.CLOCK) / 1e6)
         return Depth(ready=ready, taken=len(lane.taken), oldest_age=age)
 
