@@ -115,7 +115,8 @@ class StillClock:
 class ScriptedCloud:
     """`answers[text]` are taken one a try: a RefusedError to raise, an Event to wait for, None to accept.
 
-    `broken` are tokens that are refused. `sent` are (text, tracker) of every request, `accepted` of those that were taken.
+    `broken` are tokens that are refused. `sent` are (text, tracker) of every request, `accepted` the texts of those
+    that were taken.
     """
 
     kind: str = "whatsapp"
