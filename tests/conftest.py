@@ -20,10 +20,11 @@ import gc
 import importlib.util
 import inspect
 import json
+import logging
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -93,7 +94,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("mongodb")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
+    yield  # after the list of failures, right above the closing line
     for service in ("RabbitMQ", "MongoDB"):
         if why := _missing(service):
             terminalreporter.write_line(f"!!! {service} WAS MISSING, its tests did not run: {why}", red=True, bold=True)
@@ -170,6 +173,27 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> None:
     """Set up before, and so torn down after, whatever else a coroutine test asks for."""
     if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
         request.getfixturevalue("_watched_loop")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Levels and handlers belong to the process: a test that sets them must not silence the next one's `caplog`."""
+    levels = {logger: (logger.level, logger.propagate, logger.disabled) for logger in _loggers()}
+    handlers = list(logging.root.handlers)
+    disabled = logging.root.manager.disable
+    yield
+    logging.root.manager.disable = disabled
+    for logger in _loggers():
+        logger.level, logger.propagate, logger.disabled = levels.get(logger, (logging.NOTSET, True, False))
+    logging.root.manager._clear_cache()  # loggers remember what they were enabled for
+    for handler in logging.root.handlers[:]:
+        if handler not in handlers and not type(handler).__module__.startswith("_pytest."):
+            logging.root.removeHandler(handler)
+
+
+def _loggers() -> list[logging.Logger]:
+    named = list(logging.root.manager.loggerDict.values())
+    return [logging.root, *(logger for logger in named if isinstance(logger, logging.Logger))]
 
 
 @pytest.fixture
