@@ -12,6 +12,7 @@ from bson.errors import InvalidDocument
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
+    BulkWriteError,
     ConfigurationError,
     ConnectionFailure,
     DocumentTooLarge,
@@ -108,6 +109,8 @@ class MongoServer:
         """True when the same request may succeed later without anybody changing it."""
         if isinstance(error, ConnectionFailure | ExecutionTimeout | WriteConcernError):
             return True
+        if isinstance(error, BulkWriteError):
+            return not error.details["writeErrors"]  # nothing was refused: it is not known to be durable
         return isinstance(error, OperationFailure) and (
             error.code in _AUTHORISATION or error.has_error_label("RetryableWriteError")
         )

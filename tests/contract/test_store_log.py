@@ -124,6 +124,16 @@ async def test_the_same_key_twice_in_one_append_is_one_key(store: Store, make: A
     assert await store.acted_on(["a"]) == {"a"}
 
 
+async def test_keys_are_known_one_by_one_however_many_came_together(store: Store, make: Any) -> None:
+    await store.append(make.step(make.call("wa-1"), keys=["a"]))
+    await store.append(make.step(make.call("wa-2"), keys=["b", "c"]))
+    for keys, acted in ((["d", "a"], "a"), (["c"], "c"), (["d", "b"], "b")):
+        with pytest.raises(DuplicateInputError) as refused:
+            await store.append(make.step(make.call("wa-3"), keys=keys))
+        assert refused.value.keys == (acted,)
+    assert await store.acted_on(["a", "b", "c", "d"]) == {"a", "b", "c"}
+
+
 async def test_appends_without_keys_do_not_meet(store: Store, make: Any) -> None:
     for n in range(3):
         call = await make.open(store, f"wa-{n}")

@@ -123,6 +123,19 @@ async def test_a_merge_whose_worker_died_is_finished_by_the_next_reader(
     assert (await mongo.save_contact(merged)).version > merged.version
 
 
+async def test_a_merge_does_not_take_back_an_identity_that_was_taken_meanwhile(
+    mongo: MongoStore, documents: Any, make: Any
+) -> None:
+    keep = await mongo.save_contact(make.contact("ct_keep", "491"))
+    taker = await mongo.save_contact(make.contact("ct_taker", "492"))
+    absorbs = {"contact": "ct_gone", "keys": ["default/wa_id:491", "default/wa_id:492", "default/wa_id:493"]}
+    documents.contacts.update_one({"_id": "ct_keep"}, {"$set": {"absorbs": absorbs}})
+
+    assert await mongo.contact("ct_keep") == keep
+    assert await mongo.find_contacts("default", [Identity(kind=IdentityKind.WA_ID, value="492")]) == [taker]
+    assert await mongo.find_contacts("default", [Identity(kind=IdentityKind.WA_ID, value="493")]) == [keep]
+
+
 async def test_a_call_without_a_log_cannot_be_saved(mongo: MongoStore, make: Any) -> None:
     with pytest.raises(StoreError, match="no log"):
         await mongo.save_call(make.call("wa-0", last_seq=3))

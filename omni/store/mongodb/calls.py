@@ -45,8 +45,9 @@ class Calls(Deliveries):
             "last": entries[-1].seq,
             "entries": [entry.wire() for entry in entries],
         }
-        if step.keys:
-            batch["keys"] = [lookup_text(key) for key in dict.fromkeys(step.keys)]
+        if keys := [lookup_text(key) for key in dict.fromkeys(step.keys)]:
+            # Queries and indexes take a value for an array of one, and an index without arrays is the quicker one.
+            batch["keys"] = keys if len(keys) > 1 else keys[0]
         with self._told():
             if first == 1:
                 document["nth"] = nth = await self._next_place(document["conversation"])
@@ -72,12 +73,13 @@ class Calls(Deliveries):
         raise SeqConflictError(f"call {step.call.id} has an entry {step.entries[0].seq} already") from error
 
     async def acted_on(self, keys: Sequence[str]) -> set[str]:
-        names = {lookup_text(key): key for key in keys}
-        if not names:
+        texts = {key: lookup_text(key) for key in keys}
+        if not texts:
             return set()
         with self._told():
-            found = self._in(LOG).find({"keys": {"$in": list(names)}}, {"keys": 1})
-            return {names[key] async for batch in found for key in batch["keys"] if key in names}
+            found = self._in(LOG).find({"keys": {"$in": list(texts.values())}}, {"keys": 1})
+            acted = {text async for batch in found for text in _as_list(batch["keys"])}
+        return {key for key, text in texts.items() if text in acted}
 
     async def save_call(self, call: Call, deliveries: Sequence[Delivery] = ()) -> None:
         document = _call_document(call)
@@ -205,6 +207,10 @@ class Calls(Deliveries):
     def _batches(self, call_id: str, after: int) -> AsyncCursor[Document]:
         """The log from the batch on that has the entry behind `after`."""
         return self._in(LOG).find({"call": call_id, "last": {"$gt": after}}, {"entries": 1}).sort("last", 1)
+
+
+def _as_list(keys: str | list[str]) -> list[str]:
+    return [keys] if isinstance(keys, str) else keys
 
 
 def _batch_id(call_id: str, first: int) -> str:

@@ -81,8 +81,15 @@ class Contacts(Collections):
         await self._in(CALLS).update_many({"contact": absorbs["contact"]}, moved)
         await self._in(DELIVERIES).update_many({"contact": absorbs["contact"]}, {**moved, "$inc": {"version": 1}})
         await self._in(CONTACTS).delete_one({"_id": absorbs["contact"]})
-        whole = {"$set": {"keys": absorbs["keys"]}, "$unset": {"absorbs": ""}}
-        await self._in(CONTACTS).update_one({"_id": contact_id, "absorbs.contact": absorbs["contact"]}, whole)
+        keys: list[str] = absorbs["keys"]
+        while True:
+            whole = {"$set": {"keys": keys}, "$unset": {"absorbs": ""}}
+            try:
+                await self._in(CONTACTS).update_one({"_id": contact_id, "absorbs.contact": absorbs["contact"]}, whole)
+                return
+            except DuplicateKeyError:  # a new record took an identity while nobody had it: it keeps what it took
+                taken = await self._in(CONTACTS).distinct("keys", {"_id": {"$ne": contact_id}, "keys": {"$in": keys}})
+                keys = [key for key in keys if key not in taken]
 
 
 def _keys(org: str, identities: Sequence[Identity]) -> list[str]:
