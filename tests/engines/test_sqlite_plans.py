@@ -1,0 +1,75 @@
+"""What the embedded engines ask of their file costs the same however much is in it: every question has an index."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from itertools import product
+from types import ModuleType
+
+import pytest
+
+from omni.bus.sqlite import statements
+from omni.store.base import CallFilter
+from omni.store.sqlite import agents, calls, contacts, deliveries
+from omni.store.sqlite.schema import MIGRATIONS
+
+WHOLE_TABLES = {
+    "agents.ALL", "statements.QUEUES", "statements.DEAD", "statements.PURGE_ALL",  # lists of what there is
+    "deliveries.QUEUED",  # an index of the few that are not sent
+}  # fmt: skip
+
+
+def questions() -> Iterator[tuple[str, str]]:
+    modules: list[ModuleType] = [statements, agents, calls, contacts, deliveries]
+    for module in modules:
+        name = module.__name__.rpartition(".")[2]
+        for constant, sql in vars(module).items():
+            if isinstance(sql, str) and sql.split(" ")[0] in {"SELECT", "UPDATE", "DELETE", "INSERT"}:
+                yield f"{name}.{constant}", sql
+    for agent, contact, is_open, handler, before in product(
+        (None, "a"), (None, "c"), (None, True, False), (None, "bot", "human"), (None, "b")
+    ):
+        where = CallFilter("default", agent, contact, is_open, handler, before)
+        yield f"calls.of({agent},{contact},{is_open},{handler},{before})", calls.select_calls(where)[0]
+
+
+@pytest.fixture(scope="module")
+def db() -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:")
+    for version in (*statements.MIGRATIONS, *MIGRATIONS):
+        for statement in version:
+            connection.execute(statement)
+    yield connection
+    connection.close()
+
+
+@pytest.mark.parametrize(("name", "sql"), [pytest.param(name, sql, id=name) for name, sql in questions()])
+def test_no_question_reads_a_whole_table_or_sorts_one(db: sqlite3.Connection, name: str, sql: str) -> None:
+    values = [None] * sql.count("?")
+    steps = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+    scans = [step for step in steps if step.startswith("SCAN")]
+    if name not in WHOLE_TABLES:
+        assert not scans, steps
+    if name.startswith("calls.of("):
+        assert not [step for step in steps if "TEMP B-TREE" in step], steps
+
+
+@pytest.mark.parametrize(
+    ("where", "index"),
+    [
+        (CallFilter("default"), "calls_of_org"),
+        (CallFilter("default", agent="a"), "calls_of_agent"),
+        (CallFilter("default", contact="c"), "calls_of_contact"),
+        (CallFilter("default", is_open=True), "calls_open_of_org"),
+        (CallFilter("default", handler="human"), "calls_not_with_bot"),
+        (CallFilter("default", is_open=True, handler="human"), "calls_not_with_bot"),
+    ],
+    ids=str,
+)
+def test_a_page_of_calls_walks_the_index_of_what_is_asked(
+    db: sqlite3.Connection, where: CallFilter, index: str
+) -> None:
+    sql, values = calls.select_calls(where)
+    [step, *_] = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", (*values, 100))]
+    assert f"USING INDEX {index} " in step
