@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import aiohttp
 import pydantic_core
-from prometheus_client import Histogram
 from yarl import URL
 
 from channels.base import Action, RefusedError
@@ -23,7 +22,6 @@ from channels.whatsapp.errors import Complaint, refusal
 from channels.whatsapp.reading import Json
 from channels.whatsapp.signature import appsecret_proof
 from omni.model.channel import WhatsAppChannel
-from omni.telemetry.metrics import PROVIDER_SECONDS
 
 log = logging.getLogger("omni.whatsapp.graph")
 
@@ -96,28 +94,6 @@ class Graph:
         the request may have had an effect that must not be repeated blindly; such refusals are `is_unclear`.
         Raises RefusedError for everything but a JSON object with status 2xx.
         """
-        began = time.perf_counter()
-        outcome = "ok"
-        try:
-            return await self._call(channel, method, path, body, params, stream, headers, may_act, timeout)
-        except RefusedError as refused:
-            outcome = refused.action.value
-            raise
-        finally:
-            _seconds(outcome).observe(time.perf_counter() - began)
-
-    async def _call(
-        self,
-        channel: WhatsAppChannel,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None,
-        params: Mapping[str, str] | None,
-        stream: AsyncIterator[bytes] | None,
-        headers: Mapping[str, str] | None,
-        may_act: bool,
-        timeout: float | None,
-    ) -> Json:
         query = {**(params or {}), **self.proof(channel)}
         sent = {"Authorization": f"Bearer {channel.access_token.get_secret_value()}", **(headers or {})}
         content: bytes | AsyncIterator[bytes] | None = stream
@@ -241,11 +217,6 @@ def redact(text: str, channel: WhatsAppChannel) -> str:
         if len(hidden) > 3:
             text = text.replace(hidden, "***")
     return text
-
-
-@lru_cache(maxsize=32)
-def _seconds(outcome: str) -> Histogram:
-    return PROVIDER_SECONDS.labels(channel="whatsapp", outcome=outcome)
 
 
 def request_path(*parts: str) -> str:

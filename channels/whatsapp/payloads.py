@@ -39,9 +39,9 @@ from channels.whatsapp.reading import (
 from channels.whatsapp.statuses import status_of
 from omni.model.delivery import StatusUpdate
 from omni.model.inbound import (
-    AnyInput,
     ColleagueMessage,
-    FromPerson,
+    IdentityChanged,
+    PersonNotice,
     UserEdit,
     UserMessage,
     UserReaction,
@@ -54,6 +54,10 @@ MESSAGING: Final = frozenset(
 )
 IMPORTED: Final = frozenset({"history", "smb_app_state_sync"})
 MAX_EMOJI = 64
+
+
+PersonInput = UserMessage | UserReaction | UserEdit | UserRevoke | ColleagueMessage | IdentityChanged | PersonNotice
+"""The inputs that come from a person on a channel: all that a webhook can bring."""
 
 
 class BadBodyError(Exception):
@@ -82,7 +86,7 @@ class AccountNews:
 class Batch:
     """What one webhook brought. `inputs` are in the order in which they should act."""
 
-    inputs: list[AnyInput] = field(default_factory=list)
+    inputs: list[PersonInput] = field(default_factory=list)
     statuses: list[StatusUpdate] = field(default_factory=list)
     news: list[AccountNews] = field(default_factory=list)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -222,6 +226,7 @@ class _Reading:
             for error in items(errors)[:10]:
                 if type(error) is dict:
                     complaint = Complaint.read(error)
+                    self._batch.count("account", "error")
                     self._batch.news.append(AccountNews(account, field_name, str(complaint.code), complaint))
 
     def _item(
@@ -243,11 +248,11 @@ class _Reading:
         except OddItemError as odd:
             self._batch.count(kind, "malformed")
             self._batch.note(f"{kind}: {odd}", item)
-        except (ValidationError, ValueError, TypeError, RecursionError) as error:
+        except (ValidationError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             self._batch.count(kind, "malformed")
             self._batch.note(f"{kind}: {type(error).__name__}", item)
 
-    def _add(self, kind: str, made: AnyInput | None, at: float) -> None:
+    def _add(self, kind: str, made: PersonInput | None, at: float) -> None:
         if made is None:
             self._batch.count(kind, "ignored")
         elif made.key in self._seen:
@@ -301,7 +306,7 @@ class _Reading:
         if kind == "request_welcome":
             self._add("notice", notices.welcome(line, person, key, sent_at, self._now), sent_at)
             return
-        made: FromPerson
+        made: UserMessage | UserReaction | UserEdit | UserRevoke
         if kind == "reaction":
             reaction = mapping(item.get("reaction"))
             target, emoji = _target(reaction, "message_id"), string(reaction.get("emoji"), MAX_EMOJI + 1)

@@ -7,6 +7,7 @@ agree; its place in the array means nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from channels.whatsapp.directory import Line
@@ -113,13 +114,37 @@ def sender(
             if "username" in profile:
                 username = label(profile["username"], 64)
         identity_hash = identity_hash or contact.get("identity_key_hash")
+    return _made(
+        line.routing_prefix,
+        group,
+        wa_id,
+        user_id,
+        parent_id,
+        name,
+        username,
+        string(identity_hash, 256) if identity_hash else None,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _made(
+    routing_prefix: str,
+    group: str | None,
+    wa_id: str | None,
+    user_id: str | None,
+    parent_id: str | None,
+    name: str | None,
+    username: str | None,
+    identity_hash: str | None,
+) -> Sender:
+    """Remembered, because people write more than once and a Sender costs more than the rest of a short message."""
     party = f"group:{group}" if group is not None else canonical(wa_id) if wa_id is not None else user_id
     return Sender(
         identities=identities_of(wa_id, user_id, parent_id),
-        routing=f"{line.routing_prefix}{party}",
+        routing=f"{routing_prefix}{party}",
         name=name,
         username=username,
-        identity_hash=string(identity_hash, 256) if identity_hash else None,
+        identity_hash=identity_hash,
     )
 
 
