@@ -1,0 +1,224 @@
+"""The server: engines, roles and the HTTP front of one process, started and drained in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from channels.base import Adapter
+from channels.whatsapp.adapter import WhatsAppAdapter
+from channels.whatsapp.directory import Directory
+from channels.whatsapp.webhook import routes as whatsapp_routes
+from omni.app.engines import Engines, engines
+from omni.gateway.health import Health
+from omni.model.agent import Agent
+from omni.model.ids import new_call_id, new_id
+from omni.model.queues import every_queue
+from omni.settings import Role, Settings, SettingsError
+from omni.telemetry.looplag import LoopLag
+from sessions.book import Book
+from sessions.brains.choose import Brains
+from sessions.brains.endpoint import LlmDefaults
+from sessions.prompt import render
+from sessions.tools import ToolRunner
+from sessions.world import World
+from workers.line import Route
+from workers.session import SessionWorker
+
+if TYPE_CHECKING:
+    from workers.delivery import DeliveryWorker
+    from workers.media import MediaWorker
+    from workers.statuses import StatusWorker
+
+log = logging.getLogger("omni.server")
+
+DRAIN_SECONDS = 6.0
+"""How long work in hand may take to finish once the process was asked to stop; what is left goes back to the bus."""
+
+Mount = Callable[[web.Application], None]
+
+
+class Server:
+    """One process with one role, or all of them. `mount` adds to the HTTP front before it starts (the demo does)."""
+
+    def __init__(self, settings: Settings, role: Role = "all", mount: Mount | None = None) -> None:
+        if role != "all" and settings.is_embedded:
+            raise SettingsError(
+                f"--role {role} needs a bus that processes share, and the embedded one lives in one process; "
+                "set OMNI_BUS_URL=amqp://… or run --role all"
+            )
+        if role != "all" and settings.sqlite_path is not None:
+            raise SettingsError(
+                f"--role {role} needs a store that processes share; set OMNI_STORE_URL=mongodb://… or run --role all"
+            )
+        self._settings = settings
+        self._role: Role = role
+        self._mount = mount
+        self._stack = AsyncExitStack()
+        self._health: Health | None = None
+        self._directory = Directory(())
+        self._runner: web.AppRunner | None = None
+        self.port: int | None = None
+        """The port it listens on, once started."""
+
+    @property
+    def url(self) -> str:
+        return f"http://{self._settings.host}:{self.port}"
+
+    def _has(self, role: Role) -> bool:
+        return self._role in ("all", role)
+
+    async def start(self) -> None:
+        """Open the engines and start the roles. Raises SettingsError, and what an unreachable engine raises; then
+        nothing is left running."""
+        async with AsyncExitStack() as stack:
+            opened = await stack.enter_async_context(engines(self._settings))
+            await opened.bus.declare(every_queue(self._settings.partitions))
+            book = Book(opened.store, opened.bus, self._learn)
+            for agent in self._settings.agents:
+                await _introduce(opened, agent)
+            await book.start()
+            stack.push_async_callback(book.stop)
+            lag = LoopLag()
+            lag.start()
+            stack.push_async_callback(lag.stop)
+            if self._has("delivery"):
+                await self._start_delivery(stack, opened, book)
+            if self._has("session"):
+                await self._start_session(stack, opened, book)
+            await self._start_http(stack, opened)
+            self._stack = stack.pop_all()
+        log.info("omni (%s) listens on %s", self._role, self.url)
+
+    async def stop(self) -> None:
+        """Drain: stop taking, finish or hand back what is in hand, close the engines."""
+        if self._health is not None:
+            self._health.draining = True
+        await self._stack.aclose()
+
+    async def run_until(self, stopped: asyncio.Event) -> None:
+        """Serve until the event is set, then drain."""
+        await self.start()
+        try:
+            await stopped.wait()
+        finally:
+            began = time.monotonic()
+            await self.stop()
+            log.info("drained in %.1f s", time.monotonic() - began)
+
+    def _learn(self, agents: tuple[Agent, ...]) -> None:
+        self._directory = Directory.of(agents)
+
+    async def _start_session(self, stack: AsyncExitStack, opened: Engines, book: Book) -> None:
+        settings = self._settings
+        brains = Brains(
+            LlmDefaults(base_url=settings.llm_base_url, api_key=settings.openai_api_key, model=settings.llm_model)
+        )
+        stack.push_async_callback(brains.close)
+        tools = ToolRunner()
+        stack.push_async_callback(tools.close)
+        world = World(
+            store=opened.store,
+            bus=opened.bus,
+            agents=book,
+            brains=brains.brain_for,
+            run_tool=tools.run,
+            partitions=settings.partitions,
+            clock=time.time,
+            new_id=new_id,
+            new_call_id=new_call_id,
+            render=render,
+        )
+        worker = SessionWorker(world, prefetch=settings.session_prefetch, hot_calls=settings.hot_calls)
+        await worker.start()
+        stack.push_async_callback(worker.stop, DRAIN_SECONDS)
+
+    async def _start_delivery(self, stack: AsyncExitStack, opened: Engines, book: Book) -> None:
+        from workers.delivery import DeliveryWorker
+        from workers.media import MediaWorker
+        from workers.statuses import StatusWorker
+        from workers.transcribe import load_transcriber
+
+        settings = self._settings
+        whatsapp = WhatsAppAdapter(graph_url=settings.whatsapp_graph_url, blobs=opened.blobs)
+        await whatsapp.open()
+        stack.push_async_callback(whatsapp.close)
+        adapters: dict[str, Adapter] = {"whatsapp": whatsapp}
+        channels = _Channels(book)
+        transcriber = load_transcriber(settings.stt_model)
+        if transcriber is not None:
+            stack.push_async_callback(transcriber.close)
+        deliveries: DeliveryWorker = DeliveryWorker(
+            bus=opened.bus,
+            store=opened.store,
+            adapters=adapters,
+            channels=channels,
+            partition_count=settings.partitions,
+            settle_wait=settings.settle_wait,
+        )
+        statuses: StatusWorker = StatusWorker(
+            bus=opened.bus, store=opened.store, partition_count=settings.partitions
+        )
+        media: MediaWorker = MediaWorker(
+            bus=opened.bus,
+            blobs=opened.blobs,
+            adapters=adapters,
+            channels=channels,
+            partition_count=settings.partitions,
+            transcriber=transcriber,
+        )
+        for worker in (deliveries, statuses, media):
+            await worker.start()
+            stack.push_async_callback(worker.stop)
+
+    async def _start_http(self, stack: AsyncExitStack, opened: Engines) -> None:
+        settings = self._settings
+        app = web.Application()
+        queues = [queue.name for queue in every_queue(settings.partitions)]
+        self._health = Health(opened.bus, opened.store, opened.blobs, queues)
+        app.add_routes(self._health.routes())
+        if self._has("gateway"):
+            app.add_routes(whatsapp_routes(lambda: self._directory, opened.bus, settings.partitions))
+        if self._mount is not None:
+            self._mount(app)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
+        try:
+            await site.start()
+        except OSError as error:
+            raise SettingsError(
+                f"OMNI_PORT {settings.port}: cannot listen on {settings.host}:{settings.port} ({error.strerror}); "
+                "stop what uses it or choose another with --port"
+            ) from None
+        address = runner.addresses[0]
+        self.port = int(address[1])
+
+
+class _Channels:
+    """The delivery worker's look at the agents."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+
+    async def route(self, org: str, channel: str) -> Route | None:
+        agent = self._book.owner(org, channel)
+        if agent is None:
+            return None
+        found = next(c for c in agent.channels if c.id == channel)
+        return Route(channel=found, org=org, agent=agent.slug)
+
+
+async def _introduce(opened: Engines, agent: Agent) -> None:
+    """Save an agent that the settings declare; whether it is paused is not for a file to say."""
+    known = await opened.store.agent(agent.org, agent.slug)
+    wanted = agent if known is None else agent.model_copy(update={"is_paused": known.is_paused})
+    if known != wanted:
+        await opened.store.save_agent(wanted)

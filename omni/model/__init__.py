@@ -1,0 +1,1 @@
+"""The vocabulary of omni: values without I/O that every other package speaks."""

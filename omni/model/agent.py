@@ -1,0 +1,121 @@
+"""An agent: who answers, with which brain, on which channels, under which limits."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, field_validator, model_validator
+
+from omni.model.base import DEFAULT_ORG, Config
+from omni.model.channel import Channel
+from omni.model.message import Buttons, LinkButton, Menu
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$")]
+
+
+class Tool(Config):
+    """A function a brain may call.
+
+    omni POSTs `{"tool_call_id", "name", "arguments", "call": {…}}` to `url` and gives the brain what it answers: any
+    JSON value, or plain text. `timeout` is in seconds.
+    """
+
+    name: str = Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")
+    description: str = ""
+    parameters: dict[str, JsonValue] = Field(default={"type": "object", "properties": {}})
+    url: str | None = Field(default=None, pattern=r"^https?://")
+    timeout: float = Field(default=10, gt=0, le=120)
+
+
+class LlmEndpoint(Config):
+    """An OpenAI-compatible endpoint and model. What is left out comes from the settings."""
+
+    model: str | None = None
+    base_url: str | None = None
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key; a key itself is never written here."""
+
+
+class LlmSettings(LlmEndpoint):
+    """`failover` is tried in order when the endpoint before it fails before its first token. Times are seconds."""
+
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    max_tokens: int | None = Field(default=None, ge=1)
+    first_token_timeout: float = Field(default=15, gt=0)
+    timeout: float = Field(default=60, gt=0)
+    retries: int = Field(default=1, ge=0, le=5)
+    tool_rounds: int = Field(default=8, ge=0, le=32)
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
+    failover: tuple[LlmEndpoint, ...] = ()
+
+
+class ScriptRule(Config):
+    """When the user's text matches `when` (a regular expression), do the rest, in this order: tool, say, handoff, end.
+
+    `say` is a template over `text`, the expression's named groups, the agent's variables and, after a tool, `result`.
+    """
+
+    when: str
+    tool: str | None = None
+    arguments: dict[str, str] = Field(default_factory=dict)
+    say: str | tuple[str, ...] | None = None
+    show: Annotated[Buttons | Menu | LinkButton, Field(discriminator="type")] | None = None
+    handoff: bool = False
+    end: bool = False
+    wait_ms: int = Field(default=0, ge=0, le=60_000)
+    """Pretend to think for so long: for demonstrations and tests of slow brains."""
+
+    @field_validator("when")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
+        return pattern
+
+
+class Agent(Config):
+    """Durations are in the unit their name ends with; `context_window` counts messages, `context_tokens` tokens."""
+
+    slug: Slug
+    org: str = DEFAULT_ORG
+    name: str | None = None
+    brain: Literal["llm", "script", "webhook", "client"] = "llm"
+    prompt: str = ""
+    vars: dict[str, str] = Field(default_factory=dict)
+    greeting: str | None = None
+    fallback: str | None = "Sorry, I cannot answer right now. Please try again in a moment."
+    language: str | None = None
+    debounce_ms: int = Field(default=600, ge=0, le=30_000)
+    max_debounce_ms: int = Field(default=5_000, ge=0, le=120_000)
+    """A person who never stops writing is answered after this long."""
+    media_wait_ms: int = Field(default=20_000, ge=0, le=300_000)
+    context_window: int = Field(default=40, ge=1, le=1000)
+    context_tokens: int = Field(default=8_000, ge=100)
+    history: Literal["none", "same_channel", "all_channels"] = "same_channel"
+    idle_timeout_s: int = Field(default=7_200, ge=1)
+    handoff_idle_s: int = Field(default=0, ge=0)
+    """Hand back to the bot by itself when a person has been silent for so long; 0 never does."""
+    echo_pauses: bool = True
+    """A colleague who answers from the phone's own app takes the conversation over."""
+    turn_timeout_s: float = Field(default=120, gt=0)
+    max_turns_per_minute: int = Field(default=30, ge=1)
+    """More automatic answers than this in one conversation are two bots talking: the conversation is handed over."""
+    llm: LlmSettings = LlmSettings()
+    script: tuple[ScriptRule, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    channels: tuple[Channel, ...] = ()
+    is_paused: bool = False
+
+    @model_validator(mode="after")
+    def _tools_exist(self) -> Agent:
+        known = {tool.name for tool in self.tools}
+        for rule in self.script:
+            if rule.tool is not None and rule.tool not in known:
+                raise ValueError(f"the rule {rule.when!r} calls the tool {rule.tool!r}; declare it under `tools`")
+        return self
+
+    def tool(self, name: str) -> Tool | None:
+        return next((tool for tool in self.tools if tool.name == name), None)

@@ -1,0 +1,55 @@
+"""The Call document: what lists and look-ups need to know of a call without reading its log."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import JsonValue
+
+from omni.model.base import DEFAULT_ORG, Value
+from omni.model.entry import Handler
+
+TRANSPORT_PREFIX = {"whatsapp": "wa", "chat": "chat", "sms": "sms", "sip": "sip", "webrtc": "rtc", "mic": "mic"}
+
+
+class Call(Value):
+    """A cache of the fold: every field can be computed again from the log.
+
+    `conversation` names the (agent, channel, contact) or (agent, channel, group) that has at most one open call.
+    `wake_at` is when somebody must look at it again even if nothing arrives. `snapshot` is the fold's state at
+    `snapshot_seq`, in the words of `sessions`. Times are epoch seconds.
+    """
+
+    id: str
+    org: str = DEFAULT_ORG
+    agent: str
+    channel: str
+    transport: str
+    conversation: str
+    contact: str
+    home: str
+    name: str | None = None
+    direction: Literal["inbound", "outbound"] = "inbound"
+    is_open: bool = True
+    started_at: float
+    ended_at: float | None = None
+    reason: str | None = None
+    handler: Handler = "bot"
+    handled_by: str | None = None
+    waiting_since: float | None = None
+    last_seq: int = 0
+    last_user_at: float = 0
+    last_text: str = ""
+    last_at: float = 0
+    user_messages: int = 0
+    bot_messages: int = 0
+    human_messages: int = 0
+    failed: int = 0
+    wake_at: float | None = None
+    snapshot_seq: int = 0
+    snapshot: dict[str, JsonValue] | None = None
+
+
+def conversation_key(org: str, agent: str, channel: str, party: str) -> str:
+    """`party` is a contact's id, or `group:` and a group's id."""
+    return f"{org}/{agent}/{channel}/{party}"

@@ -1,0 +1,63 @@
+"""How a channel is configured: what a person writes in `omni.yaml`, REST or the SDK."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, SerializationInfo, field_serializer
+
+from omni.model.base import Config
+
+REVEAL = {"secrets": "reveal"}
+"""Serialisation context that writes secrets in clear: only a store's own file may be written with it."""
+
+
+class WhatsAppChannel(Config):
+    """One WhatsApp business number on the Cloud API.
+
+    Rates are ours, below the platform's ceilings: `rate` messages a second for the number, and for one person
+    `pair_burst` at once and one more every `pair_interval` seconds (0 switches the pair's limit off).
+    """
+
+    kind: Literal["whatsapp"] = "whatsapp"
+    phone_number_id: str = Field(pattern=r"^[0-9]{1,32}$")
+    access_token: SecretStr
+    app_secret: SecretStr
+    verify_token: SecretStr
+    previous_app_secret: SecretStr | None = None
+    """Accepted beside `app_secret` while a secret is being rotated."""
+    app_secret_proof: bool = True
+    waba_id: str | None = Field(default=None, pattern=r"^[0-9]{1,32}$")
+    """When given, webhooks that name this number under another account are not acted on."""
+    phone: str | None = None
+    graph_version: str = Field(default="v26.0", pattern=r"^v\d{2}\.0$")
+    rate: float = Field(default=60, gt=0, le=1000)
+    pair_burst: int = Field(default=10, ge=1, le=45)
+    pair_interval: float = Field(default=6, ge=0)
+    read_receipts: bool = True
+    closed_window_template: str | None = None
+    """Template that is sent instead when the 24-hour window is closed, as `name/language`."""
+    answer_groups: bool = False
+
+    @property
+    def id(self) -> str:
+        return f"whatsapp:{self.phone_number_id}"
+
+    @field_serializer("access_token", "app_secret", "verify_token", "previous_app_secret", when_used="json")
+    def _secret(self, secret: SecretStr | None, context: SerializationInfo[Any]) -> str | None:
+        if secret is None:
+            return None
+        return secret.get_secret_value() if context.context == REVEAL else "**********"
+
+
+class ChatChannel(Config):
+    """Web chat on the agent's own page."""
+
+    kind: Literal["chat"] = "chat"
+
+    @property
+    def id(self) -> str:
+        return "chat"
+
+
+Channel = Annotated[WhatsAppChannel | ChatChannel, Field(discriminator="kind")]

@@ -1,0 +1,72 @@
+"""A person, and the names under which channels know them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from omni.model.base import DEFAULT_ORG, Value
+
+
+class IdentityKind(StrEnum):
+    """`PHONE` is E.164 digits without `+` in the canonical form used for look-ups; `WA_ID` is the same number as
+    WhatsApp wrote it, the one to reply to; `BSUID` and `PARENT_BSUID` are WhatsApp's business-scoped user ids."""
+
+    PHONE = "phone"
+    WA_ID = "wa_id"
+    BSUID = "bsuid"
+    PARENT_BSUID = "parent_bsuid"
+    VISITOR = "visitor"
+    SIP = "sip"
+    GROUP = "group"
+
+
+class Identity(Value):
+    kind: IdentityKind
+    value: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind.value}:{self.value}"
+
+
+class Sender(Value):
+    """Who sent an input, as the channel saw them. `routing` is the key whose partition takes the input first."""
+
+    identities: tuple[Identity, ...]
+    routing: str
+    name: str | None = None
+    username: str | None = None
+    identity_hash: str | None = None
+
+
+class Contact(Value):
+    """A person with several identities.
+
+    `home` is the routing key that owns all conversations of this person: an input that arrives under another of their
+    identities is handed on to it, so that one worker at a time speaks with one person.
+    """
+
+    id: str
+    org: str = DEFAULT_ORG
+    home: str
+    identities: tuple[Identity, ...]
+    name: str | None = None
+    username: str | None = None
+    identity_hash: str | None = None
+    is_paused: bool = False
+    attributes: dict[str, str] = Field(default_factory=dict)
+    opted_out: tuple[str, ...] = ()
+    version: int = 0
+
+    def has(self, identity: Identity) -> bool:
+        return identity in self.identities
+
+    def first(self, *kinds: IdentityKind) -> Identity | None:
+        """The newest identity of the first kind that the person has."""
+        for kind in kinds:
+            for identity in reversed(self.identities):
+                if identity.kind is kind:
+                    return identity
+        return None

@@ -1,0 +1,200 @@
+"""Settings: `OMNI_*` variables, and the same names (without the prefix, lower case) in `omni.yaml`.
+
+A variable wins over the file. A missing or wrong setting is one sentence that names it and the mend.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from omni.model.agent import Agent
+
+Role = Literal["all", "gateway", "session", "delivery"]
+
+PREFIX = "OMNI_"
+DEFAULT_FILE = "omni.yaml"
+_PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the text names it and the mend."""
+
+
+class Settings(BaseSettings):
+    """Everything a process needs to know before it starts. Times are seconds, sizes bytes."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    public_url: str | None = None
+    store_url: str = "sqlite:///omni.db"
+    bus_url: str = ""
+    bus_prefix: str = Field(default="omni", pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    blob_url: str = ""
+    sqlite_sync: Literal["full", "normal"] = "full"
+    partitions: int = Field(default=8, ge=1, le=256)
+    api_key: SecretStr | None = None
+    secret: SecretStr | None = None
+    whatsapp_graph_url: str = "https://graph.facebook.com"
+    llm_base_url: str | None = None
+    llm_model: str = "gpt-4.1-mini"
+    openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
+    stt_model: str | None = None
+    log_format: Literal["pretty", "json"] = "pretty"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    settle_wait: float = Field(default=20, ge=0, le=300)
+    """How long an unclear send waits for a status before it is sent again."""
+    session_prefetch: int = Field(default=256, ge=1, le=10_000)
+    hot_calls: int = Field(default=256, ge=0, le=100_000)
+    agents: tuple[Agent, ...] = ()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Variables first, then what `load` read from the file."""
+        return (env_settings, init_settings)
+
+    @field_validator("store_url")
+    @classmethod
+    def _known_store(cls, url: str) -> str:
+        scheme = urlsplit(url).scheme
+        if scheme not in ("sqlite", "mongodb", "mongodb+srv"):
+            raise ValueError(f"unknown scheme {scheme!r}; use sqlite:///file.db, mongodb://… or mongodb+srv://…")
+        return url
+
+    @field_validator("bus_url")
+    @classmethod
+    def _known_bus(cls, url: str) -> str:
+        scheme = urlsplit(url).scheme
+        if url and scheme not in ("amqp", "amqps"):
+            raise ValueError(f"unknown scheme {scheme!r}; use amqp://, amqps:// or leave it empty")
+        return url
+
+    @field_validator("whatsapp_graph_url", "llm_base_url", "public_url")
+    @classmethod
+    def _is_http(cls, url: str | None) -> str | None:
+        if url is not None and urlsplit(url).scheme not in ("http", "https"):
+            raise ValueError(f"{url!r} is not a web address; it must begin with https:// (or http:// for tests)")
+        return url.rstrip("/") if url is not None else None
+
+    @model_validator(mode="after")
+    def _one_owner_a_number(self) -> Self:
+        owners: dict[str, str] = {}
+        for agent in self.agents:
+            for channel in agent.channels:
+                if channel.kind == "whatsapp" and (other := owners.setdefault(channel.id, agent.slug)) != agent.slug:
+                    raise ValueError(f"the agents {other!r} and {agent.slug!r} both have {channel.id}; give it to one")
+        return self
+
+    @property
+    def is_embedded(self) -> bool:
+        """True when the bus lives in this process."""
+        return not self.bus_url
+
+    @property
+    def sqlite_path(self) -> str | None:
+        """The SQLite file, when the store is one."""
+        if not self.store_url.startswith("sqlite:"):
+            return None
+        return self.store_url.removeprefix("sqlite://").removeprefix("/") or "omni.db"
+
+    @property
+    def has_llm(self) -> bool:
+        return self.llm_base_url is not None or self.openai_api_key is not None
+
+
+def load(file: str | Path | None = None, **overrides: Any) -> Settings:
+    """Settings from the variables, the file (`omni.yaml` when there is one) and `overrides`, which win.
+
+    Raises SettingsError.
+    """
+    path = Path(file) if file is not None else Path(DEFAULT_FILE)
+    values: dict[str, Any] = {}
+    if path.exists():
+        values = _read(path)
+    elif file is not None:
+        raise SettingsError(f"the file {path} does not exist; name another with --config")
+    known = set(Settings.model_fields)
+    if "openai_api_key" in values:
+        raise SettingsError(f"{path}: keep the key out of the file; set the variable OPENAI_API_KEY")
+    for name in values:
+        if name not in known:
+            raise SettingsError(f"{path}: {name!r} is not a setting; known are {', '.join(sorted(known))}")
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(_sentence(error, path if path.exists() else None)) from None
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return settings.model_copy(update=given) if given else settings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is not YAML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} must hold names and values, like `port: 8080`")
+    named = {str(name).removeprefix(PREFIX).lower(): value for name, value in content.items()}
+    return {name: _filled(value, path, os.environ) for name, value in named.items()}
+
+
+def _filled(value: Any, path: Path, variables: Mapping[str, str]) -> Any:
+    """`${NAME}` in the file stands for an environment variable, so that secrets need not be written into it."""
+    if isinstance(value, dict):
+        return {key: _filled(inner, path, variables) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, path, variables) for inner in value]
+    if not isinstance(value, str):
+        return value
+
+    def variable(found: re.Match[str]) -> str:
+        name = found.group(1)
+        if name not in variables:
+            raise SettingsError(f"{path} refers to ${{{name}}}, and there is no such variable; set {name}")
+        return variables[name]
+
+    return _PLACEHOLDER.sub(variable, value)
+
+
+def _sentence(error: ValidationError, path: Path | None) -> str:
+    """The first problem as a sentence; never with the value of a secret."""
+    problem = error.errors(include_url=False, include_context=False)[0]
+    where = [str(step) for step in problem["loc"]]
+    what = problem["msg"].removeprefix("Value error, ")
+    if where and where[0] == "agents":
+        return f"{path or 'agents'}: {'.'.join(where)}: {what}"
+    name = where[0] if where else "the settings"
+    variable = name.upper() if name.upper().startswith("OPENAI") else f"{PREFIX}{name.upper()}"
+    given = _without_password(problem.get("input"))
+    shown = f" {given!r}" if isinstance(given, str | int | float) and not _is_secret(name) else ""
+    return f"{variable}{shown}: {what}" if where else what
+
+
+def _is_secret(name: str) -> bool:
+    return any(word in name.lower() for word in ("key", "secret", "token"))
+
+
+def _without_password(value: Any) -> Any:
+    """A URL without what stands between its scheme and host."""
+    return re.sub(r"//[^/@]*@", "//…@", value) if isinstance(value, str) else value

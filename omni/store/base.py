@@ -1,0 +1,175 @@
+"""The store: the call log and what is looked up beside it.
+
+The log has one append point. `(call, seq)` and every input key are unique in the engine itself, so two workers that
+both believe they own a call cannot both append, and an input that arrives twice cannot act twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from omni.model.agent import Agent
+from omni.model.call import Call
+from omni.model.contact import Contact, Identity
+from omni.model.delivery import Delivery
+from omni.model.entry import Entry
+
+
+class StoreError(Exception):
+    """The store could not do what was asked; the text says what and how to mend it."""
+
+
+class StoreUnavailableError(StoreError):
+    """The engine cannot be reached (for now). Try again."""
+
+
+class SeqConflictError(StoreError):
+    """Somebody else appended to this call, or opened one for this conversation: load it again and decide anew."""
+
+
+class DuplicateInputError(StoreError):
+    """Inputs with these keys have acted before. Nothing was appended."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        super().__init__(f"already acted on: {', '.join(keys)}")
+        self.keys = tuple(keys)
+
+
+class VersionConflictError(StoreError):
+    """A record changed since it was read: read it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """One atomic step of a call.
+
+    `entries` are consecutive and continue the log; `keys` are the input keys they act on; `call` is the document after
+    them; `deliveries` are new ones. For a call that does not exist yet `entries[0].seq` is 1.
+    """
+
+    call: Call
+    entries: Sequence[Entry]
+    keys: Sequence[str] = ()
+    deliveries: Sequence[Delivery] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A call as the log has it. `entries` follow `call.snapshot_seq` (all of them when there is no snapshot).
+
+    Entries beyond `call.last_seq` were appended by a worker that died before it could write the document and the
+    deliveries: whoever loads it writes them. `unsent` are deliveries still queued or being sent.
+    """
+
+    call: Call
+    entries: Sequence[Entry]
+    unsent: Sequence[Delivery] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """None means any. `before` is a cursor: the last call of the page before."""
+
+    org: str
+    agent: str | None = None
+    contact: str | None = None
+    is_open: bool | None = None
+    handler: str | None = None
+    before: str | None = None
+
+
+Change = Callable[[Delivery], Delivery | None]
+"""What becomes of a delivery; None leaves it alone. Pure: it may be called again when somebody else was quicker."""
+
+
+class Store(Protocol):
+    async def open(self) -> None:
+        """Connect and migrate; raises StoreUnavailableError with the mend when the engine cannot be reached."""
+
+    async def close(self) -> None: ...
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailableError unless the engine answers."""
+
+    # agents and channels
+
+    async def save_agent(self, agent: Agent) -> None:
+        """Insert or replace, with its channels. A channel id that another agent has moves to this one."""
+
+    async def agent(self, org: str, slug: str) -> Agent | None: ...
+
+    async def agents(self, org: str | None = None) -> list[Agent]: ...
+
+    async def remove_agent(self, org: str, slug: str) -> bool: ...
+
+    # contacts
+
+    async def find_contacts(self, org: str, identities: Sequence[Identity]) -> list[Contact]:
+        """Contacts that have any of the identities; more than one when two records are one person."""
+
+    async def contact(self, contact_id: str) -> Contact | None: ...
+
+    async def save_contact(self, contact: Contact) -> Contact:
+        """Insert (version 0) or replace when the stored version is still `contact.version`; returns it with its new
+        version. Raises VersionConflictError when it changed, or when an identity belongs to another contact."""
+
+    async def merge_contacts(self, keep: Contact, gone: str) -> Contact:
+        """Save `keep` (which has the identities of both), delete `gone` and give its calls and deliveries to `keep`."""
+
+    # calls
+
+    async def open_call(self, conversation: str) -> Loaded | None:
+        """The conversation's open call."""
+
+    async def last_call(self, conversation: str) -> Call | None:
+        """The conversation's newest call, open or not."""
+
+    async def load_call(self, call_id: str) -> Loaded | None: ...
+
+    async def call(self, call_id: str) -> Call | None: ...
+
+    async def calls(self, where: CallFilter, *, limit: int = 100) -> list[Call]:
+        """Newest first."""
+
+    async def append(self, step: Append) -> None:
+        """Append atomically; returned means that it survives `kill -9`. Raises SeqConflictError or
+        DuplicateInputError, and then nothing happened."""
+
+    async def acted_on(self, keys: Sequence[str]) -> set[str]:
+        """Which of these input keys are in the log."""
+
+    async def save_call(self, call: Call, deliveries: Sequence[Delivery] = ()) -> None:
+        """Write the document of a call that the log is ahead of, and those of the deliveries that are missing."""
+
+    async def entries(self, call_id: str, *, after: int = 0, limit: int = 500) -> list[Entry]: ...
+
+    async def due_calls(self, now: float, *, limit: int = 100) -> list[Call]:
+        """Open calls whose `wake_at` has come, the longest waiting first."""
+
+    async def rest_call(self, call_id: str, wake_at: float | None, *, was: float | None) -> bool:
+        """Set `wake_at` without an entry, if it is still `was`; a sweep claims a call with it."""
+
+    # deliveries
+
+    async def delivery(self, delivery_id: str) -> Delivery | None: ...
+
+    async def deliveries(self, call_id: str) -> list[Delivery]:
+        """In the order they were asked for."""
+
+    async def find_delivery(self, channel: str, provider_id: str) -> Delivery | None:
+        """By the provider's id of one of its pieces."""
+
+    async def change_deliveries(self, changes: Mapping[str, Change]) -> dict[str, Delivery]:
+        """Apply changes atomically, each to its delivery; returns those that exist, as they are afterwards."""
+
+    async def cancel_deliveries(
+        self, *, call: str | None = None, contact: str | None = None, agent: tuple[str, str] | None = None, now: float
+    ) -> int:
+        """Withdraw the bot's deliveries that are still queued, of one call, one person or one agent (org, slug)."""
+
+    # upkeep
+
+    async def size(self) -> Mapping[str, int]:
+        """Rows by kind, for `omni doctor` and the metrics."""

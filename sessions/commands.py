@@ -1,0 +1,100 @@
+"""What people and programs ask of calls: each becomes an input on the partition that owns the call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from omni.bus.base import Bus, Outgoing
+from omni.model.call import Call
+from omni.model.contact import Contact
+from omni.model.ids import NewId, new_id
+from omni.model.inbound import AnyInput, EndCall, Pause, PauseAgent, PausePerson, Resume, SendMessage, pack
+from omni.model.message import Message
+from omni.model.queues import inbound, inbound_for
+from omni.store.base import Store
+from sessions.book import announce
+
+
+class Commands:
+    """Publishes commands; each returns when the bus has it for good. Its effect shows in the call's log."""
+
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        partitions: int,
+        clock: Callable[[], float] = time.time,
+        make_id: NewId = new_id,
+    ) -> None:
+        self._store = store
+        self._bus = bus
+        self._partitions = partitions
+        self._clock = clock
+        self._new_id = make_id
+
+    async def pause(self, call: Call, by: str) -> None:
+        """A person takes the call over."""
+        await self._to(call, Pause(**self._head(call), by=by))
+
+    async def resume(self, call: Call, by: str, note: str | None = None) -> None:
+        await self._to(call, Resume(**self._head(call), by=by, note=note))
+
+    async def send(self, call: Call, by: str, message: Message, *, takes_over: bool = True) -> None:
+        await self._to(call, SendMessage(**self._head(call), by=by, message=message, takes_over=takes_over))
+
+    async def end(self, call: Call, by: str, reason: str = "hangup") -> None:
+        await self._to(call, EndCall(**self._head(call), by=by, reason=reason))
+
+    async def pause_person(self, contact: Contact, agent: str, by: str, *, paused: bool) -> None:
+        command = PausePerson(
+            key=self._new_id("cmd"),
+            org=contact.org,
+            agent=agent,
+            channel="",
+            at=self._clock(),
+            contact=contact.id,
+            home=contact.home,
+            paused=paused,
+            by=by,
+        )
+        await self._publish(inbound_for(contact.home, self._partitions).name, command)
+
+    async def pause_agent(self, org: str, slug: str, by: str, *, paused: bool) -> bool:
+        """Pause or resume an agent everywhere; False when there is no such agent."""
+        agent = await self._store.agent(org, slug)
+        if agent is None:
+            return False
+        await self._store.save_agent(agent.model_copy(update={"is_paused": paused}))
+        await announce(self._bus, slug)
+        for partition in range(self._partitions):
+            command = PauseAgent(
+                key=self._new_id("cmd"),
+                org=org,
+                agent=slug,
+                channel="",
+                at=self._clock(),
+                paused=paused,
+                by=by,
+                partition=partition,
+            )
+            await self._publish(inbound(partition).name, command)
+        return True
+
+    def _head(self, call: Call) -> dict[str, Any]:
+        return {
+            "key": self._new_id("cmd"),
+            "org": call.org,
+            "agent": call.agent,
+            "channel": call.channel,
+            "at": self._clock(),
+            "call": call.id,
+            "home": call.home,
+        }
+
+    async def _to(self, call: Call, command: AnyInput) -> None:
+        await self._publish(inbound_for(call.home, self._partitions).name, command)
+
+    async def _publish(self, queue: str, command: AnyInput) -> None:
+        await self._bus.publish([Outgoing(queue, pack((command,)), command.key)])

@@ -1,0 +1,63 @@
+"""Between a call's log and its document: the state out of what the store has, the document out of the state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omni.model.call import Call
+from omni.store.base import Loaded
+from sessions.fold import fold_all
+from sessions.state import CallState
+
+
+def state_of(loaded: Loaded) -> CallState:
+    """The fold of a call's log, from its newest snapshot on."""
+    call = loaded.call
+    if call.snapshot is not None:
+        state = CallState.model_validate(call.snapshot)
+    else:
+        state = CallState(
+            id=call.id,
+            org=call.org,
+            agent=call.agent,
+            channel=call.channel,
+            transport=call.transport,
+            conversation=call.conversation,
+            contact=call.contact,
+            home=call.home,
+        )
+    return fold_all(state, loaded.entries)
+
+
+def document_of(state: CallState, snapshot_seq: int, snapshot: dict[str, Any] | None, wake_at: float | None) -> Call:
+    """The Call document that shows a state."""
+    return Call(
+        id=state.id,
+        org=state.org,
+        agent=state.agent,
+        channel=state.channel,
+        transport=state.transport,
+        conversation=state.conversation,
+        contact=state.contact,
+        home=state.home,
+        name=state.name,
+        direction=state.direction,
+        is_open=state.is_open,
+        started_at=state.started_at,
+        ended_at=state.ended_at,
+        reason=state.reason,
+        handler=state.handler,
+        handled_by=state.handled_by,
+        waiting_since=state.waiting_since,
+        last_seq=state.seq,
+        last_user_at=state.last_user_at,
+        last_text=state.last_text,
+        last_at=state.last_activity,
+        user_messages=state.user_messages,
+        bot_messages=state.bot_messages,
+        human_messages=state.human_messages,
+        failed=state.failed,
+        wake_at=wake_at,
+        snapshot_seq=snapshot_seq,
+        snapshot=snapshot,
+    )

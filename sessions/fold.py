@@ -1,0 +1,255 @@
+"""`fold`: what one more entry makes of a call. Pure; the same log always gives the same state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import singledispatch
+from typing import Any
+
+from omni.model.entry import (
+    BotSaid,
+    CallEnded,
+    CallStarted,
+    CallSummary,
+    ContactChanged,
+    DeliveryLost,
+    Entry,
+    HandoffActive,
+    HandoffReleased,
+    HandoffRequested,
+    HumanSaid,
+    MediaStored,
+    ToolAnswered,
+    ToolCalled,
+    TurnEnded,
+    TurnStarted,
+    UserEdited,
+    UserReacted,
+    UserRevoked,
+    UserSaid,
+)
+from sessions.state import MAX_LINES, Awaited, CallState, Remembered
+
+Changes = dict[str, Any]
+
+
+def fold(state: CallState, entry: Entry) -> CallState:
+    """The state after `entry`. An entry that is already in (`seq` not beyond the state's) changes nothing."""
+    if entry.seq <= state.seq:
+        return state
+    changes = _apply(entry.fact, state, entry.ts)
+    changes["seq"] = entry.seq
+    return state.model_copy(update=changes)
+
+
+def fold_all(state: CallState, entries: Iterable[Entry]) -> CallState:
+    for entry in entries:
+        state = fold(state, entry)
+    return state
+
+
+@singledispatch
+def _apply(fact: object, state: CallState, ts: float) -> Changes:
+    """Facts that only readers care about change nothing."""
+    return {}
+
+
+@_apply.register
+def _(fact: CallStarted, state: CallState, ts: float) -> Changes:
+    return {
+        "started_at": ts,
+        "last_activity": ts,
+        "direction": fact.direction,
+        "name": fact.name,
+        "contact": fact.contact,
+        "last_user_at": fact.last_user_at,
+        "recap": fact.recap,
+    }
+
+
+@_apply.register
+def _(fact: UserSaid, state: CallState, ts: float) -> Changes:
+    changes: Changes = {
+        "lines": _remember(
+            state,
+            Remembered(
+                role="user",
+                text=fact.text,
+                ref=fact.id,
+                provider_id=fact.provider_id,
+                content=fact.message if any(part.type != "text" for part in fact.message.parts) else None,
+            ),
+        ),
+        "last_user_at": max(state.last_user_at, min(fact.at, ts)),
+        "window_refused": False,
+        "last_activity": ts,
+        "last_text": fact.text[:200],
+        "user_messages": state.user_messages + 1,
+        "name": fact.name or state.name,
+        "newest_provider_id": fact.provider_id,
+    }
+    pending = fact.message.pending_media
+    if pending:
+        changes["awaited"] = (*state.awaited, *(Awaited(message_id=fact.id, part=n) for n in pending))
+    if not fact.paused:
+        changes["unanswered"] = (*state.unanswered, fact.id)
+        changes["last_user_text_at"] = ts
+    elif state.waiting_since is None:
+        changes["waiting_since"] = ts
+    return changes
+
+
+@_apply.register
+def _(fact: UserReacted, state: CallState, ts: float) -> Changes:
+    return {
+        "last_user_at": max(state.last_user_at, min(fact.at, ts)),
+        "window_refused": False,
+        "last_activity": ts,
+        "lines": _remember(state, Remembered(role="note", text=_reaction_note(fact), ref=f"reaction:{fact.target}")),
+    }
+
+
+def _reaction_note(fact: UserReacted) -> str:
+    return f"The user reacted with {fact.emoji}." if fact.emoji else "The user took their reaction back."
+
+
+@_apply.register
+def _(fact: UserEdited, state: CallState, ts: float) -> Changes:
+    return {"lines": _rewritten(state, fact.id, fact.text), "last_activity": ts}
+
+
+@_apply.register
+def _(fact: UserRevoked, state: CallState, ts: float) -> Changes:
+    return {
+        "lines": _rewritten(state, fact.id, "[message deleted by the user]"),
+        "unanswered": tuple(id_ for id_ in state.unanswered if id_ != fact.id),
+        "last_activity": ts,
+    }
+
+
+@_apply.register
+def _(fact: MediaStored, state: CallState, ts: float) -> Changes:
+    awaited = tuple(a for a in state.awaited if (a.message_id, a.part) != (fact.id, fact.part))
+    changes: Changes = {"awaited": awaited, "lines": tuple(_with_media(line, fact) for line in state.lines)}
+    if fact.media.transcript:
+        changes["last_text"] = fact.media.transcript[:200]
+    return changes
+
+
+def _with_media(line: Remembered, fact: MediaStored) -> Remembered:
+    if line.ref != fact.id or line.content is None or fact.part >= len(line.content.parts):
+        return line
+    parts = list(line.content.parts)
+    parts[fact.part] = fact.media
+    content = line.content.model_copy(update={"parts": tuple(parts)})
+    return line.model_copy(update={"content": content, "text": content.text})
+
+
+@_apply.register
+def _(fact: TurnStarted, state: CallState, ts: float) -> Changes:
+    return {"turns": fact.turn, "recent_turns": (*(at for at in state.recent_turns if at > ts - 60), ts)}
+
+
+@_apply.register
+def _(fact: TurnEnded, state: CallState, ts: float) -> Changes:
+    return {"unanswered": tuple(id_ for id_ in state.unanswered if id_ not in fact.answers)}
+
+
+@_apply.register
+def _(fact: ToolCalled, state: CallState, ts: float) -> Changes:
+    line = Remembered(role="assistant", text="", ref=fact.id, tool=fact.name, arguments=fact.args, turn=fact.turn)
+    return {"lines": _remember(state, line)}
+
+
+@_apply.register
+def _(fact: ToolAnswered, state: CallState, ts: float) -> Changes:
+    line = Remembered(role="tool", text="", ref=fact.id, tool=fact.name, arguments=fact.result)
+    return {"lines": _remember(state, line)}
+
+
+@_apply.register
+def _(fact: BotSaid, state: CallState, ts: float) -> Changes:
+    return {
+        "lines": _remember(state, Remembered(role="assistant", text=fact.text, ref=fact.id)),
+        "last_activity": ts,
+        "last_text": fact.text[:200],
+        "bot_messages": state.bot_messages + 1,
+        "spoken_turn": fact.turn or state.spoken_turn,
+    }
+
+
+@_apply.register
+def _(fact: HumanSaid, state: CallState, ts: float) -> Changes:
+    return {
+        "lines": _remember(state, Remembered(role="assistant", text=fact.text, ref=fact.id)),
+        "last_activity": ts,
+        "last_text": fact.text[:200],
+        "human_messages": state.human_messages + 1,
+        "waiting_since": None,
+        "unanswered": (),
+    }
+
+
+@_apply.register
+def _(fact: HandoffRequested, state: CallState, ts: float) -> Changes:
+    return {"handler": "nobody", "handled_by": None, "waiting_since": ts, "unanswered": (), "last_activity": ts}
+
+
+@_apply.register
+def _(fact: HandoffActive, state: CallState, ts: float) -> Changes:
+    note = Remembered(role="note", text="A colleague took over the conversation.", ref=f"handoff:{ts}")
+    return {
+        "handler": "human",
+        "handled_by": fact.by,
+        "unanswered": (),
+        "last_activity": ts,
+        "lines": _remember(state, note),
+    }
+
+
+@_apply.register
+def _(fact: HandoffReleased, state: CallState, ts: float) -> Changes:
+    words = "The colleague handed the conversation back to you; you answer again."
+    note = Remembered(role="note", text=f"{words} {fact.note}" if fact.note else words, ref=f"handback:{ts}")
+    return {
+        "handler": "bot",
+        "handled_by": None,
+        "waiting_since": None,
+        "unanswered": (),
+        "last_activity": ts,
+        "lines": _remember(state, note),
+    }
+
+
+@_apply.register
+def _(fact: DeliveryLost, state: CallState, ts: float) -> Changes:
+    changes: Changes = {"failed": state.failed + 1}
+    if fact.code == "window_closed":
+        changes["window_refused"] = True
+    return changes
+
+
+@_apply.register
+def _(fact: ContactChanged, state: CallState, ts: float) -> Changes:
+    return {"contact": fact.contact}
+
+
+@_apply.register
+def _(fact: CallEnded, state: CallState, ts: float) -> Changes:
+    return {"ended_at": ts, "reason": fact.reason, "unanswered": (), "awaited": (), "waiting_since": None}
+
+
+@_apply.register
+def _(fact: CallSummary, state: CallState, ts: float) -> Changes:
+    return {"is_sealed": True}
+
+
+def _remember(state: CallState, line: Remembered) -> tuple[Remembered, ...]:
+    lines = (*state.lines, line)
+    return lines[-MAX_LINES:] if len(lines) > MAX_LINES else lines
+
+
+def _rewritten(state: CallState, ref: str | None, text: str) -> tuple[Remembered, ...]:
+    if ref is None:
+        return state.lines
+    return tuple(line.model_copy(update={"text": text}) if line.ref == ref else line for line in state.lines)

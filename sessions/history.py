@@ -1,0 +1,72 @@
+"""A call's memory as models read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from omni.model.message import Message
+from sessions.brains.base import Line, ToolCall
+from sessions.state import CallState, Remembered
+
+RECAP_LINES = 8
+RECAP_CHARACTERS = 240
+
+
+def asked(state: CallState, answers: Sequence[str]) -> tuple[Message, ...]:
+    """The messages a turn answers, oldest first."""
+    return tuple(
+        line.content or Message.of(line.text) for line in state.lines if line.ref in answers and line.role == "user"
+    )
+
+
+def lines_for(state: CallState, answers: Sequence[str]) -> tuple[Line, ...]:
+    """Everything before the messages of `answers`, in the OpenAI chat shape.
+
+    Tool calls that ran together are one assistant line, each followed by its result: endpoints refuse a tool call
+    without one, so a call that was cut gets a result that says so.
+    """
+    lines: list[Line] = []
+    if state.recap:
+        lines.append(Line(role="system", content=state.recap))
+    results = {line.ref: line for line in state.lines if line.role == "tool"}
+    pending: list[Remembered] = []
+    for line in state.lines:
+        if line.tool is not None and line.role == "assistant":
+            pending.append(line)
+            continue
+        if line.role == "tool":
+            continue
+        lines += _round(pending, results)
+        pending = []
+        if line.ref in answers and line.role == "user":
+            continue
+        lines.append(Line(role="system" if line.role == "note" else line.role, content=line.text))
+    lines += _round(pending, results)
+    return tuple(lines)
+
+
+def _round(calls: Sequence[Remembered], results: dict[str, Remembered]) -> list[Line]:
+    if not calls:
+        return []
+    made = tuple(ToolCall(id=c.ref, name=c.tool or "", arguments=json.dumps(c.arguments)) for c in calls)
+    lines = [Line(role="assistant", content="", tool_calls=made)]
+    for call in calls:
+        result = results.get(call.ref)
+        content = "interrupted before it answered" if result is None else _as_text(result)
+        lines.append(Line(role="tool", content=content, tool_call_id=call.ref))
+    return lines
+
+
+def _as_text(line: Remembered) -> str:
+    return line.arguments if isinstance(line.arguments, str) else json.dumps(line.arguments, ensure_ascii=False)
+
+
+def recap_of(state: CallState) -> str | None:
+    """A few lines of an earlier call, for the start of the next one."""
+    spoken = [line for line in state.lines if line.role in ("user", "assistant") and line.tool is None and line.text]
+    if not spoken:
+        return None
+    names = {"user": "Customer", "assistant": "You"}
+    said = "\n".join(f"{names[line.role]}: {line.text[:RECAP_CHARACTERS]}" for line in spoken[-RECAP_LINES:])
+    return f"Earlier conversation with this person:\n{said}"

@@ -1,0 +1,105 @@
+"""What a call is at one point of its log: the result of `sessions.fold`, and all that `sessions.decide` may look at."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic import JsonValue
+
+from omni.model.base import Value
+from omni.model.entry import Handler
+from omni.model.message import Message
+
+WINDOW_SECONDS: Final = 24 * 3600
+"""WhatsApp's customer-service window (Cloud API, "customer service window")."""
+
+WINDOW_MARGIN: Final = 90
+"""We stop this much earlier, so that a message does not arrive at a closed window."""
+
+MAX_LINES: Final = 120
+
+
+class Remembered(Value):
+    """One line of the conversation as a brain may read it. `ref` is the message's id, or the tool call's.
+
+    `content` is the whole message when it is more than text.
+    """
+
+    role: Literal["user", "assistant", "tool", "note"]
+    text: str
+    ref: str
+    provider_id: str | None = None
+    tool: str | None = None
+    arguments: JsonValue = None
+    turn: int | None = None
+    content: Message | None = None
+
+
+class Awaited(Value):
+    """A file that the media worker was asked for."""
+
+    message_id: str
+    part: int
+
+
+class CallState(Value):
+    """A call's state. `seq` is the last entry folded in.
+
+    `unanswered` are the user's messages the bot owes an answer to; `handler` says who answers: `nobody` means that
+    the bot asked for a person and none has come yet. `lines` is bounded: the brain's memory, not the record.
+    """
+
+    id: str
+    org: str
+    agent: str
+    channel: str
+    transport: str
+    conversation: str
+    contact: str
+    home: str
+    direction: Literal["inbound", "outbound"] = "inbound"
+    name: str | None = None
+    seq: int = 0
+    started_at: float = 0
+    ended_at: float | None = None
+    reason: str | None = None
+    is_sealed: bool = False
+    handler: Handler = "bot"
+    handled_by: str | None = None
+    waiting_since: float | None = None
+    last_user_at: float = 0
+    """Newest platform time of a user's act: opens the service window."""
+    window_refused: bool = False
+    """The provider said that the window is closed; the user's next message opens it."""
+    last_activity: float = 0
+    last_text: str = ""
+    last_user_text_at: float = 0
+    """When the newest unanswered message was logged."""
+    newest_provider_id: str | None = None
+    unanswered: tuple[str, ...] = ()
+    awaited: tuple[Awaited, ...] = ()
+    turns: int = 0
+    spoken_turn: int = 0
+    """The newest turn in which the bot said something."""
+    recent_turns: tuple[float, ...] = ()
+    recap: str | None = None
+    lines: tuple[Remembered, ...] = ()
+    user_messages: int = 0
+    bot_messages: int = 0
+    human_messages: int = 0
+    failed: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self.ended_at is None
+
+    @property
+    def window_closes_at(self) -> float | None:
+        """When free-form messages stop being allowed; None on channels without such a window."""
+        if self.transport != "whatsapp":
+            return None
+        return 0.0 if self.window_refused else self.last_user_at + WINDOW_SECONDS - WINDOW_MARGIN
+
+    def message_id(self, provider_id: str) -> str | None:
+        """Our id of a user's message the provider names, if it is still remembered."""
+        return next((line.ref for line in reversed(self.lines) if line.provider_id == provider_id), None)

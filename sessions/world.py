@@ -1,0 +1,45 @@
+"""Everything an actor reaches outside itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from omni.bus.base import Bus
+from omni.model.agent import Agent
+from omni.model.ids import NewId
+from omni.store.base import Store
+from sessions.brains.base import Brain, ToolOutcome
+
+
+class AgentBook(Protocol):
+    """The agents as they are now, at hand."""
+
+    def get(self, org: str, slug: str) -> Agent | None: ...
+
+    async def refresh(self) -> None:
+        """Read them again now."""
+
+
+RunTool = Callable[[Agent, dict[str, Any], str, str, Any], Awaitable[ToolOutcome]]
+"""`(agent, call facts, tool call id, name, arguments)` to an outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything an actor reaches outside itself."""
+
+    store: Store
+    bus: Bus
+    agents: AgentBook
+    brains: Callable[[Agent], Brain]
+    run_tool: RunTool
+    partitions: int
+    clock: Callable[[], float]
+    new_id: NewId
+    new_call_id: Callable[[str], str]
+    render: Callable[[str, dict[str, str]], str]
+    typing_after: float = 0.2
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
