@@ -57,6 +57,21 @@ async def test_a_call_whose_document_was_never_written_is_found_in_its_log(
     await make.open(mongo, "wa-3", party="p")
 
 
+async def test_a_call_that_was_over_at_once_makes_room_though_its_document_is_missing(
+    mongo: MongoStore, documents: Any, make: Any
+) -> None:
+    step = make.step(make.call("wa-1", party="p", is_open=False))
+    await mongo.append(step)
+    documents.calls.delete_many({})
+    with pytest.raises(StoreError):
+        await make.open(mongo, "wa-2", party="p")
+    loaded = await mongo.open_call(step.call.conversation)
+    assert loaded is not None
+    assert [entry.seq for entry in loaded.entries] == [1]
+    await mongo.save_call(step.call)
+    await make.open(mongo, "wa-2", party="p")
+
+
 async def test_a_document_behind_its_log_is_loaded_with_what_it_missed(
     mongo: MongoStore, documents: Any, make: Any
 ) -> None:

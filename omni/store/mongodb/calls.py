@@ -52,7 +52,8 @@ class Calls(Deliveries):
             if first == 1:
                 document["nth"] = nth = await self._next_place(document["conversation"])
                 batch["opens"] = _place(document["conversation"], nth)
-                batch["opened"] = {**document, "last_seq": 0, "snapshot_seq": 0, "snapshot": None}
+                before = {"is_open": True, "last_seq": 0, "snapshot_seq": 0, "snapshot": None}
+                batch["opened"] = {**document, **before}
             try:
                 await write(self._in(LOG).insert_one, batch)
             except DuplicateKeyError as error:

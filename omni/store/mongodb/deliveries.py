@@ -83,18 +83,24 @@ class Deliveries(Collections):
     async def cancel_deliveries(
         self, *, call: str | None = None, contact: str | None = None, agent: tuple[str, str] | None = None, now: float
     ) -> int:
-        where: Document = {"state": DeliveryState.QUEUED.value, "origin": "bot"}
+        where: Document = {"origin": "bot"}
         if call is not None:
             where["call"] = call
         if contact is not None:
             where["contact"] = contact
         if agent is not None:
             where["org"], where["agent"] = agent
-        if len(where) == 2:
+        if len(where) == 1:
             return 0
         cancelled: Document = {"state": DeliveryState.CANCELLED.value, "updated_at": now}
         with self._told():
-            result = await self._in(DELIVERIES).update_many(where, {"$set": cancelled, "$inc": {"version": 1}})
+            collection = self._in(DELIVERIES)
+            result = await collection.update_many(
+                {**where, "state": DeliveryState.QUEUED.value}, {"$set": cancelled, "$inc": {"version": 1}}
+            )
+            await collection.update_many(
+                {**where, "state": DeliveryState.SENDING.value}, {"$set": {"withdrawn": True}, "$inc": {"version": 1}}
+            )
         return result.modified_count
 
     async def _unsent(self, call_id: str) -> list[Delivery]:
