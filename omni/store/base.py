@@ -135,7 +135,8 @@ class Store(Protocol):
 
     async def append(self, step: Append) -> None:
         """Append atomically; returned means that it survives `kill -9`. Raises SeqConflictError or
-        DuplicateInputError, and then nothing happened."""
+        DuplicateInputError, and then nothing happened. After StoreUnavailableError, or when it was cancelled, it may
+        have happened: load the call again."""
 
     async def acted_on(self, keys: Sequence[str]) -> set[str]:
         """Which of these input keys are in the log."""
@@ -167,7 +168,8 @@ class Store(Protocol):
     async def cancel_deliveries(
         self, *, call: str | None = None, contact: str | None = None, agent: tuple[str, str] | None = None, now: float
     ) -> int:
-        """Withdraw the bot's deliveries that are still queued, of one call, one person or one agent (org, slug)."""
+        """Withdraw (`omni.model.delivery.cancel`) the bot's deliveries that are queued or being sent, of one call, one
+        person or one agent (org, slug). Returns how many were cancelled."""
 
     # upkeep
 
