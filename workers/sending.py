@@ -263,6 +263,9 @@ class Sender:
             UNCLEAR_SENDS.labels(route.channel.kind).inc()
             log.warning("sent again: whether the provider took it is unknown", extra=_names(record))
         attempt.may_resend = None
+        if record.state is DeliveryState.CANCELLED:
+            DELIVERIES.labels(route.channel.kind, was.origin, "cancelled").inc()
+            return record
         taken = next_piece(record)
         if taken >= pieces:  # an older release had cut it into more pieces, and they are all sent
             last = record.receipts[taken - 1].provider_id or ""
@@ -294,6 +297,9 @@ class Sender:
             raise NoRecordError(f"the record of delivery {attempt.delivery.id} disappeared while it was sent")
         if accepted.identities:
             log.debug("the provider named %d identities", len(accepted.identities), extra=_names(record))
+        if record.withdrawn and record.state is DeliveryState.SENDING:
+            DELIVERIES.labels(route.channel.kind, record.origin, "cancelled").inc()
+            return await self._change(record.id, lambda record: claim(record, pieces, now))
         if record.state is DeliveryState.SENDING and next_piece(record) < pieces:
             attempt.held = record
             attempt.patience = Patience()

@@ -1,92 +1,94 @@
-"""The transcriber's thread: one model, one recording at a time, a bounded line, and an end."""
+"""The transcriber's process: one model, one recording at a time, a bounded line, and an end.
+
+The process is the real one, with a model that repeats what it is given in the place of Whisper.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import importlib.util
 import logging
-import threading
-from types import SimpleNamespace
+import os
+import signal
+import sys
 
 import pytest
 
 from workers.transcribe import TranscriberError, WhisperTranscriber, load_transcriber
 
+PARROT = """
+import os, sys, time
+from types import SimpleNamespace
+from workers.whisper import serve
 
-class Model:
-    """Has the one method of faster-whisper's model that we use, with its lazy segments."""
-
-    def __init__(self):
-        self.loaded = 0
-        self.threads = set()
-        self.gate = threading.Event()
-        self.gate.set()
-        self.began = threading.Event()
-
-    def load(self, name):
-        self.loaded += 1
-        return self
-
+class Parrot:
+    heard = 0
     def transcribe(self, audio, language=None, **_):
-        self.threads.add(threading.current_thread().name)
         content = audio.read()
         if content == b"noise":
             raise ValueError("not audio")
+        if content == b"endless":
+            time.sleep(1000)
+        if content == b"who":
+            content = str(os.getpid()).encode()
+        return [SimpleNamespace(text=f" {word}") for word in content.decode().split()], None
 
-        def segments():
-            self.began.set()
-            for word in content.decode().split():
-                self.gate.wait(10)
-                yield SimpleNamespace(text=f" {word}")
-
-        return segments(), None
-
-
-@pytest.fixture
-async def model():
-    return Model()
+serve(Parrot, sys.stdin.buffer, sys.stdout.buffer)
+"""
 
 
 @pytest.fixture
-async def transcriber(model):
-    transcriber = WhisperTranscriber("tiny", waiting=2, load=model.load)
+async def transcriber(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    transcriber = WhisperTranscriber("parrot", waiting=2, command=(sys.executable, "-c", PARROT))
     yield transcriber
-    model.gate.set()
     await transcriber.close()
 
 
-async def test_words_come_from_one_model_in_a_thread_of_its_own(model, transcriber):
-    said = await asyncio.gather(transcriber.transcribe(b"hello you", "en"), transcriber.transcribe(b"again", None))
-    assert said == ["hello you", "again"]
-    assert model.loaded == 1
-    assert model.threads == {"transcriber"}
+async def test_words_come_from_one_process(transcriber):
+    said = await asyncio.gather(transcriber.transcribe(b"hello you", "en"), transcriber.transcribe(b"who", None))
+    assert said[0] == "hello you"
+    assert await transcriber.transcribe(b"who", None) == said[1]
+    assert int(said[1]) != os.getpid()
 
 
-async def test_noise_is_an_error_and_the_next_is_heard(model, transcriber):
+async def test_a_long_recording_fits(transcriber):
+    words = "word " * 100_000
+    assert await transcriber.transcribe(words.encode(), "en") == words.strip()
+
+
+async def test_noise_is_an_error_and_the_next_is_heard(transcriber):
     with pytest.raises(TranscriberError, match="not audio"):
         await transcriber.transcribe(b"noise", "en")
     assert await transcriber.transcribe(b"words", "en") == "words"
 
 
-async def test_the_line_is_bounded(model, transcriber):
-    model.gate.clear()
-    first = asyncio.create_task(transcriber.transcribe(b"one", "en"))
-    await asyncio.to_thread(model.began.wait, 10)
-    waiting = [asyncio.create_task(transcriber.transcribe(b"two", "en")) for _ in range(2)]
+async def test_the_line_is_bounded(transcriber):
+    waiting = [asyncio.create_task(transcriber.transcribe(b"endless", "en")) for _ in range(3)]
     await asyncio.sleep(0)
     with pytest.raises(TranscriberError, match="wait already"):
-        await transcriber.transcribe(b"three", "en")
-    model.gate.set()
-    assert await asyncio.gather(first, *waiting) == ["one", "two", "two"]
+        await transcriber.transcribe(b"one too many", "en")
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert await transcriber.transcribe(b"next", "en") == "next"
 
 
-async def test_whoever_stops_waiting_frees_the_thread(model, transcriber):
-    model.gate.clear()
+async def test_whoever_stops_waiting_ends_the_work(transcriber):
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
-            await transcriber.transcribe(b"very long", "en")
-    model.gate.set()
+            await transcriber.transcribe(b"endless", "en")
     assert await transcriber.transcribe(b"next", "en") == "next"
+
+
+async def test_a_process_that_dies_is_replaced(transcriber):
+    first = int(await transcriber.transcribe(b"who", "en"))
+    hearing = asyncio.create_task(transcriber.transcribe(b"endless", "en"))
+    await asyncio.sleep(0)
+    os.kill(first, signal.SIGKILL)
+    with pytest.raises(TranscriberError):
+        await hearing
+    assert int(await transcriber.transcribe(b"who", "en")) != first
 
 
 async def test_a_closed_transcriber_says_so(transcriber):
