@@ -71,11 +71,13 @@ def load(body: bytes) -> Any:
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+@settings(deadline=None)
 def test_bytes_are_json_or_a_bad_body(body: bytes) -> None:
     understand(load(body))
 
 
 @given(anything)
+@settings(deadline=None)
 def test_any_json_is_read(document: Any) -> None:
     understand(document)
 
@@ -84,7 +86,7 @@ def test_any_json_is_read(document: Any) -> None:
     st.sampled_from(["messages", "standby", "smb_message_echoes", "calls", "user_preferences", "user_id_update"]),
     anything,
 )
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_any_item_of_any_field_is_read(field: str, item: Any) -> None:
     lists = (
         "messages",
@@ -105,7 +107,7 @@ def test_any_item_of_any_field_is_read(field: str, item: Any) -> None:
     anything,
     st.sampled_from(["text", "image", "location", "contacts", "interactive", "order", "button", "reaction", "edit"]),
 )
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_any_body_of_a_known_sender_is_heard_once(body: Any, kind: str) -> None:
     item = {"from": "12025550171", "id": "wamid.x", "timestamp": "1794823200", "type": kind, kind: body}
     value = {"messaging_product": "whatsapp", "metadata": {"phone_number_id": NUMBER}, "messages": [item]}
@@ -115,7 +117,7 @@ def test_any_body_of_a_known_sender_is_heard_once(body: Any, kind: str) -> None:
 
 
 @given(st.data())
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_mutated_fixtures_are_read(data: st.DataObject) -> None:
     document = json.loads(data.draw(st.sampled_from(BODIES)))
     for _ in range(data.draw(st.integers(min_value=1, max_value=4))):
@@ -148,7 +150,7 @@ def mutate(document: Any, data: st.DataObject) -> None:
 
 
 @given(st.sampled_from(BODIES), st.data())
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_bodies_with_broken_bytes_are_read_or_bad(body: bytes, data: st.DataObject) -> None:
     broken = bytearray(body)
     for _ in range(data.draw(st.integers(min_value=1, max_value=3))):

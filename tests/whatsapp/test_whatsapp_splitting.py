@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels.whatsapp.markup import to_whatsapp
@@ -33,6 +33,7 @@ texts = st.lists(st.sampled_from(SCRAPS) | st.text(max_size=8), max_size=120).ma
 
 
 @given(texts, st.integers(min_value=2, max_value=120))
+@settings(deadline=None)
 def test_pieces_joined_are_the_text_and_none_is_too_long(text: str, limit: int) -> None:
     pieces = split(text, limit)
     assert "".join(pieces) == text
@@ -41,6 +42,7 @@ def test_pieces_joined_are_the_text_and_none_is_too_long(text: str, limit: int) 
 
 
 @given(texts)
+@settings(deadline=None)
 def test_no_grapheme_is_torn_when_it_fits(text: str) -> None:
     # Whatever the strategy makes, a run of marks longer than a piece must be torn; such runs are rare and left out.
     pieces = split(text, 60)
@@ -53,6 +55,7 @@ def test_no_grapheme_is_torn_when_it_fits(text: str) -> None:
 
 
 @given(texts)
+@settings(deadline=None)
 def test_units_are_what_utf16_counts(text: str) -> None:
     assert units(text) == len(text.encode("utf-16-le", "surrogatepass")) // 2
 
@@ -153,6 +156,7 @@ def test_markdown_becomes_whatsapp_markup(written: str, shown: str) -> None:
 
 
 @given(texts)
+@settings(deadline=None)
 def test_markup_never_fails_and_leaves_plain_words_alone(text: str) -> None:
     to_whatsapp(text)
     words = "".join(c for c in text if c.isalnum() or c == " ")

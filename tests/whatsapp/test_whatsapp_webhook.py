@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from yarl import URL
 
 from channels.whatsapp.directory import Directory
 from channels.whatsapp.signature import HEADER, appsecret_proof, sign
+from channels.whatsapp.simulator import SimulatorSettings, running
 from channels.whatsapp.webhook import PATH, PerMinute, WebhookLimits
 from omni.bus.base import BusFullError, BusUnavailableError, Outgoing
 from omni.model.channel import WhatsAppChannel
@@ -330,3 +332,23 @@ async def test_numbers_can_change_while_the_server_runs(
     inputs, _ = await gate.stored()
     assert (inputs[0].org, inputs[0].agent) == ("acme", "sales")
     assert inputs[0].sender.routing == "whatsapp:acme:12025550171"
+
+
+async def test_the_stand_ins_webhooks_are_taken(gate: Any, our_channel: Callable[..., WhatsAppChannel]) -> None:
+    secret = "omni-fixture-app-secret-4d1f"
+    gate.serve(our_channel("100200300"))
+    gate.now = time.time()
+    settings = SimulatorSettings(webhook_url=gate.url, app_secret=secret, verify_token=VERIFY, port=0)
+    async with running(settings) as (simulator, _):
+        assert (await simulator.handshake()).ok
+        sent = [simulator.user_says(f"number {n}") for n in range(3)]
+        simulator.user_does({"from": "12025550171", "type": "reaction", "message_id": sent[0], "emoji": "👍"})
+        heard: list[Any] = []
+        async with asyncio.timeout(10):
+            while len(heard) < 4:
+                cursor = simulator.journal.last_id
+                heard += (await gate.stored())[0]
+                if len(heard) < 4:
+                    await simulator.journal.changed(cursor)
+    assert sorted(one.provider_id for one in heard if one.type == "message") == sorted(sent)
+    assert [one.target for one in heard if one.type == "reaction"] == [sent[0]]
