@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from omni.model.delivery import Delivery, DeliveryState, Receipt
+from omni.model.delivery import Delivery, DeliveryState, Receipt, claim, hand_back
 from omni.model.entry import UserSaid
 from omni.model.message import Message, Template
 from omni.store.base import Store
@@ -135,10 +135,26 @@ async def test_only_the_bots_own_words_are_withdrawn_and_only_while_they_wait(st
         "sending",
         "sent",
     ]
+    on_its_way = await store.delivery("dl_sending")
+    assert on_its_way is not None
+    assert on_its_way.withdrawn, "it is not begun again"
+
+
+async def test_withdrawing_misses_nothing_that_is_handed_back_meanwhile(
+    two_stores: tuple[Store, Store], make: Any
+) -> None:
+    ids = [f"dl_{n}" for n in range(6)]
+    await make.queue(two_stores[0], *(make.delivery(each, "wa-1", n + 1) for n, each in enumerate(ids)))
+    await two_stores[0].change_deliveries({each: lambda delivery: claim(delivery, 1, 1.0) for each in ids})
+    await asyncio.gather(
+        two_stores[0].cancel_deliveries(call="wa-1", now=7.0),
+        *(two_stores[1].change_deliveries({each: lambda delivery: hand_back(delivery, 5.0)}) for each in ids),
+    )
+    assert {delivery.state.value for delivery in await two_stores[0].deliveries("wa-1")} == {"cancelled"}
 
 
 async def test_a_delivery_is_either_withdrawn_or_sent_never_both(two_stores: tuple[Store, Store], make: Any) -> None:
-    def claim(delivery: Delivery) -> Delivery | None:
+    def begin(delivery: Delivery) -> Delivery | None:
         waits = delivery.state is DeliveryState.QUEUED
         return delivery.model_copy(update={"state": DeliveryState.SENDING}) if waits else None
 
@@ -146,7 +162,7 @@ async def test_a_delivery_is_either_withdrawn_or_sent_never_both(two_stores: tup
         call, delivery_id = f"wa-{lap}", f"dl_{lap}"
         await make.queue(two_stores[0], make.delivery(delivery_id, call, 1))
         cancelling = two_stores[0].cancel_deliveries(call=call, now=7.0)
-        claiming = two_stores[1].change_deliveries({delivery_id: claim})
+        claiming = two_stores[1].change_deliveries({delivery_id: begin})
         if lap % 2:
             cancelled, claimed = await asyncio.gather(cancelling, claiming)
         else:

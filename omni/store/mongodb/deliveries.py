@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
-from omni.model.delivery import Delivery, DeliveryState
+from omni.model.delivery import Delivery, DeliveryState, cancel
 from omni.mongodb import NEWEST, SOON, Document, storable_text
 from omni.store.base import Change
 from omni.store.mongodb.collections import DELIVERIES, Collections, write
@@ -83,25 +83,27 @@ class Deliveries(Collections):
     async def cancel_deliveries(
         self, *, call: str | None = None, contact: str | None = None, agent: tuple[str, str] | None = None, now: float
     ) -> int:
-        where: Document = {"origin": "bot"}
+        if call is None and contact is None and agent is None:
+            return 0
+        where: Document = {"state": {"$in": _UNSENT}, "origin": "bot"}
         if call is not None:
             where["call"] = call
         if contact is not None:
             where["contact"] = contact
         if agent is not None:
             where["org"], where["agent"] = agent
-        if len(where) == 1:
-            return 0
-        cancelled: Document = {"state": DeliveryState.CANCELLED.value, "updated_at": now}
+        is_cancelled: dict[str, bool] = {}
+
+        def withdraw(delivery: Delivery) -> Delivery:
+            after = cancel(delivery, now)
+            is_cancelled[delivery.id] = after is not delivery and after.state is DeliveryState.CANCELLED
+            return after
+
         with self._told():
-            collection = self._in(DELIVERIES)
-            result = await collection.update_many(
-                {**where, "state": DeliveryState.QUEUED.value}, {"$set": cancelled, "$inc": {"version": 1}}
-            )
-            await collection.update_many(
-                {**where, "state": DeliveryState.SENDING.value}, {"$set": {"withdrawn": True}, "$inc": {"version": 1}}
-            )
-        return result.modified_count
+            found = [document["_id"] async for document in self._in(DELIVERIES).find(where, {"_id": 1})]
+        # One by one as they are: between an update of those that wait and one of those being sent, some change sides.
+        await self.change_deliveries(dict.fromkeys(found, withdraw))
+        return sum(is_cancelled.values())
 
     async def _unsent(self, call_id: str) -> list[Delivery]:
         return await self._found({"call": storable_text(call_id), "state": {"$in": _UNSENT}})
