@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp.abc import AbstractResolver
@@ -16,6 +17,7 @@ from channels.whatsapp.numbers import alternate
 from channels.whatsapp.outgoing import Request, pieces_of, template_pieces
 from channels.whatsapp.people import identities_of, phone_of, user_of
 from channels.whatsapp.reading import identifier, items, label, mapping
+from channels.whatsapp.versions import concern
 from omni.blobs.base import Blobs
 from omni.model.channel import Channel, WhatsAppChannel
 from omni.model.delivery import Delivery
@@ -42,6 +44,7 @@ class WhatsAppAdapter:
         timeout: float = 30,
     ) -> None:
         """`media_hosts` are allowed for downloads beside WhatsApp's own; `timeout` is a request's, in seconds."""
+        self._clock = clock
         self._graph = Graph(graph_url, timeout=timeout)
         self._media = MediaSource(self._graph, hosts=media_hosts, resolver=resolver)
         self._uploads = Uploads(self._graph, blobs, clock)
@@ -99,7 +102,9 @@ class WhatsAppAdapter:
             params={"fields": "id,display_phone_number,verified_name"},
         )
         name, phone = label(answer.get("verified_name"), 80), label(answer.get("display_phone_number"), 40)
-        return f"{name or 'a number without a name'} ({phone or number.phone_number_id})"
+        who = f"{name or 'a number without a name'} ({phone or number.phone_number_id})"
+        worry = concern(number.graph_version, datetime.fromtimestamp(self._clock(), UTC).date())
+        return f"{who}. {worry}" if worry else who
 
     def fetch(self, channel: Channel, media: Media) -> AbstractAsyncContextManager[Download]:
         return self._media.fetch(_whatsapp(channel), media)

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from email.utils import formatdate
 from typing import Any
 
@@ -20,6 +21,7 @@ from channels.whatsapp.errors import REMEDIES
 from channels.whatsapp.outgoing import pieces_of
 from channels.whatsapp.signature import appsecret_proof
 from channels.whatsapp.splitting import units
+from channels.whatsapp.versions import concern
 from omni.model.channel import WhatsAppChannel
 from omni.model.contact import Identity, IdentityKind
 from omni.model.delivery import Delivery, Origin, Recipient
@@ -484,3 +486,19 @@ def test_every_remedy_is_a_sentence_without_a_number() -> None:
     for code, found in REMEDIES.items():
         assert found.reason.endswith("."), code
         assert found.code.replace("_", "").isalpha(), code
+
+
+@pytest.mark.parametrize(
+    ("version", "today", "says"),
+    [
+        ("v26.0", date(2026, 11, 20), None),
+        ("v24.0", date(2026, 11, 20), None),
+        ("v21.0", date(2026, 11, 20), "ends on 2027-01-21"),
+        ("v20.0", date(2026, 11, 20), "ended on 2026-09-24"),
+        ("v16.0", date(2026, 11, 20), "no longer alive"),
+        ("v31.0", date(2028, 11, 20), None),
+    ],
+)
+def test_a_graph_version_that_ends_is_said_so(version: str, today: date, says: str | None) -> None:
+    sentence = concern(version, today)
+    assert (sentence is None) if says is None else (sentence is not None and says in sentence)
