@@ -49,9 +49,11 @@ test: services
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: $(VENV)/.installed-dev
-	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
-	@$(BIN)/mypy $(SOURCES)
+	@wrong=0; \
+	$(BIN)/ruff format --check . || wrong=1; \
+	$(BIN)/ruff check . || wrong=1; \
+	$(BIN)/mypy $(SOURCES) || wrong=1; \
+	exit $$wrong
 
 format: $(VENV)/.installed-dev
 	@$(BIN)/ruff check --fix-only --quiet .
