@@ -248,7 +248,7 @@ class SqliteFile:
             writer.execute(f"PRAGMA synchronous = {self._sync.upper()}")
             writer.execute("PRAGMA busy_timeout = 0")
             self._data_version = writer.execute("PRAGMA data_version").fetchone()[0]
-            for timeout in (self._busy_timeout, 0.0):
+            for timeout in (self._busy_timeout, 0.05):
                 opened.append(self._connection(timeout=timeout, cache_kib=8_192, mmap=268_435_456))
                 opened[-1].execute("PRAGMA query_only = ON")
             opened.append(self._connection(timeout=0.0, cache_kib=2_048, mmap=0))
@@ -312,7 +312,7 @@ class SqliteFile:
         try:
             self._writer.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
                 self._hand_over(self._run_long)  # another process writes: wait for it off the loop
             else:
                 self._fail_all(error)

@@ -96,6 +96,8 @@ class Delivery(Value):
     pieces: int = 1
     attempts: int = 0
     unclear: int = 0
+    withdrawn: bool = False
+    """Withdrawn while its outcome was unknown: it may have arrived, and is not begun again."""
     receipts: tuple[Receipt, ...] = ()
     error: DeliveryError | None = None
     updated_at: float = 0
@@ -204,9 +206,14 @@ def piece_of(tracker: str | None) -> tuple[str, int] | None:
 
 
 def claim(delivery: Delivery, pieces: int, now: float) -> Delivery | None:
-    """The delivery as it is while its pieces are being sent, or None when nobody should send it (any more)."""
+    """The delivery as it is while its pieces are being sent, or None when nobody should send it (any more).
+
+    One that was withdrawn in the middle is cancelled instead.
+    """
     if delivery.is_settled:
         return None
+    if delivery.withdrawn:
+        return delivery.model_copy(update={"state": DeliveryState.CANCELLED, "updated_at": now})
     return delivery.model_copy(
         update={
             "state": DeliveryState.SENDING,
@@ -221,13 +228,14 @@ def hand_back(delivery: Delivery, now: float) -> Delivery | None:
     """Queued again: nobody is sending it, and no piece of it is on its way with an unknown outcome."""
     if delivery.state is not DeliveryState.SENDING:
         return None
-    return delivery.model_copy(update={"state": DeliveryState.QUEUED, "updated_at": now})
+    state = DeliveryState.CANCELLED if delivery.withdrawn else DeliveryState.QUEUED
+    return delivery.model_copy(update={"state": state, "updated_at": now})
 
 
 def requeue(delivery: Delivery, piece: int, now: float) -> Delivery:
     """Queued again because the provider reported, after accepting a piece, that it could not deliver it for now."""
     receipts = _with_piece(delivery.receipts, piece)
-    if RANK.get(receipts[piece].state, 0) >= RANK[DeliveryState.DELIVERED]:
+    if delivery.withdrawn or RANK.get(receipts[piece].state, 0) >= RANK[DeliveryState.DELIVERED]:
         return delivery
     receipts[piece] = Receipt()
     return delivery.model_copy(
@@ -260,7 +268,9 @@ def fail(delivery: Delivery, error: DeliveryError, now: float) -> Delivery:
 
 
 def cancel(delivery: Delivery, now: float) -> Delivery:
-    """Withdrawn before anybody began to send it."""
+    """Withdrawn: cancelled when nobody began to send it, else not begun again. What is on its way stays on its way."""
+    if delivery.state is DeliveryState.SENDING:
+        return delivery.model_copy(update={"withdrawn": True})
     if delivery.state is not DeliveryState.QUEUED:
         return delivery
     return delivery.model_copy(update={"state": DeliveryState.CANCELLED, "updated_at": now})

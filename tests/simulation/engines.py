@@ -31,6 +31,7 @@ from omni.store.base import (
     StoreUnavailableError,
     VersionConflictError,
 )
+from tests.simulation.virtual import EPOCH
 
 T = TypeVar("T")
 
@@ -313,7 +314,7 @@ class SimStore:
                 count += new is not old
                 self._world.deliveries[id_] = new
             if call is not None:
-                self._world.withdrawn[call] = now
+                self._world.withdrawn[call] = EPOCH + asyncio.get_running_loop().time()
             return count
 
         return await self._do(act)

@@ -526,5 +526,3 @@ class Town:
             first = [by_delivery[id_][0].at for id_ in self.disk.by_call.get(call_id, []) if id_ in by_delivery]
             if first != sorted(first):
                 self.report.broken.append(f"{call_id}: its messages arrived in another order than they were said")
-
-

@@ -7,12 +7,12 @@ from contextlib import AbstractAsyncContextManager
 
 from aiormq.abc import AbstractConnection
 
-from omni.bus.base import BusUnavailableError, Consumer, DeadLetter, Depth, Outgoing, Take
+from omni.bus.base import Consumer, DeadLetter, Depth, Outgoing, Take
 from omni.bus.rabbitmq.consumer import RabbitConsumer
 from omni.bus.rabbitmq.graveyard import Graveyard
 from omni.bus.rabbitmq.link import Link, open_channel
 from omni.bus.rabbitmq.live import Live
-from omni.bus.rabbitmq.parcel import Parcel, to_queue
+from omni.bus.rabbitmq.parcel import to_queue
 from omni.bus.rabbitmq.publisher import Publisher
 from omni.bus.rabbitmq.topology import DELAY_STEPS, DELIVERY_LIMIT, Topology
 from omni.model.queues import Queue
@@ -50,7 +50,6 @@ class RabbitBus:
         self._graveyard = Graveyard(self._consuming, self._publisher, self._topology)
         self._live = Live(self._publishing, self._consuming, self._topology)
         self._queues: dict[str, Queue] = {}
-        self._delays: set[int] = set()
         self._consumers: list[RabbitConsumer] = []
 
     async def open(self) -> None:
@@ -86,7 +85,7 @@ class RabbitBus:
     async def consume(self, queue: Queue, take: Take, *, prefetch: int) -> Consumer:
         if not self._consuming.is_up:
             raise self._consuming.unavailable("there is no connection at the moment")
-        consumer = RabbitConsumer(self._consuming, self._topology, self._send, queue, take, prefetch)
+        consumer = RabbitConsumer(self._consuming, self._topology, self._publisher.publish, queue, take, prefetch)
         await consumer.start()
         self._consumers.append(consumer)
         return consumer
@@ -118,23 +117,10 @@ class RabbitBus:
             async with link.channel():
                 pass
 
-    async def _send(self, parcel: Parcel, step: int | None = None) -> None:
-        if step is not None and step not in self._delays:
-            async with self._consuming.channel() as channel:
-                await self._topology.declare_delay(channel, step)
-            self._delays.add(step)
-        try:
-            await self._publisher.publish([parcel])
-        except BusUnavailableError:
-            self._delays.discard(-1 if step is None else step)  # should it have vanished, it is made anew
-            raise
-
     async def _restore(self, connection: AbstractConnection) -> None:
         """Declare everything again on a new connection: the broker may have lost it all."""
         channel = await open_channel(connection)
         try:
             await self._topology.declare(channel, list(self._queues.values()))
-            for step in self._delays:
-                await self._topology.declare_delay(channel, step)
         finally:
             await channel.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -22,8 +22,8 @@ from omni.model.queues import Queue
 
 log = logging.getLogger(__name__)
 
-Send = Callable[[Parcel, int | None], Awaitable[None]]
-"""Publishes one parcel, confirmed; the number is the delay step (ms) whose queue must exist."""
+Send = Callable[[Sequence[Parcel]], Awaitable[None]]
+"""Publishes parcels, confirmed."""
 
 
 class RabbitReceived:
@@ -90,12 +90,11 @@ class RabbitReceived:
     def _retry(self, wait: float) -> None:
         topology = self._consumer.topology
         if wait <= 0:
-            step = None
             again = parcels.to_queue(topology, self.queue, self.body, self.id, failed=self.attempt)
         else:
             step = topology.step_for(wait)
             again = parcels.to_delay(topology, step, self.queue, self.body, self.id, failed=self.attempt)
-        self._consumer.move(self._hand, self._tag, again, step)
+        self._consumer.move(self._hand, self._tag, again)
 
 
 class RabbitConsumer:
@@ -159,16 +158,16 @@ class RabbitConsumer:
             with suppress(asyncio.CancelledError):
                 await self._loop
 
-    def move(self, hand: Hand, tag: int, parcel: Parcel, step: int | None = None) -> None:
+    def move(self, hand: Hand, tag: int, parcel: Parcel) -> None:
         """Publish the message anew somewhere else and, once that is confirmed, ack it here."""
-        task = asyncio.create_task(self._move(hand, tag, parcel, step))
+        task = asyncio.create_task(self._move(hand, tag, parcel))
         self._moves.add(task)
         task.add_done_callback(self._moves.discard)
 
-    async def _move(self, hand: Hand, tag: int, parcel: Parcel, step: int | None) -> None:
+    async def _move(self, hand: Hand, tag: int, parcel: Parcel) -> None:
         while hand.is_open:
             try:
-                await self._send(parcel, step)
+                await self._send([parcel])
             except BusError as error:
                 log.warning("Message %r of queue %r cannot be moved yet: %s", parcel.id, self.queue, error)
                 await hand.wait_closed(1.0)
@@ -219,8 +218,13 @@ class RabbitConsumer:
     async def _until_lost(self, channel: Channel, tag: str) -> None:
         while not channel.is_closed:
             await asyncio.wait({channel.closing}, timeout=PROBE_EVERY)
-            if tag not in channel.consumers:
-                return  # the broker cancelled it: the queue was deleted or its node went down
+            if channel.closing.done():
+                return
+            # A consumer whose queue was deleted and made anew hears of neither: the broker's notice gets lost.
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                declared = await channel.queue_declare(self.topology.queue(self.queue), passive=True)
+            if not declared.consumer_count or (tag not in channel.consumers and not self._is_stopped):
+                return
 
     async def _deliver(self, hand: Hand, message: DeliveredMessage) -> None:
         tag = message.delivery_tag

@@ -31,6 +31,8 @@ from yarl import URL
 from omni.bus.base import BusError, BusUnavailableError
 
 log = logging.getLogger(__name__)
+# It reports every failed try as an error; we say it once.
+logging.getLogger("aiormq.connection").addFilter(lambda record: "creating transport" not in record.msg)
 
 ANSWER_TIMEOUT = 5.0
 """Seconds after which a broker that does not answer counts as gone."""
@@ -60,12 +62,46 @@ class _Socket(TransportFactory):
     async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         factory = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
         reader, writer = await factory.create(url, **kwargs)
-        self._writer = writer
-        return reader, writer
+        self._writer = _GatheringWriter(writer, reader)
+        return reader, self._writer
 
     def cut(self) -> None:
         if self._writer is not None:
             self._writer.transport.abort()
+
+
+class _GatheringWriter(asyncio.StreamWriter):
+    """Sends what is written in one turn of the event loop at once: aiormq writes frame by frame, and with a hundred
+    publishes in flight the system calls would cost as much as everything else."""
+
+    def __init__(self, writer: asyncio.StreamWriter, reader: asyncio.StreamReader) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(writer.transport, writer.transport.get_protocol(), reader, loop)
+        self._original = writer  # lives as long as we do: it complains when it is collected with its socket open
+        self._call_soon = loop.call_soon
+        self._gathered: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self._gathered:
+            self._call_soon(self._flush)
+        self._gathered.append(bytes(data))
+
+    async def drain(self) -> None:
+        self._flush()
+        await super().drain()
+
+    def write_eof(self) -> None:
+        self._flush()
+        super().write_eof()
+
+    def close(self) -> None:
+        self._flush()
+        super().close()
+
+    def _flush(self) -> None:
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            super().write(gathered[0] if len(gathered) == 1 else b"".join(gathered))
 
 
 class Link:

@@ -64,6 +64,10 @@ class Topology:
                 "x-delivery-limit": _NO_LIMIT,
             },
         )
+        # Delay queues are not left until they are needed: a broker older than 4 (without Khepri) writes a new queue's
+        # name to disk seconds later, and what was confirmed into it would be lost with the name if it were killed.
+        for step in self._steps:
+            await self._declare_delay(channel, step)
         for queue in queues:
             if queue.name.split(".")[0] in _RESERVED:
                 raise BusError(f"A queue cannot be called {queue.name!r}: the bus uses that name itself")
@@ -71,7 +75,7 @@ class Topology:
                 self.queue(queue.name), durable=True, arguments=dict(self._arguments(queue.is_exclusive))
             )
 
-    async def declare_delay(self, channel: Channel, step: int) -> None:
+    async def _declare_delay(self, channel: Channel, step: int) -> None:
         name = self.delay(step)
         await channel.exchange_declare(name, exchange_type="fanout", durable=True)
         await channel.queue_declare(

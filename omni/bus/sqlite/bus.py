@@ -373,24 +373,30 @@ class SqliteBus:
     def ack(self, held: Held) -> None:
         lane = held.lane
         lane.settling.add(held.row)
-        if self._acked is None:
-            self._acked = []
-            self._delete(self._acked)
-        self._acked.append((lane, held.row))
+        batch = self._acked
+        if batch is None:
+            batch = self._acked = []
+            self._delete(batch)
+        batch.append((lane, held.row))
         if lane.ready or lane.is_behind:
             self.wake(lane)
 
-    def _delete(self, acked: list[tuple[Lane, int]]) -> None:
-        """Delete a batch: it takes in what is acknowledged until its transaction comes."""
+    def _delete(self, batch: list[tuple[Lane, int]]) -> None:
+        """Delete a batch: it takes in what is acknowledged until its transaction comes. That may be in a thread, so
+        the transaction says how much it took, and the rest is another batch."""
+        deleted: list[tuple[Lane, int]] = []
 
         def job(db: sqlite3.Connection) -> None:
-            if self._acked is acked:
+            if self._acked is batch:
                 self._acked = None
-            db.executemany(sql.ACK, [(row,) for _, row in acked])
+            deleted[:] = batch
+            db.executemany(sql.ACK, [(row,) for _, row in deleted])
 
         def forget() -> None:
-            for lane, row in acked:
+            for lane, row in deleted:
                 lane.forget(row)
+            if late := batch[len(deleted) :]:
+                self._delete(late)
 
         self._persist(job, forget)
 

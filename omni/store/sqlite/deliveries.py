@@ -23,8 +23,8 @@ PIECE: Final = """INSERT INTO delivery_pieces (channel, provider_id, delivery) V
     ON CONFLICT DO UPDATE SET delivery = excluded.delivery"""
 BY_PIECE: Final = """SELECT doc FROM delivery_pieces JOIN deliveries ON number = delivery
     WHERE channel = ? AND provider_id = ?"""
-QUEUED: Final = """SELECT number, doc FROM deliveries INDEXED BY deliveries_unsent
-    WHERE state IN ('queued', 'sending') AND state = 'queued' AND origin = 'bot'"""
+UNSENT_BY_BOT: Final = """SELECT number, doc FROM deliveries INDEXED BY deliveries_unsent
+    WHERE state IN ('queued', 'sending') AND origin = 'bot'"""
 
 Row = tuple[tuple[Any, ...], list[tuple[str, str]]]
 """A delivery's columns, and its pieces that a provider has named."""
@@ -64,7 +64,7 @@ class DeliveryTables(Tables):
     ) -> int:
         if call is None and contact is None and agent is None:
             return 0
-        sql, values = QUEUED, []
+        sql, values = UNSENT_BY_BOT, []
         if call is not None:
             sql += " AND call = ?"
             values.append(text(call))
@@ -77,10 +77,13 @@ class DeliveryTables(Tables):
 
         def job(db: sqlite3.Connection) -> int:
             rows = db.execute(sql, values).fetchall()
+            cancelled = 0
             for number, doc in rows:
                 old = Delivery.model_validate_json(doc)
-                _replace(db, number, old, cancel(old, now))
-            return len(rows)
+                new = cancel(old, now)
+                _replace(db, number, old, new)
+                cancelled += new.state is DeliveryState.CANCELLED
+            return cancelled
 
         return await self._write(job, long=call is None)
 
