@@ -12,11 +12,12 @@ from aiohttp.abc import AbstractResolver
 
 from channels.base import Accepted, Action, Download, Piece, RefusedError
 from channels.whatsapp.graph import GRAPH_URL, Graph, request_path
-from channels.whatsapp.media import MediaSource, Uploads
+from channels.whatsapp.media import MediaSource
 from channels.whatsapp.numbers import alternate
 from channels.whatsapp.outgoing import Request, pieces_of, template_pieces
 from channels.whatsapp.people import identities_of, phone_of, user_of
 from channels.whatsapp.reading import identifier, items, label, mapping
+from channels.whatsapp.uploads import Uploads
 from channels.whatsapp.versions import concern
 from omni.blobs.base import Blobs
 from omni.model.channel import Channel, WhatsAppChannel

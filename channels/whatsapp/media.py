@@ -1,4 +1,4 @@
-"""Media: fetching what people sent, and uploading what we send.
+"""Downloads of what people sent.
 
 A download goes to the configured Graph API or to a host on the list of WhatsApp's media hosts, over TLS, to public
 addresses only; redirects are followed by hand with the same checks. Source: the Cloud API's media reference.
@@ -6,28 +6,22 @@ addresses only; redirects are followed by hand with the same checks. Source: the
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
-import socket
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from channels.base import Action, RefusedError
+from channels.whatsapp.addresses import MEDIA_HOSTS, AddressRefusedError, PublicResolver, checked
 from channels.whatsapp.graph import USER_AGENT, Graph, lost, request_path
 from channels.whatsapp.reading import sha256_hex, string, whole
-from omni.blobs.base import BlobError, Blobs
 from omni.model.channel import WhatsAppChannel
 from omni.model.message import Media, MediaKind
 
-MEDIA_HOSTS: Final = ("fbsbx.com", "fbcdn.net", "whatsapp.net")
 MEGABYTE: Final = 1024 * 1024
 DOWNLOAD_LIMITS: Final = {
     MediaKind.IMAGE: 10 * MEGABYTE,
@@ -36,80 +30,8 @@ DOWNLOAD_LIMITS: Final = {
     MediaKind.DOCUMENT: 100 * MEGABYTE,
     MediaKind.STICKER: 1 * MEGABYTE,
 }
-UPLOAD_LIMITS: Final = {
-    MediaKind.IMAGE: 5 * MEGABYTE,
-    MediaKind.AUDIO: 16 * MEGABYTE,
-    MediaKind.VIDEO: 16 * MEGABYTE,
-    MediaKind.DOCUMENT: 100 * MEGABYTE,
-    MediaKind.STICKER: 500 * 1024,
-}
-UPLOAD_LIVES: Final = 29 * 86_400.0
-"""Seconds an uploaded file's id is used again; the platform keeps it for 30 days."""
 _GONE: Final = frozenset({401, 403, 404, 410})
 _MAX_HOPS = 3
-_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
-
-
-class AddressRefusedError(Exception):
-    """An address that must not be fetched; the text says why and holds none of the address's query."""
-
-
-def checked(url: str, *, hosts: tuple[str, ...] = MEDIA_HOSTS, origin: URL | None = None) -> URL:
-    """The address, if files may be fetched from it: https on port 443 of an allowed host, or exactly `origin`.
-
-    Raises AddressRefusedError.
-    """
-    if len(url) > 4096 or not url.isascii() or not url.isprintable() or "\\" in url or " " in url:
-        raise AddressRefusedError("the address holds characters that no media address has")
-    try:
-        parsed = URL(url)
-        host, its_origin = parsed.host, parsed.origin()
-    except ValueError:
-        raise AddressRefusedError("the address cannot be read") from None
-    if parsed.user is not None or parsed.password is not None or not host:
-        raise AddressRefusedError("the address names a user or no host")
-    if its_origin == origin:
-        return parsed
-    if parsed.scheme != "https" or parsed.port != 443:
-        raise AddressRefusedError("the address is not https on port 443")
-    name = host.lower().rstrip(".")
-    if not any(name == allowed or name.endswith(f".{allowed}") for allowed in hosts):
-        raise AddressRefusedError(f"the host {name[:80]!r} is not one of WhatsApp's media hosts")
-    return parsed
-
-
-def is_public(address: str) -> bool:
-    """True for an address of the public internet, also when it is wrapped in IPv6."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(parsed, ipaddress.IPv6Address):
-        inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo[1] if parsed.teredo else None)
-        if inner is None and parsed in _NAT64:
-            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
-
-
-class PublicResolver(AbstractResolver):
-    """Resolves names to public addresses only. What it returns is connected to: nothing is looked up twice."""
-
-    def __init__(self, resolver: AbstractResolver | None = None) -> None:
-        self._resolver = resolver or ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        found = await self._resolver.resolve(host, port, family)
-        for result in found:
-            if not is_public(result["host"]):
-                raise OSError(f"{host} resolves to an address that is not public")
-        return found
-
-    async def close(self) -> None:
-        await self._resolver.close()
 
 
 @dataclass(slots=True)
@@ -185,7 +107,7 @@ class MediaSource:
     ) -> tuple[aiohttp.ClientResponse, Any]:
         media_id = media.provider_id or ""
         if not media_id.isascii() or not media_id.isdigit() or len(media_id) > 32:
-            _refuse("WhatsApp sent no usable id for the file", "media_unavailable")
+            no_file("WhatsApp sent no usable id for the file", "media_unavailable")
         status = 0
         for _ in range(2):
             found = await self._graph.call(
@@ -193,14 +115,14 @@ class MediaSource:
             )
             promised = sha256_hex(found.get("sha256"))
             if media.sha256 is not None and promised is not None and promised != media.sha256:
-                _refuse("the webhook and the look-up name different digests for the file", "media_corrupt")
+                no_file("the webhook and the look-up name different digests for the file", "media_corrupt")
             if (whole(found.get("file_size")) or 0) > DOWNLOAD_LIMITS[media.kind]:
                 _too_large(DOWNLOAD_LIMITS[media.kind])
             try:
                 url = checked(str(found.get("url")), hosts=self._hosts, origin=self._graph.origin)
                 response = await self._get(channel, url, stack)
             except AddressRefusedError as refused:
-                _refuse(f"the file was not fetched: {refused}", "media_refused")
+                no_file(f"the file was not fetched: {refused}", "media_refused")
             if response.status == 200:
                 return response, found
             status = response.status
@@ -208,7 +130,7 @@ class MediaSource:
             if status not in _GONE:
                 break
         if status in _GONE:
-            _refuse(f"WhatsApp answered {status} for the file twice", "media_unavailable")
+            no_file(f"WhatsApp answered {status} for the file twice", "media_unavailable")
         raise RefusedError(f"WhatsApp answered {status} for the file.", action=Action.RETRY, code="transient")
 
     async def _get(self, channel: WhatsAppChannel, url: URL, stack: AsyncExitStack) -> aiohttp.ClientResponse:
@@ -241,88 +163,10 @@ class MediaSource:
         raise AddressRefusedError("too many redirects")
 
 
-class Uploads:
-    """Files of ours at the platform. An id is used again for every message of its number while it lives."""
-
-    def __init__(self, graph: Graph, blobs: Blobs, clock: Callable[[], float], *, remember: int = 10_000) -> None:
-        self._graph = graph
-        self._blobs = blobs
-        self._clock = clock
-        self._remember = remember
-        self._ids: OrderedDict[tuple[str, str], tuple[str, float]] = OrderedDict()
-
-    async def id_of(self, channel: WhatsAppChannel, media: Media) -> str:
-        """The platform's id of the blob, uploading it when it has none (any more)."""
-        assert media.blob is not None  # outgoing.py asks for an upload only then
-        key = (channel.phone_number_id, media.blob)
-        known = self._ids.get(key)
-        if known is not None and self._clock() < known[1]:
-            self._ids.move_to_end(key)
-            return known[0]
-        media_id = await self._upload(channel, media, media.blob)
-        self._ids[key] = (media_id, self._clock() + UPLOAD_LIVES)
-        self._ids.move_to_end(key)
-        if len(self._ids) > self._remember:
-            self._ids.popitem(last=False)
-        return media_id
-
-    def forget(self, channel: WhatsAppChannel, media: Media) -> None:
-        """The platform does not know the id any more."""
-        if media.blob is not None:
-            self._ids.pop((channel.phone_number_id, media.blob), None)
-
-    async def _upload(self, channel: WhatsAppChannel, media: Media, key: str) -> str:
-        try:
-            blob = await self._blobs.get(key)
-        except BlobError as error:
-            raise RefusedError(f"The file cannot be read: {error}", action=Action.RETRY, code="transient") from error
-        if blob is None:
-            _refuse("the file is not in the blob store any more", "media_unavailable")
-        most = UPLOAD_LIMITS[media.kind]
-        if blob.size > most:
-            _refuse(f"the {media.kind.value} has {blob.size} bytes; WhatsApp takes {most}", "media_rejected")
-        mime = _mime(media.mime or blob.mime)
-        boundary = f"omni-{hashlib.sha256(f'{key}:{blob.sha256}'.encode()).hexdigest()[:32]}"
-        head = "".join(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-            for name, value in (("messaging_product", "whatsapp"), ("type", mime))
-        )
-        head += f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="file"\r\n'
-        head += f"Content-Type: {mime}\r\n\r\n"
-        tail = f"\r\n--{boundary}--\r\n"
-        answer = await self._graph.call(
-            channel,
-            "POST",
-            request_path(channel.phone_number_id, "media"),
-            stream=self._form(head.encode(), key, tail.encode()),
-            headers={
-                "Content-Type": f"multipart/form-data; boundary={boundary}",
-                "Content-Length": str(len(head.encode()) + blob.size + len(tail.encode())),
-            },
-            timeout=300,
-        )
-        media_id = answer.get("id")
-        if not isinstance(media_id, str) or not media_id.isdigit():
-            raise RefusedError("WhatsApp's answer to an upload names no id.", action=Action.RETRY, code="transient")
-        return media_id
-
-    async def _form(self, head: bytes, key: str, tail: bytes) -> AsyncIterator[bytes]:
-        yield head
-        async for piece in self._blobs.read(key):
-            yield piece
-        yield tail
-
-
-def _mime(named: str | None) -> str:
-    """A MIME type that is safe in a header."""
-    text = (named or "").strip()
-    ok = text.isascii() and text.isprintable() and '"' not in text and text.count("/") == 1 and len(text) <= 100
-    return text if ok else "application/octet-stream"
-
-
-def _refuse(why: str, code: str) -> NoReturn:
+def no_file(why: str, code: str) -> NoReturn:
+    """Refuse for good: there will never be a file. `why` completes `No file:`."""
     raise RefusedError(f"No file: {why}.", action=Action.GIVE_UP, code=code)
 
 
 def _too_large(cap: int) -> NoReturn:
-    _refuse(f"it is larger than the {cap // MEGABYTE} MB that are taken", "media_too_large")
+    no_file(f"it is larger than the {cap // MEGABYTE} MB that are taken", "media_too_large")

@@ -1,4 +1,4 @@
-"""A webhook body, from bytes to typed values: inputs for calls, statuses for deliveries, news of the account.
+"""A webhook, from JSON to typed values: inputs for calls, statuses for deliveries, news of the account.
 
 Every level is checked, and an item that cannot be read harms no other: it is counted, noted and left out, or becomes an
 `Unsupported` message when its sender is known. Provider field names appear here and in the modules this one reads
@@ -10,15 +10,13 @@ its looks: `history` and `standby` carry the same arrays as `messages`, with the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from typing import Final
 
-import pydantic_core
 from pydantic import ValidationError
 
 from channels.whatsapp import notices
+from channels.whatsapp.batch import AccountNews, Batch, PersonInput
 from channels.whatsapp.contents import READERS, message_of
 from channels.whatsapp.directory import Line
 from channels.whatsapp.errors import Complaint
@@ -32,16 +30,12 @@ from channels.whatsapp.reading import (
     instant,
     items,
     mapping,
-    shape,
     string,
     word,
 )
 from channels.whatsapp.statuses import status_of
-from omni.model.delivery import StatusUpdate
 from omni.model.inbound import (
     ColleagueMessage,
-    IdentityChanged,
-    PersonNotice,
     UserEdit,
     UserMessage,
     UserReaction,
@@ -54,76 +48,6 @@ MESSAGING: Final = frozenset(
 )
 IMPORTED: Final = frozenset({"history", "smb_app_state_sync"})
 MAX_EMOJI = 64
-
-
-PersonInput = UserMessage | UserReaction | UserEdit | UserRevoke | ColleagueMessage | IdentityChanged | PersonNotice
-"""The inputs that come from a person on a channel: all that a webhook can bring."""
-
-
-class BadBodyError(Exception):
-    """A body that is not JSON, or too deep or with numbers too long to read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something to log: bounded, on one line, without what people wrote."""
-
-    about: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class AccountNews:
-    """News of an account or number that concerns no conversation, as the platform named it."""
-
-    account: str | None
-    field: str
-    event: str
-    complaint: Complaint | None = None
-
-
-@dataclass(slots=True)
-class Batch:
-    """What one webhook brought. `inputs` are in the order in which they should act."""
-
-    inputs: list[PersonInput] = field(default_factory=list)
-    statuses: list[StatusUpdate] = field(default_factory=list)
-    news: list[AccountNews] = field(default_factory=list)
-    counts: dict[tuple[str, str], int] = field(default_factory=dict)
-    notes: list[Note] = field(default_factory=list)
-
-    def count(self, kind: str, outcome: str, number: int = 1) -> None:
-        key = (kind, outcome)
-        self.counts[key] = self.counts.get(key, 0) + number
-
-    def note(self, about: str, item: object) -> None:
-        if len(self.notes) < 10:
-            self.notes.append(Note(about, shape(item)))
-
-
-def load(body: bytes) -> Any:
-    """Strict JSON. Raises BadBodyError; a body that this refuses may still be good enough for `load_odd`."""
-    try:
-        return pydantic_core.from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise BadBodyError(str(error)[:200]) from None
-
-
-def load_odd(body: bytes) -> Any:
-    """JSON with deeper nesting or unpaired surrogates than `load` takes; slower. Raises BadBodyError.
-
-    Call it in a thread of its own: how deep it can read depends on how deep the stack is already.
-    """
-    try:
-        return json.loads(body.decode("utf-8"), parse_constant=_refuse)
-    except RecursionError:
-        raise BadBodyError("nested too deeply") from None
-    except ValueError as error:
-        raise BadBodyError(str(error)[:200]) from None
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def read(

@@ -14,7 +14,6 @@ import hmac
 import json
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,8 +24,11 @@ from aiohttp import web
 from prometheus_client import Counter, Histogram
 
 from channels.whatsapp import payloads
+from channels.whatsapp.batch import Batch
+from channels.whatsapp.body import BadBodyError, load, load_odd
 from channels.whatsapp.directory import Directory
 from channels.whatsapp.notices import SEVERE
+from channels.whatsapp.per_minute import PerMinute
 from channels.whatsapp.signature import HEADER, SignatureMissingError, SignatureWrongError, claimed_digest
 from omni.bus.base import Bus, BusError, BusFullError, Outgoing
 from omni.model.delivery import StatusUpdate, pack_statuses
@@ -173,11 +175,11 @@ class Webhook:
     async def _take(self, directory: Directory, secret: int, body: bytes) -> web.Response:
         now = self._clock()
         try:
-            document = payloads.load(body)
-        except payloads.BadBodyError:
+            document = load(body)
+        except BadBodyError:
             try:
-                document = await asyncio.to_thread(payloads.load_odd, body)
-            except payloads.BadBodyError as bad:
+                document = await asyncio.to_thread(load_odd, body)
+            except BadBodyError as bad:
                 _items("body", "not_json").inc()
                 if self._oddities.count("not json") == 1:
                     log.warning("whatsapp webhook: signed, but not JSON: %s", ascii(str(bad))[:200])
@@ -199,7 +201,7 @@ class Webhook:
             self._report(batch)
         return _answer(200, b"ok")
 
-    def _messages(self, batch: payloads.Batch) -> list[Outgoing]:
+    def _messages(self, batch: Batch) -> list[Outgoing]:
         """One bus message for each partition that the inputs touch, and statuses in their own lane."""
         if not batch.inputs and not batch.statuses:
             return []
@@ -231,7 +233,7 @@ class Webhook:
         if self._refusals.count(f"{source}|{reason}") == 1:
             log.warning("whatsapp webhook: refused a request from %s: %s", ascii(source)[:64], reason)
 
-    def _report(self, batch: payloads.Batch) -> None:
+    def _report(self, batch: Batch) -> None:
         for note in batch.notes:
             if self._oddities.count(note.about) == 1:
                 log.warning("whatsapp webhook: left out an item: %s: %s", note.about, note.text)
@@ -241,29 +243,6 @@ class Webhook:
                 facts |= {"code": news.complaint.code, "details": news.complaint.details}
             level = logging.WARNING if news.complaint is not None or news.event in SEVERE else logging.INFO
             log.log(level, "whatsapp account: %s", json.dumps(facts)[:600])
-
-
-class PerMinute:
-    """Counts by name within the current minute, of at most 4,096 names."""
-
-    def __init__(self, clock: Callable[[], float], *, capacity: int = 4096) -> None:
-        self._clock = clock
-        self._capacity = capacity
-        self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
-
-    def seen(self, name: str) -> int:
-        began, number = self._counts.get(name, (0.0, 0))
-        return number if 0 <= self._clock() - began < 60 else 0
-
-    def count(self, name: str) -> int:
-        """How often this name was counted in its minute, this time included."""
-        number = self.seen(name) + 1
-        began = self._counts.pop(name)[0] if number > 1 else self._clock()
-        self._counts.pop(name, None)
-        self._counts[name] = (began, number)
-        if len(self._counts) > self._capacity:
-            self._counts.popitem(last=False)
-        return number
 
 
 class _BodyRefusedError(Exception):

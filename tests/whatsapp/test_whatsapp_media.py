@@ -16,8 +16,9 @@ from yarl import URL
 from channels.base import Action, RefusedError
 from channels.whatsapp import payloads
 from channels.whatsapp.adapter import WhatsAppAdapter
+from channels.whatsapp.addresses import AddressRefusedError, PublicResolver, checked, is_public
+from channels.whatsapp.body import load
 from channels.whatsapp.directory import Directory
-from channels.whatsapp.media import AddressRefusedError, PublicResolver, checked, is_public
 from channels.whatsapp.signature import appsecret_proof
 from channels.whatsapp.simulator import FaultRule, Rules, Simulator, SimulatorSettings, running
 from omni.blobs.folder import FolderBlobs
@@ -288,7 +289,7 @@ async def test_media_of_hostile_webhooks_is_fetched_by_id_or_not_at_all(
         "ipv6_mapped",
         "other_port",
     ):
-        document = payloads.load(fixture_body(f"hostile/media_url_{name}"))
+        document = load(fixture_body(f"hostile/media_url_{name}"))
         batch = payloads.read(document, 1794830000.0, find=ours.find, secret=0)
         heard = batch.inputs[0]
         assert isinstance(heard, UserMessage)

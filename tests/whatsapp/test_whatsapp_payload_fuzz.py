@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from channels.whatsapp import payloads
+from channels.whatsapp.batch import Batch
+from channels.whatsapp.body import BadBodyError, load, load_odd
 from channels.whatsapp.directory import Directory
 from omni.model.channel import WhatsAppChannel
 from omni.model.delivery import pack_statuses, unpack_statuses
@@ -50,7 +52,7 @@ anything = st.recursive(
 )
 
 
-def understand(document: Any) -> payloads.Batch:
+def understand(document: Any) -> Batch:
     """Read, and write what was read as the bus would carry it."""
     batch = payloads.read(document, NOW, find=OURS.find, secret=0, own=OURS.own_keys)
     assert unpack(pack(tuple(batch.inputs))) == tuple(batch.inputs)
@@ -60,20 +62,20 @@ def understand(document: Any) -> payloads.Batch:
     return batch
 
 
-def load(body: bytes) -> Any:
+def loaded(body: bytes) -> Any:
     try:
-        return payloads.load(body)
-    except payloads.BadBodyError:
+        return load(body)
+    except BadBodyError:
         try:
-            return payloads.load_odd(body)
-        except payloads.BadBodyError:
+            return load_odd(body)
+        except BadBodyError:
             return None
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 @settings(deadline=None)
 def test_bytes_are_json_or_a_bad_body(body: bytes) -> None:
-    understand(load(body))
+    understand(loaded(body))
 
 
 @given(anything)
@@ -156,7 +158,7 @@ def test_bodies_with_broken_bytes_are_read_or_bad(body: bytes, data: st.DataObje
     for _ in range(data.draw(st.integers(min_value=1, max_value=3))):
         place = data.draw(st.integers(min_value=0, max_value=len(broken) - 1))
         broken[place] = data.draw(st.integers(min_value=0, max_value=255))
-    understand(load(bytes(broken)))
+    understand(loaded(bytes(broken)))
 
 
 def envelope(field: str, value: Any) -> Any:

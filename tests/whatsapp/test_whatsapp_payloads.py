@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from channels.whatsapp import payloads
+from channels.whatsapp.batch import Batch
+from channels.whatsapp.body import load
 from channels.whatsapp.directory import Directory
 from channels.whatsapp.numbers import alternate, canonical, digits, e164
 from channels.whatsapp.reading import MAX_TEXT, filename, sha256_hex, tame
@@ -18,7 +20,7 @@ from omni.model.message import Choice, Contacts, Media, Order, Text, Unsupported
 
 NUMBER = "204917735580163"
 NOW = 1794830000.0
-Read = Callable[..., payloads.Batch]
+Read = Callable[..., Batch]
 
 
 @pytest.fixture
@@ -26,9 +28,9 @@ def read(our_channel: Callable[..., WhatsAppChannel], fixture_body: Callable[[st
     """Read a fixture by its name, or a made-up value of a field."""
     ours = Directory([("default", "echo", our_channel(NUMBER)), ("default", "echo", our_channel("204917735580288"))])
 
-    def reading(name: str = "", field: str = "messages", now: float = NOW, **value: Any) -> payloads.Batch:
+    def reading(name: str = "", field: str = "messages", now: float = NOW, **value: Any) -> Batch:
         if name:
-            document = payloads.load(fixture_body(name))
+            document = load(fixture_body(name))
         else:
             metadata = {"phone_number_id": NUMBER, "display_phone_number": "+1 (202) 555-0142"}
             changes = [{"field": field, "value": {"messaging_product": "whatsapp", "metadata": metadata, **value}}]
@@ -38,7 +40,7 @@ def read(our_channel: Callable[..., WhatsAppChannel], fixture_body: Callable[[st
     return reading
 
 
-def only(batch: payloads.Batch) -> Any:
+def only(batch: Batch) -> Any:
     assert len(batch.inputs) == 1
     return batch.inputs[0]
 
@@ -292,7 +294,7 @@ def test_our_own_number_is_never_a_customer(
 ) -> None:
     assert read(messages=[text(**{"from": "12025550142"})]).inputs == []
     ours = Directory([("default", "echo", our_channel(NUMBER, phone="+1 202 555 0171"))])
-    document = payloads.load(fixture_body("text"))
+    document = load(fixture_body("text"))
     batch = payloads.read(document, NOW, find=ours.find, secret=0, own=ours.own_keys)
     assert batch.inputs == []
 

@@ -13,9 +13,10 @@ import pytest
 from yarl import URL
 
 from channels.whatsapp.directory import Directory
+from channels.whatsapp.per_minute import PerMinute
 from channels.whatsapp.signature import HEADER, appsecret_proof, sign
 from channels.whatsapp.simulator import SimulatorSettings, running
-from channels.whatsapp.webhook import PATH, PerMinute, WebhookLimits
+from channels.whatsapp.webhook import PATH, WebhookLimits
 from omni.bus.base import BusFullError, BusUnavailableError, Outgoing
 from omni.model.channel import WhatsAppChannel
 from omni.model.ids import partition_of
