@@ -223,3 +223,24 @@ async def test_an_acknowledgement_is_tried_again_when_the_disk_is_full(
         while not await bus.dead_letters():
             await asyncio.sleep(0.01)
     assert (await bus.depth("work")).ready == 0
+
+
+async def test_acknowledgements_beside_long_work_in_a_thread_are_all_written(open_bus: OpenBus) -> None:
+    bus = await open_bus()
+    mailbox = await mailbox_on(bus)
+    await bus.publish(outgoing(*(f"{n}" for n in range(600))))
+
+    async def long_work() -> None:
+        for _ in range(100):
+            await bus.purge([str(n) for n in range(50)])
+
+    working = asyncio.create_task(long_work())
+    for _ in range(600):
+        (await take(mailbox, 1))[0].ack()
+        await asyncio.sleep(0)
+    await working
+    assert (await bus.depth("work")).ready == 0
+    await bus.close()
+    left = sqlite3.connect(bus._file.path)
+    assert left.execute("SELECT count(*) FROM bus_messages").fetchone() == (0,)
+    left.close()

@@ -16,7 +16,7 @@ from omni.store.sqlite.schema import MIGRATIONS
 
 WHOLE_TABLES = {
     "agents.ALL", "statements.QUEUES", "statements.DEAD", "statements.PURGE_ALL",  # lists of what there is
-    "deliveries.QUEUED",  # an index of the few that are not sent
+    "deliveries.UNSENT_BY_BOT",  # an index of the few that are not sent
 }  # fmt: skip
 
 
