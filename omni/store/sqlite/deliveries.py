@@ -81,8 +81,9 @@ class DeliveryTables(Tables):
             for number, doc in rows:
                 old = Delivery.model_validate_json(doc)
                 new = cancel(old, now)
-                _replace(db, number, old, new)
-                cancelled += new.state is DeliveryState.CANCELLED
+                if new is not old:
+                    _replace(db, number, old, new)
+                    cancelled += new.state is DeliveryState.CANCELLED
             return cancelled
 
         return await self._write(job, long=call is None)
