@@ -501,7 +501,7 @@ async def test_dead_letters_are_listed_oldest_first_and_listing_changes_nothing(
     ]
     for _ in range(25):
         assert await bus.dead_letters() == first
-    assert await asyncio.gather(bus.dead_letters(), bus.dead_letters()) == [first, first]
+    assert list(await asyncio.gather(bus.dead_letters(), bus.dead_letters())) == [first, first]
     assert [letter.id for letter in await bus.dead_letters("shared")] == ["s"]
     assert [letter.id for letter in await bus.dead_letters("work", limit=2)] == ["a", "b"]
     assert await bus.dead_letters("other") == []

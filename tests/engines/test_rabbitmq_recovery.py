@@ -411,7 +411,11 @@ async def test_a_cancelled_publish_harms_no_other(bus: RabbitBus) -> None:
 
 
 async def test_a_queue_deleted_by_an_operator_is_consumed_again_once_it_is_back(
-    bus: RabbitBus, rabbitmq_url: str, rabbitmq_prefix: str, monkeypatch: pytest.MonkeyPatch
+    bus: RabbitBus,
+    rabbitmq_url: str,
+    rabbitmq_prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr("omni.bus.rabbitmq.consumer.PROBE_EVERY", 0.05)
     mailbox = Mailbox()
@@ -422,6 +426,11 @@ async def test_a_queue_deleted_by_an_operator_is_consumed_again_once_it_is_back(
         await channel.queue_delete(f"{rabbitmq_prefix}work")
     with pytest.raises(BusError, match="'work' does not exist"):
         await bus.publish(outgoing("lost"))
+
+    async def is_noticed() -> bool:
+        return "'work' cannot be consumed" in caplog.text
+
+    await until(is_noticed)
     await bus.declare([WORK])
     await bus.publish(outgoing("a"))
     assert (await mailbox.next()).id == "a"
@@ -492,6 +501,11 @@ class Broker:
             while not await answers():
                 await asyncio.sleep(0.2)
 
+    async def stop(self) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        await self._process.wait()
+
     async def kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -516,16 +530,22 @@ async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 async def test_nothing_confirmed_is_lost_when_the_broker_itself_is_killed(broker: Broker) -> None:
-    bus = RabbitBus(broker.url, delay_steps=(1.0,))
+    # The delay outlasts the restart: a message that expires while queues are still electing their leaders waits for
+    # the broker's own dead_letter_worker_publisher_confirm_timeout (3 minutes) before it moves on.
+    bus = RabbitBus(broker.url, delay_steps=(15.0,))
     await bus.open()
     try:
         await bus.declare([WORK, SHARED])
+        await broker.stop()  # so that the queues' names are on disk: brokers before 4 take seconds for that
+        await until_down(bus)
+        await broker.start()
+        await until_usable(bus)
         mailbox = Mailbox()
         await bus.consume(WORK, mailbox, prefetch=100)
         await bus.publish(outgoing(*(f"m{number}" for number in range(50))))
         held = await mailbox.take(50)
         held[0].ack()
-        held[1].nack("later", delay=1.0)
+        held[1].nack("later", delay=15.0)
         held[2].bury("never")
         while len(await bus.dead_letters()) < 1 or (await bus.depth("work")).taken > 47:
             await asyncio.sleep(0.01)
