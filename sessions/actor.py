@@ -31,7 +31,7 @@ from omni.store.base import (
 )
 from omni.telemetry import metrics
 from sessions.decide import decide, files_came, greet, is_silent, media_jobs, next_wake, owed_turn, reachable, resumed
-from sessions.document import document_of, state_of
+from sessions.document import document_of, snapshot_of, state_of
 from sessions.fold import fold
 from sessions.history import recap_of
 from sessions.state import CallState
@@ -119,8 +119,9 @@ class Conversation:
         self._contact: Contact | None = None
         self._identities: tuple[Identity, ...] = ()
         self._group: str | None = None
+        self._recipient: Recipient | None = None
         self._state: CallState | None = None
-        self._snapshot: tuple[int, dict[str, Any] | None] = (0, None)
+        self._snapshot_seq = 0
         self._turn: LiveTurn | None = None
         self._thinking: Thinking | None = None
         self._old_thoughts: set[asyncio.Task[None]] = set()
@@ -152,12 +153,12 @@ class Conversation:
 
     def post(self, mail: Mail, contact: Contact | None = None, sender: Sender | None = None) -> None:
         """Put mail in the mailbox; the contact is the person as they are by now."""
-        if contact is not None:
-            self._contact = contact
-        if sender is not None:
-            self._identities = sender.identities
-        if isinstance(mail.happening, FromPerson):
-            self._group = mail.happening.group
+        if contact is not None and contact is not self._contact:
+            self._contact, self._recipient = contact, None
+        if sender is not None and sender.identities != self._identities:
+            self._identities, self._recipient = sender.identities, None
+        if isinstance(mail.happening, FromPerson) and mail.happening.group != self._group:
+            self._group, self._recipient = mail.happening.group, None
         self._inbox.append(mail)
         self._new_mail.set()
 
@@ -281,6 +282,8 @@ class Conversation:
         if work is not None and around is not None:
             if work.turn is None:
                 work.turn = owed_turn(work.state, around)
+            if work.turn is not None and work.turn.phase == "waiting" and work.turn.due <= around.now:
+                self._take(work, decide(work.state, work.turn, Tick(), around), around)
             await self._commit(work, around.agent)
             await self._perform(work)
         self._must_recover = False
@@ -325,9 +328,10 @@ class Conversation:
             self._turn = None
             return None
         state = state_of(loaded)
-        self._snapshot = (loaded.call.snapshot_seq, loaded.call.snapshot)
+        self._snapshot_seq = loaded.snapshot.seq if loaded.snapshot is not None else 0
         if self._contact is None or self._contact.id != state.contact:
             self._contact = await self._world.store.contact(state.contact) or self._contact
+            self._recipient = None
         if not state.is_open or state.seq == 0:
             await self._bury_husk(loaded, state)
             return None
@@ -345,14 +349,14 @@ class Conversation:
         """The log says that the call is over (or never began), the document not yet: let the document follow."""
         now = self._world.clock()
         ended = state.model_copy(update={"ended_at": state.ended_at or now, "reason": state.reason or "lost"})
-        await self._world.store.save_call(self._document(ended, None, wake_at=None))
+        await self._world.store.save_call(document_of(ended, None))
 
     async def _repair(self, loaded: Loaded, state: CallState, agent: Agent) -> None:
         """A worker died between the log and what follows from it: write the document and the missing deliveries."""
         late = [e.fact for e in loaded.entries if e.seq > loaded.call.last_seq]
         deliveries = [f.delivery for f in late if isinstance(f, BotSaid | HumanSaid) and f.delivery is not None]
         wake_at = next_wake(state, agent, None, self._world.clock())
-        await self._world.store.save_call(self._document(state, None, wake_at=wake_at), deliveries)
+        await self._world.store.save_call(document_of(state, wake_at), deliveries)
         await self._publish([self._dispatch(delivery) for delivery in deliveries])
 
     def _recover(self, work: _Work, loaded: Loaded, around: Around) -> None:
@@ -404,7 +408,7 @@ class Conversation:
             }
         )
         work = _Work(state, None)
-        self._snapshot = (0, None)
+        self._snapshot_seq = 0
         around = self._around(state)
         self._take(work, Step((started,)), around)
         if agent.greeting and is_inbound and isinstance(happening, UserMessage) and not agent.is_paused:
@@ -427,32 +431,37 @@ class Conversation:
         if agent is None:
             agent = Agent(slug=state.agent, org=state.org, brain="script", is_paused=True)
         contact = self._contact or Contact(id=state.contact, org=state.org, home=state.home, identities=())
+        if self._recipient is None:
+            self._recipient = Recipient(
+                identities=reachable(self._identities, contact),
+                group=self._group,
+                identity_hash=contact.identity_hash,
+                name=contact.name,
+            )
         return Around(
             now=self._world.clock(),
             agent=agent,
             contact=contact,
             new_id=self._world.new_id,
-            recipient=Recipient(
-                identities=reachable(self._identities, contact),
-                group=self._group,
-                identity_hash=contact.identity_hash,
-                name=contact.name,
-            ),
+            recipient=self._recipient,
         )
 
     async def _commit(self, work: _Work, agent: Agent) -> None:
         if work.entries:
             wake_at = next_wake(work.state, agent, work.turn, self._world.clock())
-            seq, stored = self._snapshot
-            if work.state.seq - seq >= SNAPSHOT_EVERY:
-                seq, stored = work.state.seq, work.state.model_dump(mode="json", exclude_defaults=True)
-            snapshot = (seq, stored)
-            document = self._document(work.state, snapshot, wake_at=wake_at)
+            is_long = work.state.seq - self._snapshot_seq >= SNAPSHOT_EVERY
             await self._world.store.append(
-                Append(call=document, entries=work.entries, keys=work.keys, deliveries=work.deliveries)
+                Append(
+                    call=document_of(work.state, wake_at),
+                    entries=work.entries,
+                    keys=work.keys,
+                    deliveries=work.deliveries,
+                    snapshot=snapshot_of(work.state) if is_long else None,
+                )
             )
-            self._snapshot = snapshot
-            await self._tell(work)
+            if is_long:
+                self._snapshot_seq = work.state.seq
+            self._tell(work)
         self._state = work.state if work.state.is_open else None
         self._turn = work.turn if work.state.is_open else None
         for key in work.keys:
@@ -460,19 +469,13 @@ class Conversation:
         while len(self._handled) > REMEMBERED_KEYS:
             del self._handled[next(iter(self._handled))]
 
-    async def _tell(self, work: _Work) -> None:
+    def _tell(self, work: _Work) -> None:
         for entry in work.entries:
             fact: Fact = entry.fact
             if isinstance(fact, HandoffRequested):
                 metrics.HANDOVERS.labels(fact.by).inc()
             elif isinstance(fact, DeliveryLost):
                 log.warning("a delivery failed: %s", fact.reason, extra=self._about(work.state))
-
-    def _document(
-        self, state: CallState, snapshot: tuple[int, dict[str, Any] | None] | None, *, wake_at: float | None
-    ) -> Call:
-        seq, stored = snapshot or self._snapshot
-        return document_of(state, seq, stored, wake_at)
 
     # effects
 

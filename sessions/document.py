@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from omni.model.call import Call
+from omni.model.call import Call, Snapshot
 from omni.store.base import Loaded
 from sessions.fold import fold_all
 from sessions.state import CallState
@@ -13,8 +11,8 @@ from sessions.state import CallState
 def state_of(loaded: Loaded) -> CallState:
     """The fold of a call's log, from its newest snapshot on."""
     call = loaded.call
-    if call.snapshot is not None:
-        state = CallState.model_validate(call.snapshot)
+    if loaded.snapshot is not None:
+        state = CallState.model_validate_json(loaded.snapshot.state)
     else:
         state = CallState(
             id=call.id,
@@ -29,7 +27,11 @@ def state_of(loaded: Loaded) -> CallState:
     return fold_all(state, loaded.entries)
 
 
-def document_of(state: CallState, snapshot_seq: int, snapshot: dict[str, Any] | None, wake_at: float | None) -> Call:
+def snapshot_of(state: CallState) -> Snapshot:
+    return Snapshot(seq=state.seq, state=state.model_dump_json(exclude_defaults=True))
+
+
+def document_of(state: CallState, wake_at: float | None) -> Call:
     """The Call document that shows a state."""
     return Call(
         id=state.id,
@@ -58,6 +60,4 @@ def document_of(state: CallState, snapshot_seq: int, snapshot: dict[str, Any] | 
         human_messages=state.human_messages,
         failed=state.failed,
         wake_at=wake_at,
-        snapshot_seq=snapshot_seq,
-        snapshot=snapshot,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import overload
 
 from omni.model.message import Message
 from sessions.brains.base import Line, ToolCall
@@ -15,9 +16,41 @@ RECAP_CHARACTERS = 240
 
 def asked(state: CallState, answers: Sequence[str]) -> tuple[Message, ...]:
     """The messages a turn answers, oldest first."""
-    return tuple(
-        line.content or Message.of(line.text) for line in state.lines if line.ref in answers and line.role == "user"
-    )
+    missing = set(answers)
+    found: list[Message] = []
+    for line in reversed(state.lines):  # they are among the newest, and the memory is long
+        if not missing:
+            break
+        if line.ref in missing and line.role == "user":
+            missing.discard(line.ref)
+            found.append(line.content or Message.of(line.text))
+    return tuple(reversed(found))
+
+
+class Memory(Sequence[Line]):
+    """`lines_for`, made when a brain first asks: one that only looks at the newest message costs nothing."""
+
+    def __init__(self, state: CallState, answers: Sequence[str]) -> None:
+        self._state = state
+        self._answers = answers
+        self._lines: tuple[Line, ...] | None = None
+
+    def _recalled(self) -> tuple[Line, ...]:
+        if self._lines is None:
+            self._lines = lines_for(self._state, self._answers)
+        return self._lines
+
+    def __len__(self) -> int:
+        return len(self._recalled())
+
+    @overload
+    def __getitem__(self, place: int) -> Line: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Line, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> Line | tuple[Line, ...]:
+        return self._recalled()[place]
 
 
 def lines_for(state: CallState, answers: Sequence[str]) -> tuple[Line, ...]:

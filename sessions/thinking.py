@@ -29,7 +29,7 @@ from sessions.brains.base import (
     Turn,
     TurnOverError,
 )
-from sessions.history import asked, lines_for
+from sessions.history import Memory, asked
 from sessions.state import CallState
 from sessions.steps import Happening, LiveTurn, ToolBegan, ToolFinished, TurnDone, TurnSaid
 from sessions.world import World
@@ -157,7 +157,7 @@ class Thinking:
             prompt=self._world.render(self._agent.prompt, vars_) if self._agent.prompt else "",
             text="\n".join(message.text for message in messages),
             messages=messages,
-            history=lines_for(self._state, self._turn.answers),
+            history=Memory(self._state, self._turn.answers),
             use_tool=self._use_tool,
             vars=vars_,
         )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import JsonValue
-
 from omni.model.base import DEFAULT_ORG, Value
 from omni.model.entry import Handler
 
@@ -16,8 +14,7 @@ class Call(Value):
     """A cache of the fold: every field can be computed again from the log.
 
     `conversation` names the (agent, channel, contact) or (agent, channel, group) that has at most one open call.
-    `wake_at` is when somebody must look at it again even if nothing arrives. `snapshot` is the fold's state at
-    `snapshot_seq`, in the words of `sessions`. Times are epoch seconds.
+    `wake_at` is when somebody must look at it again even if nothing arrives. Times are epoch seconds.
     """
 
     id: str
@@ -46,8 +43,13 @@ class Call(Value):
     human_messages: int = 0
     failed: int = 0
     wake_at: float | None = None
-    snapshot_seq: int = 0
-    snapshot: dict[str, JsonValue] | None = None
+
+
+class Snapshot(Value):
+    """The fold's state at entry `seq`, as JSON text in the words of `sessions`: a long log need not be read again."""
+
+    seq: int
+    state: str
 
 
 def conversation_key(org: str, agent: str, channel: str, party: str) -> str:

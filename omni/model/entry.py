@@ -18,7 +18,7 @@ Handler = Literal["bot", "human", "nobody"]
 
 
 class CallStarted(Value):
-    """`from_` is the customer for an inbound call. `last_user_at` carries the 24-hour window over from earlier calls."""
+    """`from_` is the customer for an inbound call. `last_user_at` carries the service window over from earlier calls."""
 
     type: Literal["call.started"] = "call.started"
     direction: Literal["inbound", "outbound"]

@@ -7,11 +7,11 @@ both believe they own a call cannot both append, and an input that arrives twice
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from omni.model.agent import Agent
-from omni.model.call import Call
+from omni.model.call import Call, Snapshot
 from omni.model.contact import Contact, Identity
 from omni.model.delivery import Delivery
 from omni.model.entry import Entry
@@ -46,18 +46,20 @@ class Append:
     """One atomic step of a call.
 
     `entries` are consecutive and continue the log; `keys` are the input keys they act on; `call` is the document after
-    them; `deliveries` are new ones. For a call that does not exist yet `entries[0].seq` is 1.
+    them; `deliveries` are new ones; `snapshot` replaces the call's. `entries[0].seq` is 1 for a call that does not
+    exist yet.
     """
 
     call: Call
     entries: Sequence[Entry]
     keys: Sequence[str] = ()
     deliveries: Sequence[Delivery] = ()
+    snapshot: Snapshot | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A call as the log has it. `entries` follow `call.snapshot_seq` (all of them when there is no snapshot).
+    """A call as the log has it. `entries` follow `snapshot.seq` (all of them when there is no snapshot).
 
     Entries beyond `call.last_seq` were appended by a worker that died before it could write the document and the
     deliveries: whoever loads it writes them. `unsent` are deliveries still queued or being sent.
@@ -65,7 +67,8 @@ class Loaded:
 
     call: Call
     entries: Sequence[Entry]
-    unsent: Sequence[Delivery] = field(default=())
+    unsent: Sequence[Delivery] = ()
+    snapshot: Snapshot | None = None
 
 
 @dataclass(frozen=True, slots=True)

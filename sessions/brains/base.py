@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -71,7 +71,7 @@ class Turn:
     prompt: str
     text: str
     messages: tuple[Message, ...]
-    history: tuple[Line, ...]
+    history: Sequence[Line]
     use_tool: UseTool
     vars: dict[str, str] = field(default_factory=dict)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import JsonValue
 
+from omni.model.call import Snapshot
 from omni.model.entry import BotSaid, CallEnded, Custom, Other, UserSaid
 from omni.model.message import Message
 from omni.store.base import Append, DuplicateInputError, SeqConflictError, Store, StoreError
@@ -248,13 +250,13 @@ async def test_entries_are_paged(store: Store, make: Any) -> None:
 
 async def test_a_loaded_call_has_the_entries_after_its_snapshot(store: Store, make: Any) -> None:
     call = await make.open(store, "wa-1")
-    snapshot = {"wamid.1": {"$seen": True, "a.b": [1, None, "é"], "": {}}, "nth": 1.5}
-    step = make.step(call.model_copy(update={"snapshot_seq": 3, "snapshot": snapshot}), count=4)
-    await store.append(step)
+    snapshot = Snapshot(seq=3, state='{"wamid.1": {"$seen": true, "a.b": [1, null, "é"], "": {}}, "nth": 1.5}')
+    step = make.step(call, count=4)
+    await store.append(replace(step, snapshot=snapshot))
     loaded = await store.load_call("wa-1")
     assert loaded is not None
     assert [entry.seq for entry in loaded.entries] == [4, 5]
-    assert loaded.call.snapshot == snapshot
+    assert loaded.snapshot == snapshot
     assert await store.call("wa-1") == step.call
 
 
@@ -313,7 +315,7 @@ async def test_a_mebibyte_of_text_is_kept(store: Store, make: Any) -> None:
 async def test_what_utf_8_cannot_write_becomes_a_replacement_character(store: Store, make: Any) -> None:
     """Nobody can send it as it is, no browser shows it, and no text around it is lost."""
     lone = "before \ud83d after"
-    call = make.call("wa-1", party="p\ud800", name=lone, last_text=lone, snapshot={"text": lone}, snapshot_seq=0)
+    call = make.call("wa-1", party="p\ud800", name=lone, last_text=lone)
     said = UserSaid(id="m1", text=lone, provider_id=lone, at=1.0, message=Message.of(lone))
     delivery = make.delivery("dl_1", "wa-1", 1, message=Message.of(lone))
     await store.append(make.step(call, said, keys=["in:\ud800"], deliveries=[delivery]))

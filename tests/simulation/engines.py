@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from omni.bus.base import MAX_ATTEMPTS, BusUnavailableError, DeadLetter, Depth, Outgoing, Take
 from omni.model.agent import Agent
-from omni.model.call import Call
+from omni.model.call import Call, Snapshot
 from omni.model.contact import Contact, Identity
 from omni.model.delivery import Delivery, DeliveryState, cancel
 from omni.model.entry import Entry
@@ -77,6 +77,7 @@ class World:
     calls: dict[str, Call] = field(default_factory=dict)
     open: dict[str, str] = field(default_factory=dict)
     newest: dict[str, str] = field(default_factory=dict)
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
     logs: dict[str, list[Entry]] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
@@ -161,13 +162,14 @@ class SimStore:
     # calls
 
     def _loaded(self, call: Call) -> Loaded:
-        entries = [e for e in self._world.logs.get(call.id, []) if e.seq > call.snapshot_seq]
+        snapshot = self._world.snapshots.get(call.id)
+        entries = [e for e in self._world.logs.get(call.id, []) if snapshot is None or e.seq > snapshot.seq]
         unsent = [
             d
             for id_ in self._world.by_call.get(call.id, [])
             if (d := self._world.deliveries[id_]).state in (DeliveryState.QUEUED, DeliveryState.SENDING)
         ]
-        return Loaded(call, entries, unsent)
+        return Loaded(call, entries, unsent, snapshot)
 
     async def open_call(self, conversation: str) -> Loaded | None:
         def act() -> Loaded | None:
@@ -218,6 +220,8 @@ class SimStore:
                 self._world.open[call.conversation] = call.id
                 self._world.newest[call.conversation] = call.id
             stored.extend(entries)
+            if step.snapshot is not None:
+                self._world.snapshots[call.id] = step.snapshot
             self._world.keys.update(step.keys)
 
         if self._lazy:

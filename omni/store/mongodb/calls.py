@@ -8,17 +8,16 @@ it, and whoever loads the call after a crash writes it (`Loaded`, `save_call`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import NoReturn
 
 from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.errors import DuplicateKeyError
 
-from omni.model.call import Call
+from omni.model.call import Call, Snapshot
 from omni.model.delivery import Delivery
 from omni.model.entry import Entry, entry_of
-from omni.mongodb import Document, lookup_text, violates
+from omni.mongodb import Document, lookup_text, storable_text, violates
 from omni.store.base import (
     Append,
     CallFilter,
@@ -30,6 +29,9 @@ from omni.store.base import (
 from omni.store.mongodb.collections import CALLS, LOG, both, write
 from omni.store.mongodb.deliveries import Deliveries
 
+WITHOUT_STATE = {"snapshot": 0}
+"""A call's document has its snapshot too, which only whoever loads the call needs."""
+
 
 class Calls(Deliveries):
     async def append(self, step: Append) -> None:
@@ -38,6 +40,8 @@ class Calls(Deliveries):
             raise StoreError(f"an append to call {call.id} needs at least one entry")
         first = entries[0].seq
         document = _call_document(call)
+        if step.snapshot is not None:
+            document |= {"snapshot_seq": step.snapshot.seq, "snapshot": storable_text(step.snapshot.state)}
         batch: Document = {
             "_id": _batch_id(call.id, first),
             "call": document["_id"],
@@ -52,8 +56,8 @@ class Calls(Deliveries):
             if first == 1:
                 document["nth"] = nth = await self._next_place(document["conversation"])
                 batch["opens"] = _place(document["conversation"], nth)
-                before = {"is_open": True, "last_seq": 0, "snapshot_seq": 0, "snapshot": None}
-                batch["opened"] = {**document, **before}
+                batch["opened"] = {**document, "is_open": True, "last_seq": 0}
+                batch["opened"].pop("snapshot", None)
             try:
                 await write(self._in(LOG).insert_one, batch)
             except DuplicateKeyError as error:
@@ -140,7 +144,7 @@ class Calls(Deliveries):
                     return []
                 at = last["started_at"]
                 query["$or"] = [{"started_at": {"$lt": at}}, {"started_at": at, "_id": {"$lt": where.before}}]
-            found = self._in(CALLS).find(query).sort([("started_at", -1), ("_id", -1)]).limit(limit)
+            found = self._in(CALLS).find(query, WITHOUT_STATE).sort([("started_at", -1), ("_id", -1)]).limit(limit)
             return [_call(document) async for document in found]
 
     async def entries(self, call_id: str, *, after: int = 0, limit: int = 500) -> list[Entry]:
@@ -155,7 +159,7 @@ class Calls(Deliveries):
     async def due_calls(self, now: float, *, limit: int = 100) -> list[Call]:
         with self._told():
             due = {"is_open": True, "wake_at": {"$lte": now, "$ne": None}}
-            found = self._in(CALLS).find(due).sort("wake_at", 1).limit(limit)
+            found = self._in(CALLS).find(due, WITHOUT_STATE).sort("wake_at", 1).limit(limit)
             return [_call(document) async for document in found]
 
     async def rest_call(self, call_id: str, wake_at: float | None, *, was: float | None) -> bool:
@@ -195,7 +199,10 @@ class Calls(Deliveries):
 
     async def _loaded(self, document: Document) -> Loaded:
         call = _call(document)
-        return Loaded(call, *await both(self._entries_after(call.id, call.snapshot_seq), self._unsent(call.id)))
+        state = document.get("snapshot")
+        snapshot = Snapshot(seq=document["snapshot_seq"], state=state) if state is not None else None
+        after = snapshot.seq if snapshot is not None else 0
+        return Loaded(call, *await both(self._entries_after(call.id, after), self._unsent(call.id)), snapshot)
 
     async def _entries_after(self, call_id: str, seq: int) -> list[Entry]:
         return [
@@ -223,15 +230,11 @@ def _place(conversation: str, nth: int) -> str:
 
 
 def _call_document(call: Call) -> Document:
-    """The snapshot is kept as JSON text: its keys are the sessions' own, and nothing here looks inside."""
-    document = call.model_dump(exclude={"snapshot"})
+    document = call.model_dump()
     document["_id"] = document.pop("id")
     document["conversation"] = lookup_text(call.conversation)
-    document["snapshot"] = json.dumps(call.snapshot) if call.snapshot is not None else None
     return document
 
 
 def _call(document: Document) -> Call:
-    snapshot = document["snapshot"]
-    fields = {**document, "id": document["_id"], "snapshot": json.loads(snapshot) if snapshot is not None else None}
-    return Call.model_validate(fields)
+    return Call.model_validate({**document, "id": document["_id"]})

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from omni.model.call import Call
+from omni.model.call import Call, Snapshot
 from omni.model.delivery import Delivery
 from omni.model.entry import Entry, fact_from_json
 from omni.store.base import Append, CallFilter, DuplicateInputError, Loaded, SeqConflictError, StoreError
@@ -30,11 +30,13 @@ CHANGE: Final = """UPDATE calls SET org = ?, agent = ?, contact = ?, conversatio
     started_at = ?, wake_at = ?, last_seq = ?, doc = ? WHERE number = ?"""
 REST: Final = "UPDATE calls SET wake_at = ?, doc = ? WHERE number = ?"
 WRITE: Final = "INSERT INTO entries (call, seq, ts, type, agent, ephemeral, fact) VALUES (?, ?, ?, ?, ?, ?, ?)"
+KEEP_STATE: Final = "INSERT OR REPLACE INTO snapshots (call, seq, state) VALUES (?, ?, ?)"
 
 BY_ID: Final = "SELECT number, doc FROM calls WHERE id = ?"
 OPEN: Final = "SELECT number, doc FROM calls WHERE conversation = ? AND is_open = 1"
 LAST: Final = "SELECT number, doc FROM calls WHERE conversation = ? ORDER BY number DESC LIMIT 1"
 SEQ: Final = "SELECT number, last_seq FROM calls WHERE id = ?"
+STATE: Final = "SELECT seq, state FROM snapshots WHERE call = ?"
 LAST_ENTRY: Final = "SELECT max(seq) FROM entries WHERE call = ?"
 AFTER: Final = """SELECT seq, ts, type, agent, ephemeral, fact FROM entries
     WHERE call = ? AND seq > ? ORDER BY seq LIMIT ?"""
@@ -57,6 +59,7 @@ class CallTables(Tables):
         ]
         keys = {text(key): key for key in step.keys}
         at = entries[0].ts
+        snapshot = step.snapshot
         deliveries = [delivery_row(delivery) for delivery in step.deliveries]
 
         def job(db: sqlite3.Connection) -> None:
@@ -66,6 +69,8 @@ class CallTables(Tables):
             try:
                 number = _advance(db, columns, before)
                 db.executemany(WRITE, [(number, *row) for row in rows])
+                if snapshot is not None:
+                    db.execute(KEEP_STATE, (number, snapshot.seq, text(snapshot.state)))
             except sqlite3.IntegrityError as error:
                 raise SeqConflictError(
                     f"{id_} has an entry {before + 1}, or {call.conversation} another open call: load it again"
@@ -160,11 +165,14 @@ class CallTables(Tables):
                     return None
                 number, doc = row
                 call = Call.model_validate_json(doc)
-                if limit >= 0 and call.last_seq - call.snapshot_seq > limit:
+                kept = db.execute(STATE, (number,)).fetchone()
+                snapshot = Snapshot(seq=kept[0], state=kept[1]) if kept is not None else None
+                after = snapshot.seq if snapshot is not None else 0
+                if limit >= 0 and call.last_seq - after > limit:
                     raise _LongLogError
-                entries = _entries(call, db.execute(AFTER, (number, call.snapshot_seq, -1)))
+                entries = _entries(call, db.execute(AFTER, (number, after, -1)))
                 unsent = [Delivery.model_validate_json(doc) for (doc,) in db.execute(UNSENT, (text(call.id),))]
-                return Loaded(call, entries, unsent)
+                return Loaded(call, entries, unsent, snapshot)
             finally:
                 db.execute("COMMIT")
 

@@ -35,6 +35,7 @@ MIGRATIONS: Final = (
         """CREATE TABLE entries (
             call INTEGER NOT NULL, seq INTEGER NOT NULL, ts REAL NOT NULL, type TEXT NOT NULL, agent TEXT,
             ephemeral INTEGER NOT NULL, fact TEXT NOT NULL, PRIMARY KEY (call, seq)) WITHOUT ROWID""",
+        "CREATE TABLE snapshots (call INTEGER PRIMARY KEY, seq INTEGER NOT NULL, state TEXT NOT NULL)",
         """CREATE TABLE input_keys (
             key TEXT PRIMARY KEY, call TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID""",
         """CREATE TABLE deliveries (
