@@ -1,0 +1,1 @@
+"""What `omni doctor` looks at."""

@@ -1,0 +1,68 @@
+"""Settings and agents: what can be seen without asking anybody."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from omni.cli.checks.base import FAIL, OK, WARN, Finding
+from omni.model.agent import Agent
+from omni.settings import Settings
+from omni.telemetry.logs import without_secrets
+from sessions.brains.endpoint import LlmDefaults, has_endpoint
+
+
+def check_settings(settings: Settings) -> list[Finding]:
+    bus = without_secrets(settings.bus_url) or "embedded"
+    store = without_secrets(settings.store_url)
+    findings = [Finding(OK, "settings", f"read; store {store}, bus {bus}, {len(settings.agents)} agents declared")]
+    if settings.is_embedded and settings.sqlite_path is None:
+        findings.append(
+            Finding(
+                WARN,
+                "settings",
+                "the store is MongoDB but the bus is a local file, so only one process can serve; "
+                "set OMNI_BUS_URL=amqp://… to run several",
+            )
+        )
+    if settings.host in ("0.0.0.0", "::") and settings.public_url is None:
+        findings.append(
+            Finding(
+                WARN, "settings", f"OMNI_HOST {settings.host} listens to the world without TLS; put a proxy in front"
+            )
+        )
+    return findings
+
+
+def check_agents(settings: Settings, agents: Sequence[Agent]) -> list[Finding]:
+    if not agents:
+        return [Finding(WARN, "agents", "none declared; add one under `agents:` in omni.yaml")]
+    defaults = LlmDefaults(base_url=settings.llm_base_url, api_key=settings.openai_api_key, model=settings.llm_model)
+    return [_agent(agent, defaults) for agent in agents]
+
+
+def _agent(agent: Agent, defaults: LlmDefaults) -> Finding:
+    name = f"agent {agent.slug!r}"
+    if agent.brain in ("webhook", "client"):
+        return Finding(FAIL, "agents", f"{name}: the brain {agent.brain!r} is not in this release; use llm or script")
+    if agent.brain == "script" and not agent.script:
+        return Finding(FAIL, "agents", f"{name} has the brain `script` and no rules; write some under `script:`")
+    for endpoint in (agent.llm, *agent.llm.failover):
+        if endpoint.api_key_env is not None and not os.environ.get(endpoint.api_key_env):
+            return Finding(
+                FAIL, "agents", f"{name}: the variable {endpoint.api_key_env} is not set; it holds the model's key"
+            )
+    if agent.brain == "llm" and not has_endpoint(agent, defaults):
+        if not agent.script:
+            return Finding(
+                FAIL, "agents", f"{name} has no model to ask; set OPENAI_API_KEY or OMNI_LLM_BASE_URL, or give it rules"
+            )
+        return Finding(
+            WARN, "agents", f"{name}: its rules answer, because neither OPENAI_API_KEY nor OMNI_LLM_BASE_URL is set"
+        )
+    deaf = [tool.name for tool in agent.tools if tool.url is None]
+    if deaf:
+        return Finding(WARN, "agents", f"{name}: the tool {deaf[0]!r} has no `url`, so every use of it fails")
+    if agent.is_paused:
+        return Finding(WARN, "agents", f"{name} is paused; `omni resume {agent.slug}` lets it answer again")
+    return Finding(OK, "agents", f"{name} answers with the brain `{agent.brain}` on {len(agent.channels)} channels")

@@ -1,0 +1,213 @@
+"""`omni demo`: a sample bot and a pretend phone in one process, with nothing to set up."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import socket
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Final
+
+import click
+from aiohttp import web
+
+from channels.whatsapp.simulator import Simulator, SimulatorSettings, create_app
+from omni.app.server import Server
+from omni.cli.opening import Failure
+from omni.cli.serve import run
+from omni.settings import Settings, SettingsError, load
+from omni.telemetry import logs
+
+DATABASE: Final = "omni.db"
+SECRETS: Final = "secrets.json"
+SETTINGS: Final = "omni.yaml"
+_OURS: Final = (
+    DATABASE,
+    f"{DATABASE}-wal",
+    f"{DATABASE}-shm",
+    f"{DATABASE}.lock",
+    "omni-blobs",
+    SECRETS,
+    SETTINGS,
+)
+"""All that a demo leaves in its folder. `--fresh` removes these and nothing else."""
+
+PREFIX: Final = "/demo"
+
+
+@click.command()
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), default=Path("omni-data"), show_default=True,
+              help="Folder for the database, the files and the generated secrets.")  # fmt: skip
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen on this address.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Listen on this port.")
+@click.option("--fresh", is_flag=True, help="Forget the demo's earlier conversations and secrets first.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning",
+              show_default=True, help="How much to tell on stderr.")  # fmt: skip
+def demo(data: Path, host: str, port: int, fresh: bool, log_level: str) -> None:
+    """Start a sample bot and a phone to try it, on this machine alone.
+
+    What is typed on the phone page goes to the bot as signed WhatsApp webhooks over HTTP, and its answers come back
+    through a local Graph API. With OPENAI_API_KEY or OMNI_LLM_BASE_URL set, a model answers; else a script does.
+    """
+    _require_free(host, port)
+    _require_alone(data / DATABASE)
+    base = f"http://{_reachable(host)}:{port}"
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if fresh:
+            _forget(data)
+        pretend = _simulator_settings(_secrets(data / SECRETS), base)
+        settings = _settings(data, host, port, base, pretend)
+    except OSError as error:
+        raise Failure(f"the folder {data} cannot be used ({error.strerror}); name another with --data") from None
+    except SettingsError as error:
+        raise Failure(str(error)) from None
+    logs.configure("pretty", log_level)
+
+    def mount(app: web.Application) -> None:
+        phone = create_app(Simulator(pretend))
+        phone.router.add_post("/tools/order-status", order_status)
+        app.add_subapp(PREFIX, phone)
+
+    run(
+        settings,
+        lambda: Server(settings, mount=mount),
+        wait=0,
+        started=lambda _: click.echo(_welcome(settings, data, base)),
+    )
+    click.echo("\nStopped. Everything said is kept; `omni demo --fresh` begins again.")
+
+
+async def order_status(request: web.Request) -> web.Response:
+    """The sample tool, as a shop's own server would offer it: `{"arguments": {"order"}}` to where the order is."""
+    try:
+        body = await request.json()
+        order = str(body["arguments"]["order"])[:20]
+    except (ValueError, KeyError, TypeError):
+        return web.json_response({"error": 'send {"arguments": {"order": "1042"}}'}, status=400)
+    status, detail = (
+        ("on its way to you", "The courier is about ten minutes away."),
+        ("ready", "It waits for you at the counter."),
+        ("in the oven", "Give it another quarter of an hour."),
+    )[sum(map(ord, order)) % 3]
+    return web.json_response({"order": order, "status": status, "detail": detail})
+
+
+def _require_free(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise Failure(
+                f"cannot listen on {host}:{port} ({error.strerror}); is another demo running? "
+                f"Stop it, or choose another port: omni demo --port {port + 1 if port < 65535 else 8081}"
+            ) from None
+
+
+def _require_alone(database: Path) -> None:
+    lock = database.with_name(f"{database.name}.lock")
+    try:
+        with lock.open("rb") as held:
+            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return
+    except BlockingIOError:
+        raise Failure(
+            f"another demo is running in {database.parent}/; stop it, or give this one a folder with --data"
+        ) from None
+
+
+def _reachable(host: str) -> str:
+    """The address under which this machine reaches a server that listens on `host`."""
+    if host in ("0.0.0.0", ""):
+        return "127.0.0.1"
+    return f"[{'::1' if host == '::' else host}]" if ":" in host else host
+
+
+def _forget(data: Path) -> None:
+    for name in _OURS:
+        path = data / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _secrets(path: Path) -> dict[str, str]:
+    """The demo's own secrets: made once, readable by their owner only."""
+    wanted = ("access_token", "app_secret", "verify_token")
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if all(isinstance(kept.get(name), str) and kept[name] for name in wanted):
+            return {name: kept[name] for name in wanted}
+    except (OSError, ValueError, AttributeError):
+        pass
+    made = {name: secrets.token_hex(24) for name in wanted}
+    _write_private(path, json.dumps(made, indent=1) + "\n")
+    return made
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)  # an older file may have wider permissions
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _simulator_settings(kept: dict[str, str], base: str) -> SimulatorSettings:
+    return SimulatorSettings(
+        webhook_url=f"{base}/whatsapp/webhook",
+        public_url=f"{base}{PREFIX}",
+        access_token=kept["access_token"],
+        app_secret=kept["app_secret"],
+        verify_token=kept["verify_token"],
+    )
+
+
+def _settings(data: Path, host: str, port: int, base: str, pretend: SimulatorSettings) -> Settings:
+    """The demo's settings, written into its folder for the other commands. No variable redirects the demo."""
+    store_url = f"sqlite:///{(data / DATABASE).resolve()}"
+    graph_url = f"{base}{PREFIX}"
+    text = Template(
+        files("omni.cli").joinpath("demo.yaml").read_text(encoding="utf-8")
+    ).safe_substitute(  # "$" also ends expressions
+        store_url=json.dumps(store_url),
+        graph_url=graph_url,
+        tool_url=f"{graph_url}/tools/order-status",
+        host=json.dumps(host),
+        port=port,
+        phone_number_id=pretend.phone_number_id,
+        phone=pretend.display_phone_number,
+        access_token=pretend.access_token,
+        app_secret=pretend.app_secret,
+        verify_token=pretend.verify_token,
+    )
+    path = data / SETTINGS
+    _write_private(path, text)
+    return load(path, host=host, port=port, store_url=store_url, bus_url="", blob_url="", whatsapp_graph_url=graph_url)
+
+
+def _welcome(settings: Settings, data: Path, base: str) -> str:
+    answers = f"the model {settings.llm_model}" if settings.has_llm else "a script (set OPENAI_API_KEY for a model)"
+    where = "" if data == Path("omni-data") else f" --config {data / SETTINGS}"
+    return f"""
+  omni is running. {answers[0].upper()}{answers[1:]} answers.
+
+    Phone      {base}{PREFIX}/       write to the bot here
+    Health     {base}/health
+    Metrics    {base}/metrics
+
+  In another terminal, in this folder (.venv/bin/omni after `make run`):
+
+    omni calls tail{where}                 what is said, live
+    omni send last "Hello, it's me"{where}   write yourself: the bot falls silent
+    omni resume last{where}                give the conversation back to the bot
+
+  Everything is kept in {data}/. Ctrl-C stops.
+"""
