@@ -286,6 +286,7 @@ class Conversation:
                 self._take(work, decide(work.state, work.turn, Tick(), around), around)
             await self._commit(work, around.agent)
             await self._perform(work)
+            self._remember(work.keys)
         self._must_recover = False
         for mail in fresh:
             self._settle(mail)
@@ -307,6 +308,13 @@ class Conversation:
                 batch.add(key)
             fresh.append(mail)
         return fresh
+
+    def _remember(self, keys: Sequence[str]) -> None:
+        """These inputs are in the log and their effects are out."""
+        for key in keys:
+            self._handled[key] = None
+        while len(self._handled) > REMEMBERED_KEYS:
+            del self._handled[next(iter(self._handled))]
 
     def _take(self, work: _Work, step: Step, around: Around) -> None:
         for fact in step.facts:
@@ -464,10 +472,6 @@ class Conversation:
             self._tell(work)
         self._state = work.state if work.state.is_open else None
         self._turn = work.turn if work.state.is_open else None
-        for key in work.keys:
-            self._handled[key] = None
-        while len(self._handled) > REMEMBERED_KEYS:
-            del self._handled[next(iter(self._handled))]
 
     def _tell(self, work: _Work) -> None:
         for entry in work.entries:

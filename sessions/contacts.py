@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from omni.model.contact import Contact, Identity, IdentityKind, Sender
 from omni.model.ids import NewId
+from omni.model.inbound import PersonNotice
 from omni.store.base import Store, VersionConflictError
 
 _USER_IDS = (IdentityKind.BSUID, IdentityKind.PARENT_BSUID, IdentityKind.VISITOR)
@@ -80,6 +81,29 @@ def _taught(contact: Contact, sender: Sender, gone: Contact | None) -> Contact:
     told = {"name": sender.name, "username": sender.username, "identity_hash": sender.identity_hash}
     changes |= {name: value for name, value in told.items() if value is not None and value != getattr(contact, name)}
     return contact.model_copy(update=changes) if changes else contact
+
+
+def heeded(contact: Contact, notice: PersonNotice) -> dict[str, object]:
+    """What a notice changes about a person; nothing for news, or for a notice older than the one we know."""
+    if notice.name == "preference":
+        category = str(notice.value.get("category"))
+        stamp = f"preference.{category}.at"
+        if float(contact.attributes.get(stamp, 0)) > notice.sent_at:
+            return {}
+        kept = tuple(name for name in contact.opted_out if name != category)
+        is_out = notice.value.get("value") == "stop"
+        return {
+            "opted_out": (*kept, category) if is_out else kept,
+            "attributes": {**contact.attributes, stamp: str(notice.sent_at)},
+        }
+    if notice.name == "call_permission":
+        if float(contact.attributes.get("call_permission.at", 0)) > notice.sent_at:
+            return {}
+        until = notice.value.get("expires_at")
+        told = {"call_permission": str(notice.value.get("response")), "call_permission.at": str(notice.sent_at)}
+        told["call_permission.until"] = "" if until is None else str(until)
+        return {"attributes": {**contact.attributes, **told}}
+    return {}
 
 
 class Contacts:

@@ -83,6 +83,8 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
     """What `happening` makes of the call. Pure: the same arguments give the same step."""
     if not state.is_open:
         return Step(turn=None)
+    if isinstance(happening, MediaReady | DeliveryFailed | EndCall) and happening.call != state.id:
+        return Step(turn=turn)  # it speaks of an earlier call of this conversation, whose log is sealed
     match happening:
         case UserMessage():
             return _heard(state, turn, happening, around)
@@ -113,7 +115,8 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
         case IdentityChanged():
             return Step((_renamed(around.contact, happening.why),), (), turn)
         case PersonNotice():
-            return Step((Custom(name=happening.name, value=happening.value),), (), turn)
+            acted_at = happening.sent_at if happening.opens_window else None
+            return Step((Custom(name=happening.name, value=happening.value, user_at=acted_at),), (), turn)
         case PausePerson() | PauseAgent():
             return _forgo(state, turn, "the bot was paused") if happening.paused else Step(turn=turn)
         case EndCall():
@@ -206,7 +209,7 @@ def _heard(state: CallState, turn: LiveTurn | None, heard: UserMessage, around: 
         return Step((said,), fetches, waiting)
     if turn.phase == "waiting":
         due = min(around.now + debounce, turn.first_at + around.agent.max_debounce_ms / 1000)
-        return Step((said,), fetches, replace(turn, due=max(due, around.now)))
+        return Step((said,), fetches, replace(turn, due=max(due, around.now), wants_files=False))
     facts, aborted = _cut(turn, "user continued")
     again = LiveTurn(
         number=turn.number + 1 if turn.has_spoken else turn.number,
@@ -271,7 +274,7 @@ def _tick(state: CallState, turn: LiveTurn | None, around: Around) -> Step:
         return Step(turn=None)
     patience = turn.first_at + around.agent.media_wait_ms / 1000
     if any(a.message_id in state.unanswered for a in state.awaited) and patience > around.now:
-        return Step(turn=replace(turn, due=patience))
+        return Step(turn=replace(turn, due=patience, wants_files=True))
     if len([at for at in state.recent_turns if at > around.now - 60]) >= around.agent.max_turns_per_minute:
         fact = HandoffRequested(by="rate-guard", reason="more automatic answers in a minute than the agent allows")
         return Step((fact,), (), None)
@@ -281,11 +284,11 @@ def _tick(state: CallState, turn: LiveTurn | None, around: Around) -> Step:
 
 def files_came(state: CallState, turn: LiveTurn | None, now: float) -> LiveTurn | None:
     """A turn that waited for files goes on at once when the last of them is there."""
-    if turn is None or turn.phase != "waiting" or turn.due <= now:
+    if turn is None or turn.phase != "waiting" or not turn.wants_files:
         return turn
     if any(a.message_id in state.unanswered for a in state.awaited):
         return turn
-    return replace(turn, due=now)
+    return replace(turn, due=min(turn.due, now))
 
 
 def _is_current(state: CallState, turn: LiveTurn | None, number: int, around: Around) -> LiveTurn | None:
@@ -296,10 +299,19 @@ def _is_current(state: CallState, turn: LiveTurn | None, number: int, around: Ar
     return turn if set(turn.answers) <= set(state.unanswered) else None
 
 
+def _outdated(state: CallState, turn: LiveTurn | None, number: int, around: Around) -> Step:
+    """A report that may not act. One of the turn at work ends it: nobody else would."""
+    if turn is None or turn.phase != "generating" or turn.number != number:
+        return Step(turn=turn)
+    if is_silent(state, around):
+        return _forgo(state, turn, "the bot is paused")
+    return Step((), (AbortTurn(number, "it was answered already"),), None)
+
+
 def _answer(state: CallState, turn: LiveTurn | None, report: TurnSaid | TurnDone, around: Around) -> Step:
     current = _is_current(state, turn, report.turn, around)
     if current is None:
-        return Step(turn=turn)
+        return _outdated(state, turn, report.turn, around)
     facts: list[Fact] = []
     deliveries: list[Delivery] = []
     if not current.has_spoken and state.turns < current.number:
@@ -320,7 +332,11 @@ def _answer(state: CallState, turn: LiveTurn | None, report: TurnSaid | TurnDone
         facts.append(HandoffRequested(by="bot", reason=report.reason))
     effects: tuple[Effect, ...] = tuple(Dispatch(d) for d in deliveries)
     if report.ends_call:
-        facts += _ending(state, report.reason or "completed", around.now)
+        counted = {
+            "turns": max(state.turns, current.number),
+            "bot_messages": state.bot_messages + len(deliveries),
+        }
+        facts += _ending(state.model_copy(update=counted), report.reason or "completed", around.now)
     return Step(tuple(facts), effects, None, tuple(deliveries))
 
 
@@ -379,7 +395,7 @@ def _tool(state: CallState, turn: LiveTurn | None, report: ToolBegan | ToolFinis
         return Step((fact,), (), turn)
     current = _is_current(state, turn, report.turn, around)
     if current is None:
-        return Step(turn=turn)
+        return _outdated(state, turn, report.turn, around)
     facts: list[Fact] = []
     if state.turns < current.number:
         facts.append(TurnStarted(turn=current.number, answers=current.answers))

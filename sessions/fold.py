@@ -12,6 +12,7 @@ from omni.model.entry import (
     CallStarted,
     CallSummary,
     ContactChanged,
+    Custom,
     DeliveryLost,
     Entry,
     HandoffActive,
@@ -28,6 +29,7 @@ from omni.model.entry import (
     UserRevoked,
     UserSaid,
 )
+from omni.model.message import Media, Part
 from sessions.state import MAX_LINES, Awaited, CallState, Remembered
 
 Changes = dict[str, Any]
@@ -94,7 +96,7 @@ def _(fact: UserSaid, state: CallState, ts: float) -> Changes:
     if not fact.paused:
         changes["unanswered"] = (*state.unanswered, fact.id)
         changes["last_user_text_at"] = ts
-    elif state.waiting_since is None:
+    elif state.waiting_since is None and fact.mode == "live" and fact.text.strip():
         changes["waiting_since"] = ts
     return changes
 
@@ -115,14 +117,33 @@ def _reaction_note(fact: UserReacted) -> str:
 
 @_apply.register
 def _(fact: UserEdited, state: CallState, ts: float) -> Changes:
-    return {"lines": _rewritten(state, fact.id, fact.text), "last_activity": ts}
+    lines = tuple(_edited(line, fact) if line.ref == fact.id else line for line in state.lines)
+    return {"lines": lines, "last_activity": ts}
+
+
+def _edited(line: Remembered, fact: UserEdited) -> Remembered:
+    """An edit changes words; the file they came with stays, and what we know of it."""
+    content = fact.message
+    old = line.content.parts if line.content is not None else ()
+    if len(old) == len(content.parts):
+        parts = tuple(_keeping(*pair) for pair in zip(old, content.parts, strict=True))
+        content = content.model_copy(update={"parts": parts})
+    is_rich = any(part.type != "text" for part in content.parts)
+    return line.model_copy(update={"text": fact.text, "content": content if is_rich else None})
+
+
+def _keeping(old: Part, new: Part) -> Part:
+    if isinstance(old, Media) and isinstance(new, Media) and new.blob is None:
+        return old.model_copy(update={"caption": new.caption})
+    return new
 
 
 @_apply.register
 def _(fact: UserRevoked, state: CallState, ts: float) -> Changes:
     return {
-        "lines": _rewritten(state, fact.id, "[message deleted by the user]"),
+        "lines": tuple(_deleted(line) if line.ref == fact.id else line for line in state.lines),
         "unanswered": tuple(id_ for id_ in state.unanswered if id_ != fact.id),
+        "awaited": tuple(a for a in state.awaited if a.message_id != fact.id),
         "last_activity": ts,
     }
 
@@ -235,6 +256,13 @@ def _(fact: ContactChanged, state: CallState, ts: float) -> Changes:
 
 
 @_apply.register
+def _(fact: Custom, state: CallState, ts: float) -> Changes:
+    if fact.user_at is None:
+        return {}
+    return {"last_user_at": max(state.last_user_at, min(fact.user_at, ts)), "window_refused": False}
+
+
+@_apply.register
 def _(fact: CallEnded, state: CallState, ts: float) -> Changes:
     return {"ended_at": ts, "reason": fact.reason, "unanswered": (), "awaited": (), "waiting_since": None}
 
@@ -249,7 +277,5 @@ def _remember(state: CallState, line: Remembered) -> tuple[Remembered, ...]:
     return lines[-MAX_LINES:] if len(lines) > MAX_LINES else lines
 
 
-def _rewritten(state: CallState, ref: str | None, text: str) -> tuple[Remembered, ...]:
-    if ref is None:
-        return state.lines
-    return tuple(line.model_copy(update={"text": text}) if line.ref == ref else line for line in state.lines)
+def _deleted(line: Remembered) -> Remembered:
+    return line.model_copy(update={"text": "[message deleted by the user]", "content": None})

@@ -81,7 +81,10 @@ Happening = AnyInput | Tick | TurnSaid | ToolBegan | ToolFinished | TurnDone
 
 @dataclass(frozen=True, slots=True)
 class LiveTurn:
-    """A turn that waits for the user to finish (`waiting` until `due`) or whose brain is at work (`generating`)."""
+    """A turn that waits for the user to finish (`waiting` until `due`) or whose brain is at work (`generating`).
+
+    `wants_files`: the user has finished, and only their files keep it waiting.
+    """
 
     number: int
     phase: Literal["waiting", "generating"]
@@ -89,6 +92,7 @@ class LiveTurn:
     due: float
     answers: tuple[str, ...] = ()
     has_spoken: bool = False
+    wants_files: bool = False
 
 
 @dataclass(frozen=True, slots=True)

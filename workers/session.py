@@ -33,7 +33,7 @@ from omni.model.queues import inbound, inbound_for
 from omni.store.base import CallFilter, StoreError
 from omni.telemetry import metrics
 from sessions.actor import Conversation, Mail, Parcel
-from sessions.contacts import Contacts
+from sessions.contacts import Contacts, heeded
 from sessions.world import World
 
 log = logging.getLogger("omni.session")
@@ -42,7 +42,6 @@ PREFETCH = 256
 HOT_CALLS = 256
 SWEEP_SECONDS = 5.0
 CLAIM_SECONDS = 60.0
-MARKETING = "marketing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,15 +208,9 @@ class SessionWorker:
         item.parcel.done()
 
     async def _heed(self, contact: Contact, notice: PersonNotice) -> Contact:
-        """Keep what a person told the platform about messages they do not want."""
-        if notice.name != "preference.marketing":
-            return contact
-        is_out = notice.value.get("value") == "stop"
-        if is_out == (MARKETING in contact.opted_out):
-            return contact
-        kept = tuple(name for name in contact.opted_out if name != MARKETING)
-        changed = await self._contacts.change(contact.id, opted_out=(*kept, MARKETING) if is_out else kept)
-        return changed or contact
+        """Keep what a person told the platform: what they do not want, and whether they may be called."""
+        changes = heeded(contact, notice)
+        return (await self._contacts.change(contact.id, **changes) if changes else None) or contact
 
     async def _to_call(self, item: _Item, happening: ToCall) -> None:
         for actor in self._actors.values():

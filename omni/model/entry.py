@@ -18,7 +18,7 @@ Handler = Literal["bot", "human", "nobody"]
 
 
 class CallStarted(Value):
-    """`from_` is the customer for an inbound call. `last_user_at` carries the service window over from earlier calls."""
+    """`from_` is the customer for an inbound call. `last_user_at` carries the window over from earlier calls."""
 
     type: Literal["call.started"] = "call.started"
     direction: Literal["inbound", "outbound"]
@@ -191,6 +191,8 @@ class Custom(Value):
     name: str
     value: JsonValue = None
     id: str | None = None
+    user_at: float | None = None
+    """When the user acted, if what they did opens the service window."""
 
 
 class CallEnded(Value):
