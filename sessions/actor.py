@@ -62,19 +62,26 @@ REMEMBERED_KEYS = 512
 class Parcel:
     """A bus message and how many of its inputs are still to be dealt with; it is acked after the last."""
 
-    __slots__ = ("_left", "received")
+    __slots__ = ("_left", "_poison", "received")
 
     def __init__(self, received: Received, count: int) -> None:
         self.received = received
         self._left = count
+        self._poison: str | None = None
 
     def done(self) -> None:
         self._left -= 1
-        if self._left == 0:
+        if self._left > 0:
+            return
+        if self._poison is None:
             self.received.ack()
+        else:
+            self.received.bury(self._poison)
 
     def bury(self, error: str) -> None:
-        self.received.bury(error)
+        """It is buried once its other inputs are dealt with: until then a crash must bring them back."""
+        self._poison = error
+        self.done()
 
     def release(self) -> None:
         self.received.release()
@@ -118,7 +125,8 @@ class Conversation:
         self._channel = channel
         self._contact: Contact | None = None
         self._identities: tuple[Identity, ...] = ()
-        self._group: str | None = None
+        party = conversation.split("/", 3)[-1]
+        self._group = party.removeprefix("group:") if party.startswith("group:") else None
         self._recipient: Recipient | None = None
         self._state: CallState | None = None
         self._snapshot_seq = 0
@@ -157,8 +165,6 @@ class Conversation:
             self._contact, self._recipient = contact, None
         if sender is not None and sender.identities != self._identities:
             self._identities, self._recipient = sender.identities, None
-        if isinstance(mail.happening, FromPerson) and mail.happening.group != self._group:
-            self._group, self._recipient = mail.happening.group, None
         self._inbox.append(mail)
         self._new_mail.set()
 
@@ -221,6 +227,8 @@ class Conversation:
                 await self._step(mails)
                 for mail in repeats:
                     self._settle(mail)
+                    if mail.accepted is not None and not mail.accepted.done():
+                        mail.accepted.set_result(True)  # it was our own append whose outcome was unknown
                 return
             except SeqConflictError:
                 self._start_over("another worker had the call")
@@ -268,7 +276,11 @@ class Conversation:
             return
         work = await self._load(fresh)
         around: Around | None = None
-        for mail in fresh:
+        for place, mail in enumerate(fresh):
+            if work is not None and not work.state.is_open:
+                self._inbox.extendleft(reversed(fresh[place:]))  # the call ended before it: it may open the next one
+                fresh = fresh[:place]
+                break
             if work is None:
                 work = await self._begin_call(mail)
                 if work is None:
@@ -343,7 +355,7 @@ class Conversation:
         if not state.is_open or state.seq == 0:
             await self._bury_husk(loaded, state)
             return None
-        work = _Work(state, self._turn)
+        work = _Work(state, self._turn if self._thinking is not None or not self.is_thinking else None)
         around = self._around(state)
         if loaded.entries and loaded.entries[-1].seq > loaded.call.last_seq:
             await self._repair(loaded, state, around.agent)
@@ -410,7 +422,7 @@ class Conversation:
                 "channel": self._channel,
                 "contact": self._contact.id,
                 "name": self._contact.name,
-                "last_user_at": earlier.last_user_at if earlier else 0,
+                "last_user_at": max(earlier.last_user_at if earlier else 0, self._wrote_at(happening)),
                 "recap": await self._recap(agent, earlier),
                 "metadata": {"group": self._group} if self._group else {},
             }
@@ -419,15 +431,21 @@ class Conversation:
         self._snapshot_seq = 0
         around = self._around(state)
         self._take(work, Step((started,)), around)
-        if agent.greeting and is_inbound and isinstance(happening, UserMessage) and not agent.is_paused:
+        greets = isinstance(happening, UserMessage) and happening.mode == "live" and not is_silent(work.state, around)
+        if agent.greeting and greets:
             self._take(work, greet(work.state, self._world.render(agent.greeting, agent.vars), around), around)
         return work
+
+    def _wrote_at(self, happening: Happening) -> float:
+        """When the user wrote what opens this call: the greeting, too, is sent in the window that it opens."""
+        return min(happening.sent_at, self._world.clock()) if isinstance(happening, UserMessage) else 0
 
     async def _recap(self, agent: Agent, earlier: Call | None) -> str | None:
         if agent.history == "none":
             return None
-        if agent.history == "all_channels" and self._contact is not None:
-            found = await self._world.store.calls(CallFilter(org=self._org, contact=self._contact.id), limit=1)
+        if agent.history == "all_channels" and self._contact is not None and self._group is None:
+            where = CallFilter(org=self._org, agent=self._agent_slug, contact=self._contact.id)
+            found = await self._world.store.calls(where, limit=1)
             earlier = found[0] if found else None
         if earlier is None:
             return None
@@ -538,6 +556,10 @@ class Conversation:
         thinking, self._thinking = self._thinking, None
         if thinking is None:
             return
+        stale = [mail for mail in self._inbox if thinking.said(mail.key)]
+        for mail in stale:  # the next turn may have the same number
+            self._inbox.remove(mail)
+            self._refuse(mail)
         task = thinking.cancel(because)
         if task is not None:
             self._old_thoughts.add(task)

@@ -188,19 +188,22 @@ def media_jobs(state: CallState, around: Around, message_id: str, message: Messa
 
 
 def _heard(state: CallState, turn: LiveTurn | None, heard: UserMessage, around: Around) -> Step:
-    silent = is_silent(state, around) or heard.mode == "standby"
+    early = next((e for e in reversed(state.early) if e.target == heard.provider_id), None)
+    message = early.message if early is not None and early.message is not None else heard.message
+    is_deleted = early is not None and early.message is None
+    silent = is_silent(state, around) or heard.mode == "standby" or is_deleted
     said = UserSaid(
         id=around.new_id("msg"),
-        text=heard.message.text,
+        text=message.text,
         provider_id=heard.provider_id,
         at=heard.sent_at,
-        message=heard.message,
+        message=message,
         mode=heard.mode,
         paused=silent,
         name=heard.sender.name,
     )
-    fetches = media_jobs(state, around, said.id, heard.message)
-    if silent or not _opens_turn(heard.message):
+    fetches = media_jobs(state, around, said.id, message)
+    if silent or not _opens_turn(message):
         fact = said if silent else said.model_copy(update={"paused": True})
         return Step((fact,), fetches, turn)
     debounce = around.agent.debounce_ms / 1000

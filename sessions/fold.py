@@ -30,7 +30,7 @@ from omni.model.entry import (
     UserSaid,
 )
 from omni.model.message import Media, Part
-from sessions.state import MAX_LINES, Awaited, CallState, Remembered
+from sessions.state import MAX_EARLY, MAX_LINES, Awaited, CallState, Early, Remembered
 
 Changes = dict[str, Any]
 
@@ -270,6 +270,10 @@ def _(fact: CallEnded, state: CallState, ts: float) -> Changes:
 @_apply.register
 def _(fact: CallSummary, state: CallState, ts: float) -> Changes:
     return {"is_sealed": True}
+
+
+def _ahead(state: CallState, early: Early) -> tuple[Early, ...]:
+    return (*state.early, early)[-MAX_EARLY:]
 
 
 def _remember(state: CallState, line: Remembered) -> tuple[Remembered, ...]:

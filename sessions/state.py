@@ -17,6 +17,7 @@ WINDOW_MARGIN: Final = 90
 """We stop this much earlier, so that a message does not arrive at a closed window."""
 
 MAX_LINES: Final = 120
+MAX_EARLY: Final = 20
 
 
 class Remembered(Value):
@@ -40,6 +41,13 @@ class Awaited(Value):
 
     message_id: str
     part: int
+
+
+class Early(Value):
+    """An edit, or (without a message) a deletion, that came before the message it changes."""
+
+    target: str
+    message: Message | None = None
 
 
 class CallState(Value):
@@ -78,6 +86,7 @@ class CallState(Value):
     newest_provider_id: str | None = None
     unanswered: tuple[str, ...] = ()
     awaited: tuple[Awaited, ...] = ()
+    early: tuple[Early, ...] = ()
     turns: int = 0
     spoken_turn: int = 0
     """The newest turn in which the bot said something."""

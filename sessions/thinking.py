@@ -54,6 +54,7 @@ class Thinking:
         self._task: asyncio.Task[None] | None = None
         self._id = world.new_id("turn")
         self._reports = 0
+        self._tool_keys: set[str] = set()
         self._first_token: float | None = None
 
     def start(self) -> None:
@@ -90,6 +91,10 @@ class Thinking:
             max(0.0, self._world.clock() - self._state.last_user_text_at)
         )
         self._report(done, None)
+
+    def said(self, key: str | None) -> bool:
+        """True for the key of a report of this turn's words; what a tool did is logged even if the turn was cut."""
+        return key is not None and key.startswith(f"{self._id}:") and key not in self._tool_keys
 
     def _failed(self, why: str, reason: str) -> TurnDone:
         metrics.BRAIN_ERRORS.labels(self._agent.brain, reason).inc()
@@ -180,11 +185,10 @@ class Thinking:
         outcome = await self._world.run_tool(self._agent, facts, id_, name, arguments)
         took = max(0.0, self._world.clock() - began)
         metrics.TOOL_SECONDS.labels("error" if outcome.is_error else "ok").observe(took)
+        key = self._key()
+        self._tool_keys.add(key)
         self._report(
-            ToolFinished(
-                self._key(), self._turn.number, id_, name, outcome.result, round(took * 1000), outcome.is_error
-            ),
-            None,
+            ToolFinished(key, self._turn.number, id_, name, outcome.result, round(took * 1000), outcome.is_error), None
         )
         return outcome
 
