@@ -117,6 +117,8 @@ def _reaction_note(fact: UserReacted) -> str:
 
 @_apply.register
 def _(fact: UserEdited, state: CallState, ts: float) -> Changes:
+    if fact.id is None:
+        return {"early": _ahead(state, Early(target=fact.target, message=fact.message)), "last_activity": ts}
     lines = tuple(_edited(line, fact) if line.ref == fact.id else line for line in state.lines)
     return {"lines": lines, "last_activity": ts}
 
@@ -140,6 +142,8 @@ def _keeping(old: Part, new: Part) -> Part:
 
 @_apply.register
 def _(fact: UserRevoked, state: CallState, ts: float) -> Changes:
+    if fact.id is None:
+        return {"early": _ahead(state, Early(target=fact.target)), "last_activity": ts}
     return {
         "lines": tuple(_deleted(line) if line.ref == fact.id else line for line in state.lines),
         "unanswered": tuple(id_ for id_ in state.unanswered if id_ != fact.id),
