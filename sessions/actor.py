@@ -276,10 +276,10 @@ class Conversation:
             return
         work = await self._load(fresh)
         around: Around | None = None
+        rest: list[Mail] = []
         for place, mail in enumerate(fresh):
             if work is not None and not work.state.is_open:
-                self._inbox.extendleft(reversed(fresh[place:]))  # the call ended before it: it may open the next one
-                fresh = fresh[:place]
+                fresh, rest = fresh[:place], fresh[place:]  # the call ended before these: they may open the next one
                 break
             if work is None:
                 work = await self._begin_call(mail)
@@ -305,6 +305,7 @@ class Conversation:
             if mail.accepted is not None and not mail.accepted.done():
                 mail.accepted.set_result(mail.was_taken)
         self._release_answered()
+        self._inbox.extendleft(reversed(rest))
 
     def _without_repeats(self, mails: list[Mail]) -> list[Mail]:
         """Drop inputs this actor has just dealt with: cheaper than asking the store, which has the last word."""
