@@ -15,19 +15,18 @@ from omni.model.inbound import PersonNotice
 from omni.store.base import Store, VersionConflictError
 
 _USER_IDS = (IdentityKind.BSUID, IdentityKind.PARENT_BSUID, IdentityKind.VISITOR)
-_NUMBERS = (IdentityKind.WA_ID, IdentityKind.PHONE)
 CACHE_SIZE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """`contact` as it should be; `is_changed` when it must be written. `gone` is a record of the same person, to be
+    """`contact` as it should be; `is_changed` when it must be written. `gone` are records of the same person, to be
     merged into it; `robbed` lost a number that a stranger now has, and must be written first."""
 
     contact: Contact
     is_changed: bool
-    gone: Contact | None = None
-    robbed: Contact | None = None
+    gone: tuple[Contact, ...] = ()
+    robbed: tuple[Contact, ...] = ()
 
 
 def match(known: Sequence[Contact], sender: Sender, org: str, new_id: NewId) -> Match:
@@ -38,20 +37,10 @@ def match(known: Sequence[Contact], sender: Sender, org: str, new_id: NewId) -> 
     channel names both at once.
     """
     ids = set(sender.identities)
-    by_user = next((c for c in known if any(i in ids and i.kind in _USER_IDS for i in c.identities)), None)
-    by_number = next((c for c in known if any(i in ids and i.kind in _NUMBERS for i in c.identities)), None)
-    found = by_user or by_number
-    gone: Contact | None = None
-    robbed: Contact | None = None
-    if by_number is not None and by_number is not by_user and _is_stranger(by_number, sender):
-        keeps = tuple(i for i in by_number.identities if i not in ids)
-        robbed = by_number.model_copy(update={"identities": keeps})
-        found = by_user
-    elif by_user is not None and by_number is not None and by_user is not by_number:
-        gone = by_number
-    if found is None:
-        found = next((c for c in known if c is not by_number and any(i in ids for i in c.identities)), None)
-    if found is None:
+    users = _bsuids(sender.identities)
+    kin = [c for c in known if any(i in ids and i.kind in _USER_IDS for i in c.identities)]
+    kin += [c for c in known if c not in kin and not _are_strangers(_bsuids(c.identities), users)]
+    if not kin:
         new = Contact(
             id=new_id("ct"),
             org=org,
@@ -61,23 +50,44 @@ def match(known: Sequence[Contact], sender: Sender, org: str, new_id: NewId) -> 
             username=sender.username,
             identity_hash=sender.identity_hash,
         )
-        return Match(new, True, None, robbed)
+        return Match(new, True, (), tuple(_without(c, ids) for c in known))
+    return _joined(kin[0], known, sender)
+
+
+def _joined(found: Contact, known: Sequence[Contact], sender: Sender) -> Match:
+    """`found` takes in the other records of the same person, and the numbers of the records of others."""
+    ids = set(sender.identities)
+    users = _bsuids((*found.identities, *sender.identities))
+    others = [c for c in known if c.id != found.id]
+    parents = {i for i in ids if i.kind in _USER_IDS}
+    robbed = [c for c in others if _are_strangers(_bsuids(c.identities), users) and not parents & set(c.identities)]
+    gone = tuple(c for c in others if c not in robbed)
     updated = _taught(found, sender, gone)
-    return Match(updated, updated != found, gone, robbed)
+    return Match(updated, updated != found or found.version == 0, gone, tuple(_without(c, ids) for c in robbed))
 
 
-def _is_stranger(contact: Contact, sender: Sender) -> bool:
-    theirs = {i.value for i in contact.identities if i.kind is IdentityKind.BSUID}
-    named = {i.value for i in sender.identities if i.kind is IdentityKind.BSUID}
-    return bool(theirs) and bool(named) and not (theirs & named)
+def _bsuids(identities: Sequence[Identity]) -> set[str]:
+    return {i.value for i in identities if i.kind is IdentityKind.BSUID}
 
 
-def _taught(contact: Contact, sender: Sender, gone: Contact | None) -> Contact:
+def _are_strangers(one: set[str], other: set[str]) -> bool:
+    return bool(one) and bool(other) and not (one & other)
+
+
+def _without(contact: Contact, ids: set[Identity]) -> Contact:
+    return contact.model_copy(update={"identities": tuple(i for i in contact.identities if i not in ids)})
+
+
+def _taught(contact: Contact, sender: Sender, gone: Sequence[Contact]) -> Contact:
     changes: dict[str, object] = {}
-    extra = (*(gone.identities if gone else ()), *sender.identities)
+    extra = (*(i for other in gone for i in other.identities), *sender.identities)
     missing = tuple(dict.fromkeys(i for i in extra if i not in contact.identities))
     if missing:
         changes["identities"] = (*contact.identities, *missing)
+    if gone:  # what a person or an operator decided holds for the person, whichever record has it
+        changes["is_paused"] = contact.is_paused or any(other.is_paused for other in gone)
+        changes["opted_out"] = tuple(dict.fromkeys(name for c in (contact, *gone) for name in c.opted_out))
+        changes["attributes"] = {k: v for c in (*reversed(gone), contact) for k, v in c.attributes.items()}
     told = {"name": sender.name, "username": sender.username, "identity_hash": sender.identity_hash}
     changes |= {name: value for name, value in told.items() if value is not None and value != getattr(contact, name)}
     return contact.model_copy(update=changes) if changes else contact
@@ -138,35 +148,37 @@ class Contacts:
         return contact
 
     async def _write(self, found: Match) -> Contact:
-        if found.robbed is not None:
-            self.forget(found.robbed.id)
-            await self._store.save_contact(found.robbed)
-        if found.gone is not None:
-            self.forget(found.gone.id)
-            return await self._store.merge_contacts(found.contact, found.gone.id)
-        if not found.is_changed:
+        for robbed in found.robbed:
+            self.forget(robbed.id)
+            await self._store.save_contact(robbed)
+        if not found.is_changed and not found.gone:
             return found.contact
         self.forget(found.contact.id)
-        return await self._store.save_contact(found.contact)
+        contact = found.contact
+        for place, gone in enumerate(found.gone):
+            self.forget(gone.id)
+            later = {i for other in found.gone[place + 1 :] for i in other.identities}
+            part = _without(found.contact, later).model_copy(update={"version": contact.version})
+            contact = await self._store.merge_contacts(part, gone.id)
+        return contact if found.gone else await self._store.save_contact(contact)
 
     async def became(self, org: str, sender: Sender, identities: tuple[Identity, ...]) -> Contact:
-        """The channel says that the sender is now known under other identities: the conversation follows the person."""
-        old = await self._store.find_contacts(org, sender.identities)
+        """The channel says that the sender is now known under other identities: the conversation follows the person,
+        and is answered under the new ones."""
         everyone = Sender(
             identities=tuple(dict.fromkeys((*sender.identities, *identities))), routing=sender.routing, name=sender.name
         )
         while True:
-            keep = old[0] if old else match((), everyone, org, self._new_id).contact
-            others = [c for c in await self._store.find_contacts(org, everyone.identities) if c.id != keep.id]
+            old = match(await self._store.find_contacts(org, sender.identities), sender, org, self._new_id)
             try:
-                for other in others:
-                    self.forget(other.id)
-                    keep = await self._store.merge_contacts(_taught(keep, everyone, other), other.id)
-                taught = _taught(keep, everyone, None)
-                self.forget(keep.id)
-                return await self._store.save_contact(taught) if taught != keep or keep.version == 0 else keep
+                keep = await self._write(old)
+                known = await self._store.find_contacts(org, everyone.identities)
+                found = _joined(keep, known, everyone)
+                kept = tuple(i for i in found.contact.identities if i not in identities)
+                newest = found.contact.model_copy(update={"identities": (*kept, *identities)})
+                return await self._write(Match(newest, newest != keep, found.gone, found.robbed))
             except VersionConflictError:
-                old = await self._store.find_contacts(org, sender.identities)
+                continue
 
     async def change(self, contact_id: str, **changes: object) -> Contact | None:
         """Set fields of a contact, whatever happens to it meanwhile."""
