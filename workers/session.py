@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from omni.bus.base import BusError, Consumer, Outgoing, Received
+from omni.bus.base import BusError, BusUnavailableError, Consumer, Outgoing, Received
 from omni.model.call import conversation_key
 from omni.model.contact import Contact, Sender
 from omni.model.ids import partition_of
@@ -30,7 +30,7 @@ from omni.model.inbound import (
     unpack,
 )
 from omni.model.queues import inbound, inbound_for
-from omni.store.base import CallFilter, StoreError
+from omni.store.base import CallFilter, StoreError, StoreUnavailableError
 from omni.telemetry import metrics
 from sessions.actor import Conversation, Mail, Parcel
 from sessions.contacts import Contacts, heeded
@@ -48,6 +48,11 @@ CLAIM_SECONDS = 60.0
 class _Item:
     happening: AnyInput
     parcel: Parcel
+
+
+def _copy_for(call: str, happening: AnyInput) -> AnyInput:
+    """One command that every call acts on: each has its own input key for it."""
+    return happening.model_copy(update={"key": f"{happening.key}@{call}"})
 
 
 class SessionWorker:
@@ -88,9 +93,8 @@ class SessionWorker:
         for consumer in self._consumers:
             await consumer.stop()
         self._consumers.clear()
-        busy = [task for task, actor in self._running.items() if actor.is_busy]
-        if busy or self._lane_tasks:
-            await asyncio.wait([*busy, *self._lane_tasks], timeout=grace)
+        if self._running or self._lane_tasks:
+            await asyncio.wait([*self._running, *self._lane_tasks], timeout=grace)
         for task in list(self._lane_tasks):
             task.cancel()
         if self._lane_tasks:
@@ -144,15 +148,15 @@ class SessionWorker:
 
     async def _clear_lane(self, key: str) -> None:
         lane = self._lanes[key]
-        failures = 0
+        failures = waits = 0
         while lane:
             item = lane[0]
             try:
                 await self._route(item)
-            except (StoreError, BusError) as error:
+            except (StoreUnavailableError, BusUnavailableError) as error:
                 log.warning("an input waits for its engine: %s", error)
-                await self._world.sleep(min(3.0, 0.1 * 2**failures))
-                failures = min(failures + 1, 5)
+                await self._world.sleep(min(3.0, 0.1 * 2**waits))
+                waits = min(waits + 1, 5)
                 continue
             except Exception as error:
                 failures += 1
@@ -161,7 +165,7 @@ class SessionWorker:
                     continue
                 log.exception("an input could not be routed and is buried: %s", item.happening.key)
                 item.parcel.bury(f"{type(error).__name__}: {error}"[:2000])
-            failures = 0
+            failures = waits = 0
             lane.popleft()
         del self._lanes[key]
 
@@ -174,7 +178,8 @@ class SessionWorker:
                 await self._pause_person(item, happening)
             case IdentityChanged():
                 contact = await self._contacts.became(happening.org, happening.sender, happening.became)
-                await self._arrive(item, contact, happening.sender)
+                renamed = happening.sender.model_copy(update={"identities": happening.became})
+                await self._arrive(item, contact, renamed)
             case PersonNotice():
                 contact = await self._contacts.resolve(happening.org, happening.sender)
                 await self._arrive(item, await self._heed(contact, happening), happening.sender)
@@ -236,7 +241,7 @@ class SessionWorker:
                 CallFilter(org=contact.org, contact=contact.id, is_open=True), limit=100
             ):
                 actor = self._actor(call.conversation, call.org, call.agent, call.channel, call.home)
-                actor.post(Mail(happening), contact)
+                actor.post(Mail(_copy_for(call.id, happening)), contact)
                 self._wake(actor)
         item.parcel.done()
 
@@ -246,8 +251,8 @@ class SessionWorker:
         if happening.paused:
             await self._world.store.cancel_deliveries(agent=(happening.org, happening.agent), now=self._world.clock())
             for actor in list(self._actors.values()):
-                if actor.belongs_to(happening.org, happening.agent) and actor.is_busy:
-                    actor.post(Mail(happening))
+                if actor.belongs_to(happening.org, happening.agent) and (actor.is_busy or actor.task is not None):
+                    actor.post(Mail(_copy_for(actor.conversation, happening)))
                     self._wake(actor)
         item.parcel.done()
 
@@ -265,15 +270,16 @@ class SessionWorker:
     def _actor(self, key: str, org: str, agent: str, channel: str, home: str) -> Conversation:
         actor = self._actors.get(key)
         if actor is None:
-            actor = self._actors[key] = Conversation(self._world, key, org, agent, channel, home)
             self._evict()
+            actor = self._actors[key] = Conversation(self._world, key, org, agent, channel, home)
         else:
             self._actors.move_to_end(key)
         return actor
 
     def _evict(self) -> None:
-        metrics.OPEN_ACTORS.set(len(self._actors))
-        excess = len(self._actors) - self._hot_calls
+        """Make room for one more: a call that is busy stays."""
+        metrics.OPEN_ACTORS.set(len(self._actors) + 1)
+        excess = len(self._actors) + 1 - self._hot_calls
         if excess <= 0:
             return
         for key in [key for key, actor in self._actors.items() if actor.task is None and not actor.is_busy][:excess]:
@@ -306,6 +312,8 @@ class SessionWorker:
                     pass
             except (StoreError, BusError) as error:
                 log.warning("calls that are due cannot be looked up: %s", error)
+            except Exception:
+                log.exception("calls that are due cannot be woken; the next round tries again")
 
     async def _wake_due(self) -> bool:
         """One page of due calls; True when there may be more."""
