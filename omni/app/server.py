@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
@@ -42,6 +42,14 @@ log = logging.getLogger("omni.server")
 DRAIN_SECONDS = 6.0
 """How long work in hand may take to finish once the process was asked to stop; what is left goes back to the bus."""
 
+
+class Worker(Protocol):
+    async def start(self) -> None: ...
+
+    async def stop(self, grace: float) -> None:
+        """Take nothing more, finish what is in hand within `grace` seconds, hand the rest back."""
+
+
 Mount = Callable[[web.Application], None]
 
 
@@ -64,6 +72,7 @@ class Server:
         self._stack = AsyncExitStack()
         self._health: Health | None = None
         self._directory = Directory(())
+        self._workers: list[Worker] = []
         self._runner: web.AppRunner | None = None
         self.port: int | None = None
         """The port it listens on, once started."""
@@ -89,10 +98,13 @@ class Server:
             lag = LoopLag()
             lag.start()
             stack.push_async_callback(lag.stop)
-            if self._has("delivery"):
-                await self._start_delivery(stack, opened, book)
-            if self._has("session"):
-                await self._start_session(stack, opened, book)
+            try:
+                if self._has("delivery"):
+                    await self._start_delivery(stack, opened, book)
+                if self._has("session"):
+                    await self._start_session(stack, opened, book)
+            finally:  # before what they use is closed, also when one of them could not start
+                stack.push_async_callback(self._stop_workers)
             await self._start_http(stack, opened)
             self._stack = stack.pop_all()
         log.info("omni (%s) listens on %s", self._role, self.url)
@@ -138,8 +150,7 @@ class Server:
             render=render,
         )
         worker = SessionWorker(world, prefetch=settings.session_prefetch, hot_calls=settings.hot_calls)
-        await worker.start()
-        stack.push_async_callback(worker.stop, DRAIN_SECONDS)
+        await self._start_workers(worker)
 
     async def _start_delivery(self, stack: AsyncExitStack, opened: Engines, book: Book) -> None:
         from workers.delivery import DeliveryWorker
@@ -173,9 +184,17 @@ class Server:
             partition_count=settings.partitions,
             transcriber=transcriber,
         )
-        for worker in (deliveries, statuses, media):
+        await self._start_workers(deliveries, statuses, media)
+
+    async def _start_workers(self, *workers: Worker) -> None:
+        for worker in workers:
+            self._workers.append(worker)
             await worker.start()
-            stack.push_async_callback(worker.stop)
+
+    async def _stop_workers(self) -> None:
+        """All at once: what one of them still publishes stays on the bus for whoever starts next."""
+        workers, self._workers = self._workers, []
+        await asyncio.gather(*(worker.stop(DRAIN_SECONDS) for worker in workers))
 
     async def _start_http(self, stack: AsyncExitStack, opened: Engines) -> None:
         settings = self._settings
