@@ -59,7 +59,7 @@ async def _agent(found: Engines, slug: str) -> Agent:
     agent = await found.store.agent(DEFAULT_ORG, slug)
     if agent is None:
         names = ", ".join(one.slug for one in await found.store.agents(DEFAULT_ORG)) or "none yet"
-        raise Failure(f"there is no agent {slug!r}; there is: {names}", 1)
+        raise Failure(f"there is no agent {slug!r}; there is: {names}")
     return agent
 
 

@@ -73,7 +73,7 @@ async def _find(bus: Bus, id_: str) -> DeadLetter:
     letters = await bus.dead_letters(limit=MOST)
     letter = next((one for one in letters if one.id == id_), None)
     if letter is None:
-        raise Failure(f"there is no dead letter {id_!r}; `omni dlq list` names them", 1)
+        raise Failure(f"there is no dead letter {id_!r}; `omni dlq list` names them")
     return letter
 
 
@@ -112,7 +112,7 @@ async def purge(ids: tuple[str, ...], everything: bool, queue: str | None, yes: 
 
 async def _chosen(bus: Bus, ids: tuple[str, ...], everything: bool, queue: str | None) -> list[str]:
     if bool(ids) == everything:
-        raise Failure("name the ids, or all of them with --all", 2)
+        raise Failure("name the ids, or all of them with --all")
     if ids:
         return list(ids)
     return [letter.id for letter in await bus.dead_letters(queue, limit=MOST)]
@@ -120,4 +120,4 @@ async def _chosen(bus: Bus, ids: tuple[str, ...], everything: bool, queue: str |
 
 def _require_some(ids: tuple[str, ...], number: int) -> None:
     if ids and not number:
-        raise Failure("none of these ids is a dead letter; `omni dlq list` names them", 1)
+        raise Failure("none of these ids is a dead letter; `omni dlq list` names them")

@@ -28,11 +28,11 @@ async def find_call(store: Store, name: str) -> Call:
     if name == LAST:
         newest = await store.calls(CallFilter(org=DEFAULT_ORG), limit=20)
         if not newest:
-            raise Failure("there are no calls yet; write to the bot first", 1)
+            raise Failure("there are no calls yet; write to the bot first")
         return max(newest, key=lambda call: call.last_at or call.started_at)
     call = await store.call(name)
     if call is None:
-        raise Failure(f"there is no call {name!r}; `omni calls list` names them", 1)
+        raise Failure(f"there is no call {name!r}; `omni calls list` names them")
     return call
 
 
@@ -54,10 +54,9 @@ async def find(store: Store, name: str) -> Call | Agent | Person:
         contact = found[0] if found else None
     if contact is None:
         raise Failure(
-            f"{name!r} is no call, agent or person that is known here; `omni calls list` and `omni agents` name them",
-            1,
+            f"{name!r} is no call, agent or person that is known here; `omni calls list` and `omni agents` name them"
         )
     calls = await store.calls(CallFilter(org=DEFAULT_ORG, contact=contact.id), limit=1)
     if not calls:
-        raise Failure(f"nobody has spoken with {name} yet, so there is nothing to pause", 1)
+        raise Failure(f"nobody has spoken with {name} yet, so there is nothing to pause")
     return Person(contact, calls[0].agent)

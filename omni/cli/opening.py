@@ -32,11 +32,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Failure(click.ClickException):
     """Ends the command with one sentence on stderr. Exit status 2: something has to be mended first."""
 
-    exit_code: int
+    exit_code = 2
 
-    def __init__(self, sentence: str, exit_code: int = 2) -> None:
+    def __init__(self, sentence: str) -> None:
         super().__init__(one_line(" ".join(without_secrets(sentence).split()), 2_000))
-        self.exit_code = exit_code  # type: ignore[misc]  # click declares it for the class
 
     def show(self, file: Any = None) -> None:
         click.echo(f"omni: {self.message}", err=True, file=file)

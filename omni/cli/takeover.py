@@ -59,7 +59,7 @@ async def resume(who: str, by: str, note: str | None, config: str | None) -> Non
 async def send(call: str, text: str, by: str, keep_bot: bool, config: str | None) -> None:
     """Write to a person in their call (its id, or `last`). The bot falls silent until `omni resume`."""
     if not text.strip():
-        raise Failure("there is no text to send", 1)
+        raise Failure("there is no text to send")
     settings = settings_for(config)
     async with opened(settings) as found:
         wanted = await find_call(found.store, call)
@@ -92,4 +92,4 @@ async def _set(who: str, by: str, config: str | None, *, paused: bool, note: str
 
 def _require_open(call: Call) -> None:
     if not call.is_open:
-        raise Failure(f"the call {call.id} has ended; the person's next message opens a new one", 1)
+        raise Failure(f"the call {call.id} has ended; the person's next message opens a new one")

@@ -1,0 +1,143 @@
+"""Commands without a running server: errors as sentences, dead letters, and what is imported when."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omni.bus.base import Outgoing, Received
+from omni.bus.sqlite import SqliteBus
+from omni.cli import VERBS
+from omni.model.queues import every_queue, inbound
+from omni.sqlite import SqliteFile
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_help_imports_no_engine_and_no_model_client() -> None:
+    script = (
+        "import sys\n"
+        "from omni.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = ['openai', 'pymongo', 'aio_pika', 'aiormq', 'faster_whisper', 'aiohttp', 'pydantic', 'jinja2']\n"
+        "print([name for name in heavy if name in sys.modules], file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert all(verb in done.stdout for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+async def test_every_verb_explains_itself(omni: Any, verb: str) -> None:
+    done = await omni(verb, "--help")
+    assert done.status == 0, done.err
+    assert done.out.startswith(f"Usage: python -m omni {verb}") or done.out.startswith("Usage: ")
+
+
+@pytest.mark.parametrize(
+    ("variables", "file", "words", "named"),
+    [
+        ({"OMNI_BUS_URL": "ampq://x"}, None, ("serve",), "OMNI_BUS_URL"),
+        ({"OMNI_STORE_URL": "mysql://u:hunter2@x/y"}, None, ("serve",), "OMNI_STORE_URL"),
+        ({"OMNI_PORT": "80800"}, None, ("serve",), "OMNI_PORT"),
+        ({}, "agents: [{slug: Echo!, brain: script}]", ("serve",), "slug"),
+        ({}, "agents: [{slug: echo, brian: script}]", ("serve",), "brian"),
+        ({}, "prot: 8080", ("serve",), "prot"),
+        ({}, "host: ${NO_SUCH_VARIABLE}", ("serve",), "NO_SUCH_VARIABLE"),
+        ({}, ": : :", ("serve",), "not YAML"),
+        ({}, None, ("serve", "--config", "nowhere.yaml"), "nowhere.yaml"),
+        ({}, None, ("serve", "--role", "session"), "OMNI_BUS_URL"),
+        ({"OMNI_BUS_URL": "amqp://guest:hunter2@127.0.0.1:1/"}, None, ("serve", "--wait", "0"), "RabbitMQ"),
+        ({}, None, ("calls", "list"), "start the server first"),
+        ({}, None, ("dlq", "list"), "start the server first"),
+    ],
+)
+async def test_what_cannot_work_is_one_sentence_and_status_2(
+    omni: Any, variables: dict[str, str], file: str | None, words: tuple[str, ...], named: str
+) -> None:
+    omni.variables.update(variables)
+    if file is not None:
+        (omni.folder / "omni.yaml").write_text(file)
+    done = await omni(*words)
+    sentences = [line for line in done.err.splitlines() if line.startswith("omni: ")]
+    assert done.status == 2, done.err
+    assert len(sentences) == 1, done.err
+    assert named in sentences[0]
+    assert "Traceback" not in done.err
+    assert "hunter2" not in done.err
+
+
+async def test_serve_waits_for_an_engine_and_still_heeds_sigterm(omni: Any, ended: Callable[..., Any]) -> None:
+    omni.variables["OMNI_BUS_URL"] = "amqp://guest:guest@127.0.0.1:1/"
+    process = await omni.start("serve", "--port", "0")
+    try:
+        seen = ""
+        while "waiting for an engine" not in seen:
+            line = (await process.stderr.readline()).decode()
+            assert line, seen
+            seen += line
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            assert await process.wait() == 0
+    finally:
+        await ended(process)
+
+
+async def _bury(path: Path) -> None:
+    file = SqliteFile(path)
+    bus = SqliteBus(file)
+    await bus.open()
+    try:
+        await bus.declare(every_queue(8))
+        buried = asyncio.Event()
+
+        def take(received: Received) -> None:
+            received.bury("it failed\nwith access_token=topsecret99")
+            buried.set()
+
+        await bus.consume(inbound(3), take, prefetch=1)
+        await bus.publish([Outgoing("inbound.3", b'{"text": "h\x1b[2Ji"}', "wh_1")])
+        await buried.wait()
+        while not await bus.dead_letters():
+            await asyncio.sleep(0.01)
+    finally:
+        await bus.close()
+
+
+async def test_dead_letters_are_listed_shown_replayed_and_purged(omni: Any) -> None:
+    path = omni.folder / "omni.db"
+    await _bury(path)
+    listed = (await omni("dlq", "list")).out
+    assert "wh_1" in listed
+    assert "inbound.3" in listed
+    assert "topsecret99" not in listed
+    shown = (await omni("dlq", "show", "wh_1")).out
+    assert "\x1b" not in shown
+    assert "h\\x1b[2Ji" in shown
+    assert (await omni("dlq", "replay", "wh_1")).out == "1 put back.\n"
+    assert "no dead letters" in (await omni("dlq", "list")).out
+    assert (await omni("dlq", "replay", "wh_1")).status == 2
+    assert (await omni("dlq", "replay")).status == 2
+    await _bury(path)
+    assert "deleted" in (await omni("dlq", "purge", "--all", "--yes")).out
+    assert "no dead letters" in (await omni("dlq", "list")).out
+
+
+async def test_doctor_makes_no_database(omni: Any) -> None:
+    done = await omni("doctor", "--offline")
+    assert done.status == 0, done.out
+    assert not list(omni.folder.glob("omni.db*"))
+
+
+async def test_an_unknown_command_names_the_known_ones(omni: Any) -> None:
+    done = await omni("srve")
+    assert done.status == 2
+    assert "serve" in done.err

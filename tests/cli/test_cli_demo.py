@@ -1,0 +1,144 @@
+"""`omni demo` and the commands beside it, as a newcomer uses them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+
+async def test_a_message_typed_on_the_phone_is_answered(demo: Any) -> None:
+    await demo.phone.say("hello")
+    buttons = (await demo.phone.answers(1))[0]
+    assert buttons["interactive"]["type"] == "button"
+    await demo.phone.say("where is my order 1042?")
+    text = (await demo.phone.answers(2))[1]["text"]["body"]
+    assert text.startswith("Order 1042 is ")
+    await demo.phone.say("menu")
+    assert (await demo.phone.answers(3))[2]["interactive"]["type"] == "list"
+
+
+async def test_the_welcome_names_what_is_there(demo: Any, session: aiohttp.ClientSession) -> None:
+    for path in ("/demo/", "/health", "/metrics"):
+        assert f"{demo.url}{path}" in demo.welcome
+        async with session.get(f"{demo.url}{path}") as answer:
+            assert answer.status == 200
+    async with session.get(f"{demo.url}/ready") as answer:
+        assert (await answer.json())["status"] == "ready"
+
+
+async def test_sigterm_ends_it_with_status_0(demo: Any) -> None:
+    async with asyncio.timeout(10):
+        assert await demo.stop() == 0
+
+
+async def test_its_secrets_are_its_own_and_private(demo: Any, omni: Any) -> None:
+    for name in ("secrets.json", "omni.yaml", "omni.db"):
+        assert stat.S_IMODE((omni.folder / "omni-data" / name).stat().st_mode) == 0o600
+    made = json.loads((omni.folder / "omni-data" / "secrets.json").read_text())
+    shown = (await omni("agents", "show", "sunrise")).out
+    assert "access_token" in shown
+    assert not any(secret in shown for secret in made.values())
+
+
+async def test_a_second_demo_says_what_is_in_its_way(
+    demo: Any, omni: Any, free_ports: Callable[[int], list[int]]
+) -> None:
+    port = demo.url.rpartition(":")[2]
+    same_port = await omni("demo", "--port", port, "--data", "other")
+    assert same_port.status == 2
+    assert "--port" in same_port.err
+    assert len(same_port.err.splitlines()) == 1
+    same_folder = await omni("demo", "--port", str(free_ports(1)[0]))
+    assert same_folder.status == 2
+    assert "--data" in same_folder.err
+
+
+async def test_fresh_forgets_only_what_the_demo_made(omni: Any, free_port: int, ended: Callable[..., Any]) -> None:
+    folder: Path = omni.folder / "omni-data"
+    folder.mkdir()
+    (folder / "omni.db").write_text("old and not a database")
+    (folder / "mine.txt").write_text("keep")
+    process = await omni.start("demo", "--port", str(free_port), "--fresh")
+    try:
+        await process.stdout.readuntil(b"Ctrl-C stops.\n")
+    finally:
+        await ended(process)
+    assert (folder / "mine.txt").read_text() == "keep"
+
+
+async def test_tail_shows_a_conversation_live(demo: Any, omni: Any, ended: Callable[..., Any]) -> None:
+    tail = await omni.start("calls", "tail")
+    try:
+        await demo.phone.say("hello \x1b[31mred")
+        seen = ""
+        while "‹ bot  Hello!" not in seen:
+            seen += (await tail.stdout.readline()).decode()
+        assert "› Ada  hello" in seen
+        assert "\x1b" not in seen
+    finally:
+        await ended(tail)
+    as_json = await omni("calls", "tail", "--json", "--no-follow", "-n", "100")
+    types = [json.loads(line)["type"] for line in as_json.out.splitlines()]
+    assert types[0] == "call.started"
+    assert "user.message" in types
+
+
+async def test_a_person_takes_over_and_gives_back(demo: Any, omni: Any) -> None:
+    await demo.phone.say("hello")
+    await demo.phone.answers(1)
+    assert (await omni("send", "last", "Hello, this is Tess", "--by", "tess")).status == 0
+    assert (await demo.phone.answers(2))[1]["text"]["body"] == "Hello, this is Tess"
+    await demo.phone.say("are you a robot?")
+    while "(the bot is silent)" not in (shown := (await omni("calls", "show")).out):
+        pass
+    assert "tess has the conversation" in shown
+    assert (await omni("resume", "last", "--by", "tess")).status == 0
+    while "gave the conversation back" not in (await omni("calls", "show")).out:
+        pass
+    await demo.phone.say("menu")
+    while (await demo.phone.answers(3))[-1].get("type") != "interactive":
+        await asyncio.sleep(0.02)
+
+
+async def test_the_agent_hands_over_when_asked_for_a_human(demo: Any, omni: Any) -> None:
+    await demo.phone.say("I want a human")
+    assert "calling a colleague" in (await demo.phone.answers(1))[0]["text"]["body"]
+    while "waits for a person" not in (await omni("calls", "list", "--waiting")).out:
+        pass
+
+
+async def test_doctor_looks_at_everything_and_shows_no_secret(demo: Any, omni: Any) -> None:
+    omni.variables["OMNI_PUBLIC_URL"] = demo.url
+    done = await omni("doctor", "--json")
+    assert done.status == 0, done.out + done.err
+    findings = [json.loads(line) for line in done.out.splitlines()]
+    levels = {one["about"]: one["level"] for one in findings if one["level"] != "warn"}
+    assert levels.keys() >= {
+        "settings",
+        "disk",
+        "file",
+        "store",
+        "bus",
+        "blobs",
+        "queues",
+        "clock",
+        "whatsapp",
+        "webhook",
+    }
+    assert any("passes the handshake" in one["text"] for one in findings)
+    made = json.loads((omni.folder / "omni-data" / "secrets.json").read_text())
+    assert not any(secret in done.out + done.err for secret in made.values())
+    assert "doctor" not in (await omni("agents", "list")).out
+
+
+async def test_doctor_fails_for_a_number_whose_provider_cannot_be_reached(demo: Any, omni: Any) -> None:
+    assert await demo.stop() == 0
+    done = await omni("doctor")
+    assert done.status == 1
+    assert "FAIL  whatsapp" in done.out
