@@ -84,8 +84,8 @@ class Thinking:
         finally:
             if typing is not None:
                 typing.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await typing
+                # Not `await typing`: there our own cancellation looks like its, and a cut turn would go on to report.
+                await asyncio.wait([typing])
         metrics.TURNS.labels(self._agent.brain, "failed" if done.error else "answered").inc()
         metrics.TURN_SECONDS.labels(self._agent.brain).observe(
             max(0.0, self._world.clock() - self._state.last_user_text_at)
