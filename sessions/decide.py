@@ -202,6 +202,8 @@ def _heard(state: CallState, turn: LiveTurn | None, heard: UserMessage, around: 
         paused=silent,
         name=heard.sender.name,
     )
+    if is_deleted:
+        return Step((said, UserRevoked(id=said.id, target=heard.provider_id)), (), turn)
     fetches = media_jobs(state, around, said.id, message)
     if silent or not _opens_turn(message):
         fact = said if silent else said.model_copy(update={"paused": True})

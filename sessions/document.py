@@ -28,7 +28,7 @@ def state_of(loaded: Loaded) -> CallState:
 
 
 def snapshot_of(state: CallState) -> Snapshot:
-    return Snapshot(seq=state.seq, state=state.model_dump_json(exclude_defaults=True))
+    return Snapshot(seq=state.seq, state=state.model_dump_json(exclude_none=True))  # a part's `type` is a default
 
 
 def document_of(state: CallState, wake_at: float | None) -> Call:
