@@ -30,10 +30,15 @@ from omni.store.base import (
     StoreUnavailableError,
 )
 from omni.telemetry import metrics
-from sessions.decide import decide, files_came, greet, is_silent, media_jobs, next_wake, owed_turn, reachable, resumed
+from sessions.decide import decide
 from sessions.document import document_of, snapshot_of, state_of
 from sessions.fold import fold
 from sessions.history import recap_of
+from sessions.party import reachable
+from sessions.rules.ending import next_wake
+from sessions.rules.speech import greet
+from sessions.rules.turns import files_came, is_silent, owed_turn, resumed
+from sessions.rules.user import media_jobs
 from sessions.state import CallState
 from sessions.steps import (
     AbortTurn,

@@ -1,0 +1,101 @@
+"""What the user did: wrote, edited, deleted. A message opens a turn, or starts one at work again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from omni.model.delivery import FetchMedia
+from omni.model.entry import Fact, UserEdited, UserRevoked, UserSaid
+from omni.model.inbound import UserEdit, UserMessage, UserRevoke
+from omni.model.message import Media, Message
+from sessions.rules.turns import drop, is_silent
+from sessions.state import CallState
+from sessions.steps import Around, Effect, Fetch, LiveTurn, Step
+
+
+def hear(state: CallState, turn: LiveTurn | None, heard: UserMessage, around: Around) -> Step:
+    """A message: recorded in any case, and owed an answer unless the bot is silent or there is nothing to answer."""
+    early = next((e for e in reversed(state.early) if e.target == heard.provider_id), None)
+    message = early.message if early is not None and early.message is not None else heard.message
+    is_deleted = early is not None and early.message is None
+    silent = is_silent(state, around) or heard.mode == "standby" or is_deleted
+    said = UserSaid(
+        id=around.new_id("msg"),
+        text=message.text,
+        provider_id=heard.provider_id,
+        at=heard.sent_at,
+        message=message,
+        mode=heard.mode,
+        paused=silent,
+        name=heard.sender.name,
+    )
+    if is_deleted:
+        return Step((said, UserRevoked(id=said.id, target=heard.provider_id)), (), turn)
+    fetches = media_jobs(state, around, said.id, message)
+    if silent or not _opens_turn(message):
+        fact = said if silent else said.model_copy(update={"paused": True})
+        return Step((fact,), fetches, turn)
+    facts, aborted, waiting = _still_writing(state, turn, around)
+    return Step((*facts, said), (*aborted, *fetches), waiting)
+
+
+def _still_writing(
+    state: CallState, turn: LiveTurn | None, around: Around
+) -> tuple[tuple[Fact, ...], tuple[Effect, ...], LiveTurn]:
+    """The turn that waits for the user to finish. A brain at work is cut: it does not know the newest words."""
+    debounce = around.agent.debounce_ms / 1000
+    if turn is not None and turn.phase == "waiting":
+        due = min(around.now + debounce, turn.first_at + around.agent.max_debounce_ms / 1000)
+        return (), (), replace(turn, due=max(due, around.now), wants_files=False)
+    facts, aborted = drop(turn, "user continued")
+    number = state.turns + 1
+    if turn is not None:
+        number = turn.number + 1 if turn.has_spoken else turn.number
+    return facts, aborted, LiveTurn(number, "waiting", first_at=around.now, due=around.now + debounce)
+
+
+def _opens_turn(message: Message) -> bool:
+    """A message without any words or content is recorded but not put to the bot."""
+    return bool(message.parts) and (bool(message.text.strip()) or any(p.type != "text" for p in message.parts))
+
+
+def edited(state: CallState, turn: LiveTurn | None, edit: UserEdit) -> Step:
+    """An edit changes the record and the bot's memory of it; it is not a second question."""
+    id_ = state.message_id(edit.target)
+    return Step((UserEdited(id=id_, target=edit.target, text=edit.message.text, message=edit.message),), (), turn)
+
+
+def revoked(state: CallState, turn: LiveTurn | None, revoke: UserRevoke) -> Step:
+    """A message that its author deleted is not answered; a turn that answers nothing else is over."""
+    id_ = state.message_id(revoke.target)
+    fact = UserRevoked(id=id_, target=revoke.target)
+    if turn is None or id_ not in state.unanswered:
+        return Step((fact,), (), turn)
+    facts, effects = drop(turn, "user deleted the message")
+    if len(state.unanswered) == 1:
+        return Step((*facts, fact), effects, None)
+    return Step((*facts, fact), effects, replace(turn, phase="waiting", answers=(), has_spoken=False))
+
+
+def media_jobs(state: CallState, around: Around, message_id: str, message: Message) -> tuple[Fetch, ...]:
+    """The jobs that bring a message's files."""
+    jobs: list[Fetch] = []
+    for place in message.pending_media:
+        part = message.parts[place]
+        if isinstance(part, Media):
+            jobs.append(
+                Fetch(
+                    FetchMedia(
+                        call=state.id,
+                        home=state.home,
+                        org=state.org,
+                        agent=state.agent,
+                        channel=state.channel,
+                        message_id=message_id,
+                        part=place,
+                        media=part,
+                        language=around.agent.language,
+                    )
+                )
+            )
+    return tuple(jobs)
