@@ -15,7 +15,8 @@ async def test_a_loop_that_was_held_up_shows_it() -> None:
     while worst < 0.03:
         await asyncio.sleep(0)
         time.sleep(0.05)  # hold the loop up
-        await asyncio.sleep(0.002)
-        worst = max(worst, LOOP_LAG_SECONDS.collect()[0].samples[0].value)  # type: ignore[attr-defined]
+        for _ in range(3):
+            await asyncio.sleep(0)
+            worst = max(worst, LOOP_LAG_SECONDS.collect()[0].samples[0].value)  # type: ignore[attr-defined]
     await lag.stop()
     await lag.stop()
