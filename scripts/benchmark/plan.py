@@ -1,0 +1,53 @@
+"""How long a run measures, and where its processes live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Seconds, and numbers of things. `server_cores` None: processes cannot be pinned here."""
+
+    name: str
+    rounds: int
+    round_seconds: float
+    warm_up: float
+    ack_seconds: float
+    overload_seconds: float
+    idle_points: tuple[int, ...]
+    growth_points: tuple[int, ...]
+    server_cores: set[int] | None = None
+
+
+DEFAULT: Final = Plan(
+    name="default",
+    rounds=3,
+    round_seconds=2.5,
+    warm_up=0.5,
+    ack_seconds=2.0,
+    overload_seconds=10.0,
+    idle_points=(1_000, 10_000, 20_000),
+    growth_points=(10, 1_000, 10_000, 100_000),
+)
+QUICK: Final = Plan(
+    name="quick",
+    rounds=1,
+    round_seconds=1.0,
+    warm_up=0.3,
+    ack_seconds=0.7,
+    overload_seconds=3.0,
+    idle_points=(500, 1_500, 3_000),
+    growth_points=(10, 1_000, 5_000),
+)
+TINY: Final = Plan(
+    name="tiny",
+    rounds=1,
+    round_seconds=0.2,
+    warm_up=0.1,
+    ack_seconds=0.2,
+    overload_seconds=0.5,
+    idle_points=(20, 40, 60),
+    growth_points=(5, 10, 20),
+)

@@ -1,0 +1,54 @@
+"""The bench runs, prints its tables and ends; how fast anything is belongs to no test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+async def bench(*arguments: str) -> tuple[int | None, str]:
+    """The exit status and all that was printed. A bench that is not done when the test is gets ended."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, str(ROOT / "scripts" / "bench.py"), *arguments, cwd=ROOT,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        printed, _ = await child.communicate()
+    finally:
+        if child.returncode is None:
+            child.terminate()
+            await child.wait()
+    return child.returncode, printed.decode()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_bench_prints_the_acknowledgement_beside_its_floor(tmp_path: Path) -> None:
+    status, printed = await bench("--tiny", "--only", "ack", "--json", str(tmp_path / "figures.json"))
+    assert status == 0, printed
+    for words in ("Acknowledgement", "floor: + commits to SQLite", "omni, gateway", "Targets"):
+        assert words in printed
+    sections = json.loads((tmp_path / "figures.json").read_text())["sections"]
+    rates = [one["rate"] for server in sections[0]["figures"]["servers"] for one in server["rounds"]]
+    assert len(rates) >= 4
+    assert min(rates) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_bench_answers_end_to_end() -> None:
+    status, printed = await bench("--tiny", "--only", "e2e")
+    assert status == 0, printed
+    assert "256, with statuses" in printed
+
+
+async def test_bench_names_a_part_it_does_not_have() -> None:
+    status, printed = await bench("--only", "acks")
+    assert status == 2
+    assert "known are ack, e2e" in printed
