@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from omni.bus.base import BusUnavailableError, Outgoing, Received
@@ -62,22 +62,52 @@ SNAPSHOT_EVERY = 64
 ATTEMPTS = 5
 BACKOFF = (0.05, 0.25, 1.0, 3.0)
 REMEMBERED_KEYS = 512
+MAILS_AT_ONCE = 64
+"""A step holds the event loop while it decides; so much mail is a few milliseconds."""
+
+
+class Kept:
+    """Messages in hand only because they are owed an answer, by queue: at most `room` of each queue, so that what
+    comes behind them (a person's Pause, above all) still gets through. `is_crowded` says when there is no room for
+    more brains at work: then everything is kept, and the bus holds back what follows."""
+
+    def __init__(self, room: int, is_crowded: Callable[[], bool]) -> None:
+        self._room = room
+        self._is_crowded = is_crowded
+        self._count: Counter[str] = Counter()
+
+    def takes(self, queue: str) -> bool:
+        if self._count[queue] >= self._room and not self._is_crowded():
+            return False
+        self._count[queue] += 1
+        return True
+
+    def lets_go(self, queue: str) -> None:
+        self._count[queue] -= 1
 
 
 class Parcel:
     """A bus message and how many of its inputs are still to be dealt with; it is acked after the last."""
 
-    __slots__ = ("_left", "_poison", "received")
+    __slots__ = ("_is_kept", "_kept", "_left", "_poison", "received")
 
-    def __init__(self, received: Received, count: int) -> None:
+    def __init__(self, received: Received, count: int, kept: Kept) -> None:
         self.received = received
         self._left = count
+        self._kept = kept
+        self._is_kept = False
         self._poison: str | None = None
+
+    def keep(self) -> bool:
+        """Whether it may stay in hand until its input is answered; if not, the input is done."""
+        self._is_kept = self._is_kept or self._kept.takes(self.received.queue)
+        return self._is_kept
 
     def done(self) -> None:
         self._left -= 1
         if self._left > 0:
             return
+        self._let_go()
         if self._poison is None:
             self.received.ack()
         else:
@@ -89,7 +119,13 @@ class Parcel:
         self.done()
 
     def release(self) -> None:
+        self._let_go()
         self.received.release()
+
+    def _let_go(self) -> None:
+        if self._is_kept:
+            self._is_kept = False
+            self._kept.lets_go(self.received.queue)
 
 
 @dataclass(slots=True)
@@ -104,6 +140,10 @@ class Mail:
     @property
     def key(self) -> str | None:
         return getattr(self.happening, "key", None)
+
+    @property
+    def is_redelivered(self) -> bool:
+        return self.parcel is not None and self.parcel.received.is_redelivered
 
 
 @dataclass(slots=True)
@@ -141,6 +181,8 @@ class Conversation:
         self._inbox: deque[Mail] = deque()
         self._new_mail = asyncio.Event()
         self._held: dict[str, list[Parcel]] = {}
+        self._let_go = False
+        self._wake_at: float | None = None
         self._handled: dict[str, None] = {}
         self._must_recover = False
         self._is_stopping = False
@@ -201,13 +243,16 @@ class Conversation:
             for parcel in parcels:
                 parcel.release()
         self._held.clear()
+        if self._let_go and self._state is not None:
+            with contextlib.suppress(StoreUnavailableError):  # then it is woken a minute later
+                now = self._world.clock()
+                await self._world.store.rest_call(self._state.id, now, was=self._wake_at)
 
     # the loop
 
     def _due_mail(self) -> list[Mail]:
         self._new_mail.clear()
-        mails = list(self._inbox)
-        self._inbox.clear()
+        mails = [self._inbox.popleft() for _ in range(min(len(self._inbox), MAILS_AT_ONCE))]
         turn = self._turn
         if not mails and turn is not None and turn.phase == "waiting" and turn.due <= self._world.clock():
             mails.append(Mail(Tick()))
@@ -218,9 +263,13 @@ class Conversation:
         timeout = None
         if turn is not None and turn.phase == "waiting":
             timeout = max(0.0, turn.due - self._world.clock())
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(timeout):
                 await self._new_mail.wait()
+        except TimeoutError:
+            now = self._world.clock()
+            if turn is not None and turn is self._turn and turn.due > now:  # the clock was set back meanwhile
+                self._turn = replace(turn, due=now, first_at=turn.first_at - (turn.due - now))
 
     async def _handle(self, mails: list[Mail]) -> None:
         """Deal with mail whatever happens: wait for a store that is away, decide again after a conflict, and give a
@@ -242,7 +291,8 @@ class Conversation:
                 mails = [*(mail for mail in mails if mail.key not in duplicate.keys), Mail(Tick())]
                 self._note_repeats(again)
                 repeats += again
-                self._state = None
+                # Whoever logged it may have died before its effects were out.
+                self._state, self._must_recover = None, True
             except (StoreUnavailableError, BusUnavailableError) as error:
                 log.warning("a call waits for its engine: %s", error, extra=self._about())
                 self._state, self._must_recover = None, True
@@ -258,7 +308,8 @@ class Conversation:
                 failures += 1
                 if failures >= ATTEMPTS:
                     log.exception("an input failed %d times and is buried", failures, extra=self._about())
-                    self._bury(mails[0], error)
+                    for mail in (mails[0], *repeats):
+                        self._bury(mail, error)
                     return
                 log.warning("an input failed and is tried again: %r", error, extra=self._about())
                 await self._world.sleep(BACKOFF[min(failures - 1, len(BACKOFF) - 1)])
@@ -276,8 +327,10 @@ class Conversation:
     # one step
 
     async def _step(self, mails: list[Mail]) -> None:
-        fresh = self._without_repeats(mails)
+        fresh, repeats = self._without_repeats(mails)
         if not fresh:
+            for mail in repeats:
+                self._settle(mail)
             return
         work = await self._load(fresh)
         around: Around | None = None
@@ -305,6 +358,8 @@ class Conversation:
             await self._perform(work)
             self._remember(work.keys)
         self._must_recover = False
+        for mail in repeats:  # not before: a step that fails is done again with all of its mail
+            self._settle(mail)
         for mail in fresh:
             self._settle(mail)
             if mail.accepted is not None and not mail.accepted.done():
@@ -312,20 +367,24 @@ class Conversation:
         self._release_answered()
         self._inbox.extendleft(reversed(rest))
 
-    def _without_repeats(self, mails: list[Mail]) -> list[Mail]:
-        """Drop inputs this actor has just dealt with: cheaper than asking the store, which has the last word."""
+    def _without_repeats(self, mails: list[Mail]) -> tuple[list[Mail], list[Mail]]:
+        """Set aside inputs this actor has just dealt with: cheaper than asking the store, which has the last word.
+
+        One that the bus delivers again is asked about: meanwhile another worker may have had this call.
+        """
         fresh: list[Mail] = []
+        repeats: list[Mail] = []
         batch: set[str] = set()
         for mail in mails:
             key = mail.key
-            if key is not None and (key in self._handled or key in batch):
+            if key is not None and (key in batch or (key in self._handled and not mail.is_redelivered)):
                 self._note_repeats([mail])
-                self._settle(mail)
+                repeats.append(mail)
                 continue
             if key is not None:
                 batch.add(key)
             fresh.append(mail)
-        return fresh
+        return fresh, repeats
 
     def _remember(self, keys: Sequence[str]) -> None:
         """These inputs are in the log and their effects are out."""
@@ -365,7 +424,7 @@ class Conversation:
         around = self._around(state)
         if loaded.entries and loaded.entries[-1].seq > loaded.call.last_seq:
             await self._repair(loaded, state, around.agent)
-        if self._must_recover or any(mail.parcel is not None and mail.parcel.received.is_redelivered for mail in mails):
+        if self._must_recover or any(mail.is_redelivered for mail in mails):
             self._must_recover = True
             self._recover(work, loaded, around)
         work.turn = resumed(state, work.turn, around)
@@ -491,6 +550,7 @@ class Conversation:
                     snapshot=snapshot_of(work.state) if is_long else None,
                 )
             )
+            self._wake_at = wake_at
             if is_long:
                 self._snapshot_seq = work.state.seq
             self._tell(work)
@@ -585,8 +645,11 @@ class Conversation:
         owed = self._owed(mail.happening)
         if owed is None:
             mail.parcel.done()
-        else:
+        elif mail.parcel.keep():
             self._held.setdefault(owed, []).append(mail.parcel)
+        else:
+            self._let_go = True  # if we die, the call's alarm clock brings it back instead of the bus
+            mail.parcel.done()
 
     def _owed(self, happening: Happening) -> str | None:
         if self._state is None or not isinstance(happening, UserMessage):
@@ -595,11 +658,12 @@ class Conversation:
         return id_ if id_ in self._state.unanswered else None
 
     def _release_answered(self) -> None:
+        if self._turn is None:
+            self._let_go = False
         if not self._held:
             return
-        owed = self._state.unanswered if self._state is not None else ()
-        if self._turn is None:
-            owed = ()
+        is_owed = self._state is not None and self._turn is not None
+        owed = frozenset(self._state.unanswered) if self._state is not None and is_owed else frozenset[str]()
         for id_ in [id_ for id_ in self._held if id_ not in owed]:
             for parcel in self._held.pop(id_):
                 parcel.done()
@@ -620,6 +684,7 @@ class Conversation:
             return
         self._abort("its report could not be handled")
         self._turn = None
+        self._handled.clear()  # the messages may come back: then the log says that they are still owed an answer
         for parcels in self._held.values():
             for parcel in parcels:
                 parcel.bury(reason)
