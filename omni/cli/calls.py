@@ -14,7 +14,7 @@ from omni.cli.show import CALL_HEADS, as_json, call_row, day, delivery_line, ent
 from omni.model.base import DEFAULT_ORG
 from omni.model.call import Call
 from omni.model.entry import Entry
-from omni.store.base import CallFilter, Store
+from omni.store.base import CallFilter, Store, StoreUnavailableError
 
 POLL_SECONDS: Final = 0.3
 FOLLOWED: Final = 500
@@ -111,8 +111,12 @@ async def tail(
         for entry in await reader.begin(lines):
             _print(entry, names, as_lines=as_lines)
         while not no_follow:
-            for entry in await reader.news():
-                _print(entry, names, as_lines=as_lines)
+            try:
+                for entry in await reader.news():
+                    _print(entry, names, as_lines=as_lines)
+            except StoreUnavailableError as error:
+                click.echo(f"(waiting for the store: {error})", err=True)
+                await asyncio.sleep(10 * POLL_SECONDS)
             await asyncio.sleep(POLL_SECONDS)
 
 

@@ -163,7 +163,7 @@ def _write_private(path: Path, text: str) -> None:
 def _simulator_settings(kept: dict[str, str], base: str) -> SimulatorSettings:
     return SimulatorSettings(
         webhook_url=f"{base}/whatsapp/webhook",
-        public_url=f"{base}{PREFIX}",
+        public_url=base,  # its addresses carry the prefix by themselves
         access_token=kept["access_token"],
         app_secret=kept["app_secret"],
         verify_token=kept["verify_token"],
@@ -194,20 +194,30 @@ def _settings(data: Path, host: str, port: int, base: str, pretend: SimulatorSet
 
 
 def _welcome(settings: Settings, data: Path, base: str) -> str:
-    answers = f"the model {settings.llm_model}" if settings.has_llm else "a script (set OPENAI_API_KEY for a model)"
+    answers = f"The model {settings.llm_model}" if settings.has_llm else "A script (set OPENAI_API_KEY for a model)"
     where = "" if data == Path("omni-data") else f" --config {data / SETTINGS}"
-    return f"""
-  omni is running. {answers[0].upper()}{answers[1:]} answers.
-
-    Phone      {base}{PREFIX}/       write to the bot here
-    Health     {base}/health
-    Metrics    {base}/metrics
-
-  In another terminal, in this folder (.venv/bin/omni after `make run`):
-
-    omni calls tail{where}                 what is said, live
-    omni send last "Hello, it's me"{where}   write yourself: the bot falls silent
-    omni resume last{where}                give the conversation back to the bot
-
-  Everything is kept in {data}/. Ctrl-C stops.
-"""
+    addresses = (
+        ("Phone", f"{base}{PREFIX}/", "write to the bot here"),
+        ("Health", f"{base}/health", ""),
+        ("Metrics", f"{base}/metrics", ""),
+    )
+    commands = (
+        (f"omni calls tail{where}", "what is said, live"),
+        (f'omni send last "It\'s me"{where}', "write yourself: the bot falls silent"),
+        (f"omni resume last{where}", "give the conversation back to the bot"),
+    )
+    wide = max(len(command) for command, _ in commands)
+    lines = [
+        "",
+        f"  omni is running. {answers} answers.",
+        "",
+        *(f"    {name:<8} {url:<36} {what}".rstrip() for name, url, what in addresses),
+        "",
+        "  In another terminal, in this folder (after `make run`: .venv/bin/omni):",
+        "",
+        *(f"    {command:<{wide}}   {what}" for command, what in commands),
+        "",
+        f"  Everything is kept in {data}/. Ctrl-C stops.",
+        "",
+    ]
+    return "\n".join(lines)

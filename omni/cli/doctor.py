@@ -12,7 +12,7 @@ from omni.cli.checks.engines import check_engines
 from omni.cli.checks.host import check_clock, check_disk, check_file
 from omni.cli.checks.setup import check_agents, check_settings
 from omni.cli.checks.whatsapp import check_numbers, check_webhook
-from omni.cli.opening import config_option, on_loop, settings_for
+from omni.cli.opening import Failure, config_option, on_loop, settings_for
 from omni.cli.show import as_json
 from omni.settings import Settings
 from omni.telemetry.logs import one_line, without_secrets
@@ -31,8 +31,10 @@ async def doctor(config: str | None, offline: bool, as_lines: bool) -> None:
     It writes and reads one record of its own in each engine and leaves nothing behind; it is safe beside a running
     server. Secrets are never shown.
     """
-    settings = settings_for(config)
-    findings = await examine(settings, offline=offline)
+    try:
+        findings = await examine(settings_for(config), offline=offline)
+    except Failure as failure:
+        findings = [Finding(FAIL, "settings", failure.message)]
     for finding in findings:
         _print(finding, as_lines=as_lines)
     broken = sum(finding.level == FAIL for finding in findings)

@@ -116,6 +116,12 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
+def phone_at() -> type[Phone]:
+    """`phone_at(session, "http://host:port/demo")` is a pretend user of the stand-in there."""
+    return Phone
+
+
+@pytest.fixture
 async def demo(omni: Omni, free_port: int, session: aiohttp.ClientSession) -> AsyncIterator[Demo]:
     """A running `omni demo`."""
     process = await omni.start("demo", "--port", str(free_port))

@@ -141,3 +141,10 @@ async def test_an_unknown_command_names_the_known_ones(omni: Any) -> None:
     done = await omni("srve")
     assert done.status == 2
     assert "serve" in done.err
+
+
+async def test_doctor_names_a_wrong_setting(omni: Any) -> None:
+    omni.variables["OMNI_PARTITIONS"] = "0"
+    done = await omni("doctor")
+    assert done.status == 1
+    assert done.out.startswith("FAIL  settings    OMNI_PARTITIONS")

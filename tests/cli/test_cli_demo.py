@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 
 
 async def test_a_message_typed_on_the_phone_is_answered(demo: Any) -> None:
@@ -142,3 +143,56 @@ async def test_doctor_fails_for_a_number_whose_provider_cannot_be_reached(demo: 
     done = await omni("doctor")
     assert done.status == 1
     assert "FAIL  whatsapp" in done.out
+
+
+async def test_a_picture_is_fetched_and_answered(demo: Any, omni: Any, session: aiohttp.ClientSession) -> None:
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(64)
+    async with session.post(
+        f"{demo.phone.base}/control/media", data=picture, headers={"Content-Type": "image/png"}
+    ) as answer:
+        media_id = (await answer.json())["id"]
+    body = {"from": demo.phone.number, "type": "image", "media_id": media_id, "caption": "look"}
+    async with session.post(f"{demo.phone.base}/control/messages", json=body) as answer:
+        assert answer.ok
+    assert "picture" in (await demo.phone.answers(1))[0]["text"]["body"]
+    assert "image stored" in (await omni("calls", "show")).out
+
+
+async def test_a_model_answers_as_soon_as_one_is_named(
+    omni: Any, free_port: int, session: aiohttp.ClientSession, phone_at: Callable[..., Any], ended: Callable[..., Any]
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    async def complete(request: web.Request) -> web.StreamResponse:
+        asked.append(await request.json())
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await answer.prepare(request)
+        for delta, reason in (({"role": "assistant", "content": "A model "}, None), ({"content": "says hi"}, "stop")):
+            chunk = {
+                "id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m",
+                "choices": [{"index": 0, "delta": delta, "finish_reason": reason}],
+            }  # fmt: skip
+            await answer.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+        await answer.write(b"data: [DONE]\n\n")
+        return answer
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", complete)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        omni.variables["OMNI_LLM_BASE_URL"] = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        process = await omni.start("demo", "--port", str(free_port))
+        try:
+            assert b"The model gpt-4.1-mini answers" in await process.stdout.readuntil(b"Ctrl-C stops.\n")
+            phone = phone_at(session, f"http://127.0.0.1:{free_port}/demo")
+            await phone.say("hello")
+            assert (await phone.answers(1))[0]["text"]["body"] == "A model says hi"
+        finally:
+            await ended(process)
+    finally:
+        await runner.cleanup()
+    assert "Sunrise Café" in asked[0]["messages"][0]["content"]
+    assert "order_status" in [tool["function"]["name"] for tool in asked[0]["tools"]]
