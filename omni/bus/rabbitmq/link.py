@@ -46,8 +46,9 @@ HEARTBEAT = 10
 RECONNECT_PAUSES = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds before each try; the last repeats. Jittered, so that workers do not come back in one wave."""
 
-GONE = (AMQPError, ChannelInvalidStateError, OSError, RuntimeError, TimeoutError)
-"""What aiormq raises when a connection or a channel is no longer there."""
+GONE = (AMQPError, ChannelInvalidStateError, OSError, RuntimeError, StopAsyncIteration, TimeoutError)
+"""What aiormq raises when a connection or a channel is no longer there; StopAsyncIteration (without a word) when the
+broker hangs up in the middle of the handshake."""
 
 Prepare = Callable[[AbstractConnection], Awaitable[None]]
 
@@ -233,7 +234,7 @@ class Link:
             raise self.unavailable(f"it did not answer within {ANSWER_TIMEOUT:g} s") from None
         except GONE as error:
             await self._disconnect(is_peer_alive=False)
-            raise self.unavailable(str(error)) from error
+            raise self.unavailable(str(error) or "it hung up during the handshake") from error
         except BaseException:
             await self._disconnect(is_peer_alive=False)
             raise
