@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -135,6 +137,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 def main(words: Sequence[str]) -> int:
     options = parse(words)
+    # Asked to stop, it still ends the processes it started and removes what it made.
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     is_broken = False
     for plan in plans(options):
         if plan.topology == "distributed" and (missing := _missing()):

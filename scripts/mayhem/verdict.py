@@ -114,8 +114,9 @@ def duplicates(ledger: Ledger, lives: Sequence[Life], autopsies: Sequence[Autops
                 state = record.state if record else "not looked up"
                 verdict.breaks(f"{what}, taken {taken} its kill, was {state} when its sender died, and came again")
                 continue
+            later = again.began - life.asked
             verdict.notes.append(
-                f"{what}: taken {taken} its kill, the record still `sending`; again {again.began - life.asked:.1f} s after"
+                f"{what}: taken {taken} its kill, the record still `sending`; again {later:.1f} s after"
             )
     for number, times in doubles.items():
         if times > SLOTS:
