@@ -37,7 +37,7 @@ def rude_broker():
     listener.close()
 
 
-@pytest.mark.parametrize("factory", factories(), ids=lambda factory: factory.__module__.partition(".")[0])
+@pytest.mark.parametrize("factory", tuple(factories()), ids=lambda factory: factory.__module__.partition(".")[0])
 def test_a_broker_that_hangs_up_during_the_handshake_is_unavailable(rude_broker, factory):
     async def come():
         for _ in range(20):
