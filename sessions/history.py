@@ -62,30 +62,46 @@ def lines_for(state: CallState, answers: Sequence[str]) -> tuple[Line, ...]:
     lines: list[Line] = []
     if state.recap:
         lines.append(Line(role="system", content=state.recap))
-    results = {line.ref: line for line in state.lines if line.role == "tool"}
-    pending: list[Remembered] = []
-    for line in state.lines:
+    results = _results(state.lines)
+    pending: list[tuple[Remembered, Remembered | None]] = []
+    for place, line in enumerate(state.lines):
         if line.tool is not None and line.role == "assistant":
-            pending.append(line)
+            if place and state.lines[place - 1].role == "tool":  # the next round, which may use the same ids again
+                lines += _round(pending)
+                pending = []
+            pending.append((line, results.get(place)))
             continue
         if line.role == "tool":
             continue
-        lines += _round(pending, results)
+        lines += _round(pending)
         pending = []
         if line.ref in answers and line.role == "user":
             continue
         lines.append(Line(role="system" if line.role == "note" else line.role, content=line.text))
-    lines += _round(pending, results)
+    lines += _round(pending)
     return tuple(lines)
 
 
-def _round(calls: Sequence[Remembered], results: dict[str, Remembered]) -> list[Line]:
+def _results(lines: Sequence[Remembered]) -> dict[int, Remembered]:
+    """The result of each tool call, by the call's place: some endpoints give every round the same ids."""
+    open_calls: dict[str, int] = {}
+    results: dict[int, Remembered] = {}
+    for place, line in enumerate(lines):
+        if line.tool is None:
+            continue
+        if line.role == "assistant":
+            open_calls[line.ref] = place
+        elif line.ref in open_calls:
+            results[open_calls.pop(line.ref)] = line
+    return results
+
+
+def _round(calls: Sequence[tuple[Remembered, Remembered | None]]) -> list[Line]:
     if not calls:
         return []
-    made = tuple(ToolCall(id=c.ref, name=c.tool or "", arguments=json.dumps(c.arguments)) for c in calls)
+    made = tuple(ToolCall(id=c.ref, name=c.tool or "", arguments=json.dumps(c.arguments)) for c, _ in calls)
     lines = [Line(role="assistant", content="", tool_calls=made)]
-    for call in calls:
-        result = results.get(call.ref)
+    for call, result in calls:
         content = "interrupted before it answered" if result is None else _as_text(result)
         lines.append(Line(role="tool", content=content, tool_call_id=call.ref))
     return lines

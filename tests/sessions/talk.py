@@ -27,8 +27,9 @@ from omni.model.inbound import (
     Wake,
 )
 from omni.model.message import Media, MediaKind, Message
-from sessions.decide import decide, files_came, owed_turn
+from sessions.decide import decide
 from sessions.fold import fold
+from sessions.rules.turns import files_came, owed_turn
 from sessions.state import CallState
 from sessions.steps import (
     AbortTurn,

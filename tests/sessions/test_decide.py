@@ -27,8 +27,9 @@ from omni.model.entry import (
     UserSaid,
 )
 from omni.model.message import Media, Message
-from sessions.decide import next_wake, owed_turn, resumed
 from sessions.history import asked, lines_for
+from sessions.rules.ending import next_wake
+from sessions.rules.turns import owed_turn, resumed
 from sessions.state import WINDOW_MARGIN
 from sessions.steps import BeginTurn, LiveTurn, Step
 from tests.sessions.talk import DAY, HOUR, PICTURE, T0, VOICE, AbortTurn, Dispatch, Talk, Tick, Withdraw, replace

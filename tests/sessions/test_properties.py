@@ -20,10 +20,11 @@ from omni.model.entry import (
     fact_from_json,
     fact_json,
 )
-from sessions.decide import is_silent, next_wake
 from sessions.document import snapshot_of
 from sessions.fold import fold_all
 from sessions.history import asked, lines_for
+from sessions.rules.ending import next_wake
+from sessions.rules.turns import is_silent
 from sessions.state import MAX_LINES, CallState
 from sessions.steps import Step, Tick
 from tests.sessions.talk import PICTURE, VOICE, Talk
