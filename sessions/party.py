@@ -1,11 +1,61 @@
-"""The person a conversation is with: who they are by now, and where to reach them."""
+"""The person (or group) a conversation is with: who they are by now, and where to reach them."""
 
 from __future__ import annotations
 
-from omni.model.contact import Contact, Identity
+from omni.model.agent import Agent
+from omni.model.contact import Contact, Identity, Sender
+from omni.model.delivery import Recipient
+from sessions.place import Place
+from sessions.state import CallState
+from sessions.steps import Around
+from sessions.world import World
 
 
-def reachable(identities: tuple[Identity, ...], contact: Contact) -> tuple[Identity, ...]:
+class Party:
+    """Whom a conversation is with. `contact` is None until an input or the store says who it is."""
+
+    def __init__(self, world: World, place: Place) -> None:
+        self._world = world
+        self.group = place.group
+        self.contact: Contact | None = None
+        self._identities: tuple[Identity, ...] = ()
+        self._recipient: Recipient | None = None
+
+    def meet(self, contact: Contact | None, sender: Sender | None) -> None:
+        """The person as the store knows them by now, and as the channel named them in their newest input."""
+        if contact is not None and contact is not self.contact:
+            self.contact, self._recipient = contact, None
+        if sender is not None and sender.identities != self._identities:
+            self._identities, self._recipient = sender.identities, None
+
+    async def recall(self, contact_id: str) -> None:
+        """Look up whom the log speaks of; a contact that is gone leaves the one at hand."""
+        if self.contact is None or self.contact.id != contact_id:
+            self.meet(await self._world.store.contact(contact_id), None)
+
+    def around(self, state: CallState) -> Around:
+        """What is true around the call right now. An agent that was removed is silent."""
+        agent = self._world.agents.get(state.org, state.agent)
+        if agent is None:
+            agent = Agent(slug=state.agent, org=state.org, brain="script", is_paused=True)
+        contact = self.contact or Contact(id=state.contact, org=state.org, home=state.home, identities=())
+        if self._recipient is None:
+            self._recipient = Recipient(
+                identities=_reachable(self._identities, contact),
+                group=self.group,
+                identity_hash=contact.identity_hash,
+                name=contact.name,
+            )
+        return Around(
+            now=self._world.clock(),
+            agent=agent,
+            contact=contact,
+            new_id=self._world.new_id,
+            recipient=self._recipient,
+        )
+
+
+def _reachable(identities: tuple[Identity, ...], contact: Contact) -> tuple[Identity, ...]:
     """Identities to send to: the newest input's own first (the channel just used them), then the contact's."""
     rest = tuple(identity for identity in reversed(contact.identities) if identity not in identities)
     return (*identities, *rest)

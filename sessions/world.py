@@ -23,6 +23,8 @@ class AgentBook(Protocol):
         """Read them again now."""
 
 
+BACKOFF = (0.05, 0.25, 1.0, 3.0)
+
 RunTool = Callable[[Agent, dict[str, Any], str, str, Any], Awaitable[ToolOutcome]]
 """`(agent, call facts, tool call id, name, arguments)` to an outcome."""
 
@@ -43,3 +45,7 @@ class World:
     render: Callable[[str, dict[str, str]], str]
     typing_after: float = 0.2
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def back_off(self, failures: int) -> None:
+        """Wait before trying again, longer after more failures in a row."""
+        await self.sleep(BACKOFF[min(failures, len(BACKOFF) - 1)])

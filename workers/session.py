@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from omni.bus.base import BusError, BusUnavailableError, Consumer, Outgoing, Received
-from omni.model.call import conversation_key
 from omni.model.contact import Contact, Sender
 from omni.model.ids import partition_of
 from omni.model.inbound import (
@@ -32,8 +31,10 @@ from omni.model.inbound import (
 from omni.model.queues import inbound, inbound_for
 from omni.store.base import CallFilter, StoreError, StoreUnavailableError
 from omni.telemetry import metrics
-from sessions.actor import Conversation, Mail, Parcel
+from sessions.actor import Conversation
 from sessions.contacts import Contacts, heeded
+from sessions.mail import Kept, Mail, Parcel
+from sessions.place import Place
 from sessions.world import World
 
 log = logging.getLogger("omni.session")
@@ -42,6 +43,10 @@ PREFETCH = 256
 HOT_CALLS = 256
 SWEEP_SECONDS = 5.0
 CLAIM_SECONDS = 60.0
+MAX_AWAKE = 4_000
+"""Calls at work at a time; while there are so many, the bus holds back what follows."""
+LOOKS = 16
+"""Busy calls passed over to find one that makes room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ class SessionWorker:
         self._prefetch = prefetch
         self._hot_calls = hot_calls
         self._sweep_every = sweep
+        self._kept = Kept(prefetch // 2, lambda: len(self._running) >= MAX_AWAKE)
         self._contacts = Contacts(world.store, world.new_id)
         self._lanes: dict[str, deque[_Item]] = {}
         self._lane_tasks: set[asyncio.Task[None]] = set()
@@ -103,8 +109,7 @@ class SessionWorker:
             for item in lane:
                 item.parcel.release()
         self._lanes.clear()
-        for actor in list(self._actors.values()):
-            await actor.stop()
+        await asyncio.gather(*(actor.stop() for actor in self._actors.values()))
         self._actors.clear()
 
     # lanes: who is it?
@@ -116,7 +121,7 @@ class SessionWorker:
             log.error("an inbound message cannot be read and is buried: %s", received.id)
             received.bury(f"not an input of this release: {error.error_count()} errors, first: {error.errors()[0]}")
             return
-        parcel = Parcel(received, len(inputs))
+        parcel = Parcel(received, len(inputs), self._kept)
         if not inputs:
             received.ack()
         now = self._world.clock()
@@ -229,7 +234,7 @@ class SessionWorker:
             item.parcel.done()
             return
         contact = await self._world.store.contact(call.contact)
-        actor = self._actor(call.conversation, call.org, call.agent, call.channel, call.home)
+        actor = self._actor(Place.of(call))
         actor.post(Mail(item.happening, item.parcel), contact)
         self._wake(actor)
 
@@ -240,7 +245,7 @@ class SessionWorker:
             for call in await self._world.store.calls(
                 CallFilter(org=contact.org, contact=contact.id, is_open=True), limit=100
             ):
-                actor = self._actor(call.conversation, call.org, call.agent, call.channel, call.home)
+                actor = self._actor(Place.of(call))
                 actor.post(Mail(_copy_for(call.id, happening)), contact)
                 self._wake(actor)
         item.parcel.done()
@@ -251,8 +256,9 @@ class SessionWorker:
         if happening.paused:
             await self._world.store.cancel_deliveries(agent=(happening.org, happening.agent), now=self._world.clock())
             for actor in list(self._actors.values()):
-                if actor.belongs_to(happening.org, happening.agent) and (actor.is_busy or actor.task is not None):
-                    actor.post(Mail(_copy_for(actor.conversation, happening)))
+                is_theirs = (actor.place.org, actor.place.agent) == (happening.org, happening.agent)
+                if is_theirs and (actor.is_busy or actor.task is not None):
+                    actor.post(Mail(_copy_for(actor.place.conversation, happening)))
                     self._wake(actor)
         item.parcel.done()
 
@@ -260,18 +266,21 @@ class SessionWorker:
 
     def _post(self, item: _Item, contact: Contact, sender: Sender, group: str | None) -> None:
         happening = item.happening
-        party = f"group:{group}" if group else contact.id
-        key = conversation_key(happening.org, happening.agent, happening.channel, party)
-        home = sender.routing if group else contact.home
-        actor = self._actor(key, happening.org, happening.agent, happening.channel, home)
+        where = (happening.org, happening.agent, happening.channel)
+        if group:
+            place = Place.in_group(*where, group, sender.routing)
+        else:
+            place = Place.between(*where, contact.id, contact.home)
+        actor = self._actor(place)
         actor.post(Mail(happening, item.parcel), contact, sender)
         self._wake(actor)
 
-    def _actor(self, key: str, org: str, agent: str, channel: str, home: str) -> Conversation:
+    def _actor(self, place: Place) -> Conversation:
+        key = place.conversation
         actor = self._actors.get(key)
         if actor is None:
             self._evict()
-            actor = self._actors[key] = Conversation(self._world, key, org, agent, channel, home)
+            actor = self._actors[key] = Conversation(self._world, place)
         else:
             self._actors.move_to_end(key)
         return actor
@@ -280,14 +289,19 @@ class SessionWorker:
         """Make room for one more: a call that is busy stays."""
         metrics.OPEN_ACTORS.set(len(self._actors) + 1)
         excess = len(self._actors) + 1 - self._hot_calls
-        if excess <= 0:
-            return
-        for key in [key for key, actor in self._actors.items() if actor.task is None and not actor.is_busy][:excess]:
-            del self._actors[key]
+        for _ in range(min(len(self._actors), excess + LOOKS)):
+            if excess <= 0:
+                return
+            key, actor = next(iter(self._actors.items()))
+            if actor.task is None and not actor.is_busy:
+                del self._actors[key]
+                excess -= 1
+            else:
+                self._actors.move_to_end(key)
 
     def _wake(self, actor: Conversation) -> None:
         if actor.task is None and not self._is_stopping:
-            actor.task = asyncio.create_task(actor.run(), name=f"call of {actor.conversation}")
+            actor.task = asyncio.create_task(actor.run(), name=f"call of {actor.place.conversation}")
             self._running[actor.task] = actor
             actor.task.add_done_callback(self._rested)
 

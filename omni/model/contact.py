@@ -41,6 +41,18 @@ class Sender(Value):
     identity_hash: str | None = None
 
 
+_ADDRESSES = (IdentityKind.WA_ID, IdentityKind.PHONE, IdentityKind.SIP, IdentityKind.VISITOR)
+
+
+def address_of(identities: tuple[Identity, ...]) -> str | None:
+    """How people would name somebody: their newest number where it is known, and only else a provider's id."""
+    for kind in _ADDRESSES:
+        for identity in reversed(identities):
+            if identity.kind is kind:
+                return identity.value
+    return identities[-1].value if identities else None
+
+
 class Contact(Value):
     """A person with several identities.
 
