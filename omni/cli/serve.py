@@ -49,6 +49,8 @@ def serve(role: str, config: str | None, host: str | None, port: int | None, wai
     """
     settings = settings_for_server(config, host=host, port=port)
     logs.configure(settings.log_format, settings.log_level)
+    if not settings.agents:
+        log.warning("the settings declare no agent; those that are in the store answer (add one under `agents:`)")
     run(settings, lambda: Server(settings, cast("Role", role)), wait=wait)
 
 

@@ -107,6 +107,22 @@ async def test_a_person_takes_over_and_gives_back(demo: Any, omni: Any) -> None:
         await asyncio.sleep(0.02)
 
 
+async def test_a_paused_agent_and_a_paused_person_are_not_answered(demo: Any, omni: Any) -> None:
+    await demo.phone.say("hello")
+    await demo.phone.answers(1)
+    for who in ("sunrise", demo.phone.number):
+        assert (await omni("pause", who)).status == 0
+        while "paused" not in (await omni("agents")).out and who == "sunrise":
+            pass
+        await demo.phone.say(f"are you there, {who}?")
+        while f"there, {who}?  (the bot is silent)" not in (await omni("calls", "show")).out:
+            pass
+        assert (await omni("resume", who)).status == 0
+        await demo.phone.say("menu")
+        await demo.phone.answers(2)
+    assert (await omni("pause", "nobody-known")).status == 2
+
+
 async def test_the_agent_hands_over_when_asked_for_a_human(demo: Any, omni: Any) -> None:
     await demo.phone.say("I want a human")
     assert "calling a colleague" in (await demo.phone.answers(1))[0]["text"]["body"]

@@ -15,7 +15,7 @@ from sessions.brains.endpoint import LlmDefaults, has_endpoint
 def check_settings(settings: Settings) -> list[Finding]:
     bus = without_secrets(settings.bus_url) or "embedded"
     store = without_secrets(settings.store_url)
-    findings = [Finding(OK, "settings", f"read; store {store}, bus {bus}, {len(settings.agents)} agents declared")]
+    findings = [Finding(OK, "settings", f"read; store {store}, bus {bus}, agents declared: {len(settings.agents)}")]
     if settings.is_embedded and settings.sqlite_path is None:
         findings.append(
             Finding(
@@ -65,4 +65,4 @@ def _agent(agent: Agent, defaults: LlmDefaults) -> Finding:
         return Finding(WARN, "agents", f"{name}: the tool {deaf[0]!r} has no `url`, so every use of it fails")
     if agent.is_paused:
         return Finding(WARN, "agents", f"{name} is paused; `omni resume {agent.slug}` lets it answer again")
-    return Finding(OK, "agents", f"{name} answers with the brain `{agent.brain}` on {len(agent.channels)} channels")
+    return Finding(OK, "agents", f"{name} answers with the brain `{agent.brain}`, channels: {len(agent.channels)}")

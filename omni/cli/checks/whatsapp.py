@@ -43,8 +43,9 @@ def graph_version(version: str, today: date) -> Finding:
     ends = GRAPH_VERSION_ENDS.get(version)
     if ends is None:
         known = int(version[1:3]) >= int(NEWEST[1:3])
-        text = f"Graph {version}"
-        return Finding(OK, "whatsapp", text) if known else Finding(FAIL, "whatsapp", f"{text} has ended; use {NEWEST}")
+        if known:
+            return Finding(OK, "whatsapp", f"Graph {version} has no end yet")
+        return Finding(FAIL, "whatsapp", f"Graph {version} has ended; set graph_version: {NEWEST}")
     if ends < today:
         return Finding(FAIL, "whatsapp", f"Graph {version} ended on {ends}; set graph_version: {NEWEST}")
     if ends - today < SOON:

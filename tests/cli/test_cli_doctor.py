@@ -1,0 +1,63 @@
+"""What the doctor makes of what it is told, where a real system would have to be broken to show it."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from omni.cli.checks.base import FAIL, OK, WARN
+from omni.cli.checks.host import check_file
+from omni.cli.checks.setup import check_agents
+from omni.cli.checks.whatsapp import graph_version
+from omni.model.agent import Agent, ScriptRule
+from omni.settings import Settings, load
+
+
+@pytest.mark.parametrize(
+    ("version", "today", "level"),
+    [
+        ("v26.0", date(2026, 11, 20), OK),
+        ("v27.0", date(2026, 11, 20), OK),
+        ("v22.0", date(2026, 11, 20), OK),
+        ("v21.0", date(2026, 11, 20), WARN),
+        ("v21.0", date(2027, 1, 22), FAIL),
+        ("v20.0", date(2026, 11, 20), FAIL),
+        ("v14.0", date(2026, 11, 20), FAIL),
+    ],
+)
+def test_a_graph_version_is_warned_about_before_it_ends(version: str, today: date, level: str) -> None:
+    assert graph_version(version, today).level == level
+
+
+def test_a_database_that_others_may_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "omni.db"
+    settings = load(None, store_url=f"sqlite:///{path}")
+    path.touch(mode=0o600)
+    assert check_file(settings)[0].level == OK
+    path.chmod(0o644)
+    finding = check_file(settings)[0]
+    assert finding.level == WARN
+    assert "chmod 600" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("agent", "level", "mend"),
+    [
+        (Agent(slug="a", brain="llm"), FAIL, "OPENAI_API_KEY"),
+        (Agent(slug="a", brain="llm", script=(ScriptRule(when="."),)), WARN, "OPENAI_API_KEY"),
+        (Agent(slug="a", brain="script"), FAIL, "script:"),
+        (Agent(slug="a", brain="webhook"), FAIL, "not in this release"),
+        (Agent(slug="a", brain="script", script=(ScriptRule(when="."),), is_paused=True), WARN, "omni resume a"),
+        (Agent(slug="a", brain="script", script=(ScriptRule(when="."),)), OK, ""),
+    ],
+)
+def test_an_agent_that_cannot_answer_is_named_with_the_mend(
+    agent: Agent, level: str, mend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_API_KEY", "OMNI_LLM_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    finding = check_agents(Settings(), [agent])[0]
+    assert finding.level == level
+    assert mend in finding.text
