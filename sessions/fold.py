@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import singledispatch
 from typing import Any
 
+from omni.model.contact import address_of
 from omni.model.entry import (
     BotSaid,
     CallEnded,
@@ -63,6 +64,7 @@ def _(fact: CallStarted, state: CallState, ts: float) -> Changes:
         "last_activity": ts,
         "direction": fact.direction,
         "name": fact.name,
+        "person": fact.from_ if fact.direction == "inbound" else fact.to,
         "contact": fact.contact,
         "last_user_at": fact.last_user_at,
         "recap": fact.recap,
@@ -256,7 +258,7 @@ def _(fact: DeliveryLost, state: CallState, ts: float) -> Changes:
 
 @_apply.register
 def _(fact: ContactChanged, state: CallState, ts: float) -> Changes:
-    return {"contact": fact.contact}
+    return {"contact": fact.contact, "person": address_of(fact.identities) or state.person}
 
 
 @_apply.register

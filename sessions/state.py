@@ -67,6 +67,8 @@ class CallState(Value):
     home: str
     direction: Literal["inbound", "outbound"] = "inbound"
     name: str | None = None
+    person: str | None = None
+    """The customer's number, or a provider's id of theirs."""
     seq: int = 0
     started_at: float = 0
     ended_at: float | None = None

@@ -177,7 +177,7 @@ class Thinking:
         facts: dict[str, Any] = {
             "id": self._state.id,
             "agent_id": self._agent.slug,
-            "from": self._state.name,
+            "from": self._state.person,
             "to": self._state.channel.partition(":")[2],
             "channel": self._state.transport,
             "metadata": {},
