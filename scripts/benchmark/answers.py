@@ -19,6 +19,7 @@ from benchmark.server import BenchError, Process
 from benchmark.wire import Client
 
 MESSAGES_EACH = 20
+PATIENCE = 20.0
 STATUSES = (("sent", 0.06), ("delivered", 0.18), ("read", 0.9))
 """What comes back of each message, and how many seconds after it was sent."""
 
@@ -78,6 +79,7 @@ class Conversations:
         self._timers: set[asyncio.TimerHandle] = set()
         self._is_stopping = False
         self._over = asyncio.Event()
+        self._moved = asyncio.Event()
         self.latencies: list[float] = []
         self.refused = 0
         graph.on_sent = self._answered
@@ -90,7 +92,17 @@ class Conversations:
         """Wait until everybody has left, for an iterator of people that ends."""
         await self._over.wait()
 
-    async def stop(self, seconds: float = 15.0) -> None:
+    async def one_more_than(self, number: int) -> None:
+        """Return when more answers than `number` have come. Raises BenchError when none does."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while len(self.latencies) <= number:
+                    self._moved.clear()
+                    await self._moved.wait()
+        except TimeoutError:
+            raise BenchError(f"no message was answered within {PATIENCE:g} s") from None
+
+    async def stop(self, seconds: float = PATIENCE) -> None:
         """Let the messages on their way be answered. Raises BenchError when one is not."""
         self._is_stopping = True
         if self._began:
@@ -128,6 +140,7 @@ class Conversations:
         if began is None:
             return
         self.latencies.append(now - began)
+        self._moved.set()
         if self._with_statuses:
             for state, seconds in STATUSES:
                 self._report_later(wa_id, sent, state, seconds)
@@ -167,6 +180,7 @@ async def measure(
         skipped = len(load.latencies)
         cpu, own, began = server.usage().cpu, machine.own_cpu(), time.perf_counter()
         await asyncio.sleep(seconds)
+        await load.one_more_than(skipped)
         latencies = load.latencies[skipped:]
         result = Round(
             answers=len(latencies),
@@ -176,6 +190,4 @@ async def measure(
             latencies=sorted(latencies),
         )
         await load.stop()
-    if not latencies:
-        raise BenchError(f"no message was answered within {seconds:g} s; the server's log: {server.log}")
     return result

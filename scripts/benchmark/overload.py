@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark import graph, posts
+from benchmark import graph, machine, posts
 from benchmark.answers import measure, strangers
-from benchmark.figures import Section, Target, at_most, paragraph, percentile, table
+from benchmark.figures import Section, Target, paragraph, percentile, table
 from benchmark.graph import Graph, Sent
 from benchmark.plan import Plan
 from benchmark.server import BenchError, Process, omni
@@ -101,12 +101,13 @@ async def _flood(plan: Plan, server: Process, stand_in: Graph, flood: Flood, cap
     normal = max(0.05, 2 * percentile(sorted(calm), 0.99))
     rate = TIMES * capacity
     memory.before = server.usage().rss
-    began = time.perf_counter()
+    began, own = time.perf_counter(), machine.own_cpu()
     watching = asyncio.create_task(memory.watch(), name="watch the server's memory")
     try:
         first = len(flood.due)
         await _pour(flood, rate, plan.overload_seconds)
         ended = time.perf_counter()
+        generator = (machine.own_cpu() - own) / (ended - began)
         offered, answered_meanwhile = len(flood.due) - first, len(flood.answered) - first
         waiting = flood.unanswered
         normal_at = await _until_normal(flood, normal)
@@ -118,11 +119,13 @@ async def _flood(plan: Plan, server: Process, stand_in: Graph, flood: Flood, cap
     drained = max((flood.answered[n] for n in overloaded if n in flood.answered), default=ended)
     lost = flood.unanswered
     after_backlog = max(0.0, normal_at - max(drained, ended)) if normal_at is not None else GIVE_UP
+    in_time = sum(1 for n in overloaded if flood.acknowledged[n] <= ended)
     acks = sorted(flood.acknowledged[n] - flood.due[n] for n in overloaded)
     rows = [
         ["capacity (256 conversations, closed loop)", f"{capacity:,.0f} /s"],
         [f"offered for {ended - began:.1f} s", f"{rate:,.0f} /s, {offered:,} messages of {REGULARS:,} people"],
-        ["acknowledged", f"{len(overloaded):,} ({len(overloaded) / (ended - began):,.0f} /s)"],
+        ["acknowledged while it lasted", f"{in_time:,} ({in_time / (ended - began):,.0f} /s)"],
+        ["acknowledged afterwards", f"{len(overloaded) - in_time:,} (they waited for a connection or an answer)"],
         ["answered 503", f"{flood.refused:,}"],
         ["connections broken, other statuses", f"{flood.broken:,}"],
         [
@@ -136,6 +139,7 @@ async def _flood(plan: Plan, server: Process, stand_in: Graph, flood: Flood, cap
         ["answered twice", f"{flood.twice:,}"],
         [f"fresh messages below {1000 * normal:.0f} ms again", _seconds(normal_at, ended)],
         ["  counted from the end of the backlog", f"{after_backlog:.1f} s"],
+        ["load generator", f"{generator:.0%} of its core"],
         ["memory before, at most, after", memory.show()],
     ]
     text = (
@@ -151,12 +155,19 @@ async def _flood(plan: Plan, server: Process, stand_in: Graph, flood: Flood, cap
     )
     targets = [
         Target("lost under overload", "0 acknowledged messages unanswered", f"{lost}", lost == 0),
-        at_most("normal again after the backlog", after_backlog, NORMAL_SECONDS, "s"),
+        Target(
+            "fresh messages normal again after the backlog",
+            f"≤ {NORMAL_SECONDS:g} s",
+            f"{after_backlog:.1f} s, which is {_seconds(normal_at, ended)}",
+            after_backlog <= NORMAL_SECONDS,
+        ),
     ]
     numbers = {
         "capacity": capacity,
         "offered": offered,
         "acknowledged": len(overloaded),
+        "acknowledged_while_it_lasted": in_time,
+        "ack_p99_seconds": percentile(acks, 0.99) if acks else None,
         "refused": flood.refused,
         "broken": flood.broken,
         "answered_during": answered_meanwhile,
