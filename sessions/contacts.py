@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from omni.model.contact import Contact, Identity, IdentityKind, Sender
 from omni.model.ids import NewId
 from omni.model.inbound import PersonNotice
-from omni.store.base import Store, VersionConflictError
+from omni.store.base import CallFilter, Store, VersionConflictError
 
 _USER_IDS = (IdentityKind.BSUID, IdentityKind.PARENT_BSUID, IdentityKind.VISITOR)
 CACHE_SIZE = 2_000
@@ -141,11 +141,23 @@ class Contacts:
             known = await self._store.find_contacts(org, sender.identities)
             found = match(known, sender, org, self._new_id)
             try:
-                contact = await self._write(found)
+                contact = await self._write(await self._around_open_calls(found, known, sender))
             except VersionConflictError:
                 continue
             self._keep(_key(org, sender), contact)
         return contact
+
+    async def _around_open_calls(self, found: Match, known: Sequence[Contact], sender: Sender) -> Match:
+        """Which of several records to keep: a conversation goes on under the id it began with, above all one that a
+        person on our side has."""
+        if not found.gone:
+            return found
+        ranks: dict[str, int] = {}
+        for one in (found.contact, *found.gone):
+            calls = await self._store.calls(CallFilter(org=one.org, contact=one.id, is_open=True), limit=20)
+            ranks[one.id] = 2 if any(call.handler != "bot" for call in calls) else min(1, len(calls))
+        best = max(ranks, key=lambda id_: ranks[id_])
+        return found if best == found.contact.id else _joined(next(c for c in known if c.id == best), known, sender)
 
     async def _write(self, found: Match) -> Contact:
         for robbed in found.robbed:
@@ -173,10 +185,10 @@ class Contacts:
             try:
                 keep = await self._write(old)
                 known = await self._store.find_contacts(org, everyone.identities)
-                found = _joined(keep, known, everyone)
+                found = await self._around_open_calls(_joined(keep, known, everyone), known, everyone)
                 kept = tuple(i for i in found.contact.identities if i not in identities)
                 newest = found.contact.model_copy(update={"identities": (*kept, *identities)})
-                return await self._write(Match(newest, newest != keep, found.gone, found.robbed))
+                return await self._write(Match(newest, newest not in known, found.gone, found.robbed))
             except VersionConflictError:
                 continue
 

@@ -11,7 +11,7 @@ import pytest
 
 from omni.model.call import Call
 from omni.model.contact import Contact, Identity, IdentityKind, Sender
-from omni.model.entry import Custom, Entry
+from omni.model.entry import Custom, Entry, Handler
 from omni.model.inbound import PersonNotice
 from omni.sqlite import SqliteFile
 from omni.store.base import Append
@@ -146,7 +146,7 @@ async def test_record_with_the_user_id_and_record_with_the_number_are_merged(peo
     by_id, by_number = await people.write("u:A", name="Ana"), await people.write("w:1", "p:1")
     call = Call(
         id="wa-1", agent="desk", channel="whatsapp:1", transport="whatsapp", conversation="c", contact=by_number.id,
-        home=by_number.home, started_at=1.0, last_seq=1,
+        home=by_number.home, started_at=1.0, last_seq=1, is_open=False,
     )  # fmt: skip
     entry = Entry(seq=1, ts=1.0, call="wa-1", agent="desk", fact=Custom(name="x"))
     await people.store.append(Append(call=call, entries=[entry]))
@@ -178,6 +178,23 @@ async def test_pause_and_opt_out_survive_a_merge(people: People) -> None:
     assert ana.is_paused
     assert ana.opted_out == ("marketing",)
     assert ana.attributes == {"tier": "gold"}
+
+
+@pytest.mark.parametrize("handler", ["bot", "human"])
+async def test_record_with_the_conversation_under_way_is_kept(people: People, handler: Handler) -> None:
+    """Its conversation goes on, and stays with whoever has it."""
+    await people.write("u:A")
+    talking = await people.write("w:1", "p:1")
+    call = Call(
+        id="wa-1", agent="desk", channel="whatsapp:1", transport="whatsapp", conversation="c", contact=talking.id,
+        home=talking.home, started_at=1.0, last_seq=1, handler=handler,
+    )  # fmt: skip
+    entry = Entry(seq=1, ts=1.0, call="wa-1", agent="desk", fact=Custom(name="x"))
+    await people.store.append(Append(call=call, entries=[entry]))
+    ana = await people.write("u:A", "w:1", "p:1")
+    assert ana.id == talking.id
+    assert names(ana) == {"u:A", "w:1", "p:1"}
+    assert (await people.store.size())["contacts"] == 1
 
 
 async def test_two_workers_that_meet_a_person_at_once_make_one_record(people: People) -> None:

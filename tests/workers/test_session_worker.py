@@ -21,7 +21,7 @@ from omni.model.agent import Agent
 from omni.model.call import Call
 from omni.model.contact import Contact, Identity, IdentityKind, Sender
 from omni.model.delivery import Delivery, DeliveryState, Send, unpack_outbound
-from omni.model.entry import BotSaid, CallStarted, HandoffActive, ToolCalled, TurnEnded, UserSaid
+from omni.model.entry import BotSaid, CallStarted, Entry, HandoffActive, ToolCalled, TurnEnded, UserSaid
 from omni.model.ids import partition_of
 from omni.model.inbound import AnyInput, EndCall, IdentityChanged, PersonNotice, UserMessage, pack
 from omni.model.message import Media, MediaKind, Message
@@ -642,6 +642,45 @@ async def test_conversation_follows_a_person_to_their_new_number(scene: Scene) -
     await scene.hear("it is me", there)
     await until(scene.is_quiet)
     assert len(await scene.calls()) == 1
+
+
+async def test_takeover_survives_the_merge_of_two_records(scene: Scene) -> None:
+    """Ann has the conversation by number; then the channel says that the number and a user id are one person."""
+    await scene.listen()
+    await scene.begin()
+    await scene.hear("by user id", Sender(identities=(Identity(kind=IdentityKind.BSUID, value="US.1"),), routing="u"))
+    await until(lambda: scene.sent)
+    await scene.hear("by number", ANA)
+    await until(lambda: len(scene.sent) == 2)
+    call = next(call for call in await scene.calls() if call.home == ANA.routing)
+    await scene.commands.pause(call, "ann")
+    await until(scene.is_quiet)
+    await scene.hear("by both", person(1, bsuid="US.1"))
+    await until(scene.is_quiet)
+    assert scene.texts() == ["re: by user id", "re: by number"], "Ann has it"
+    (said,) = [e.fact for e in await scene.store.entries(call.id) if getattr(e.fact, "text", "") == "by both"]
+    assert said.paused
+
+
+async def test_answer_of_a_worker_that_lost_its_call_is_not_sent(scene: Scene) -> None:
+    """Another worker answered while our brain was at work: the log is ahead of what we know."""
+    await scene.listen()
+    await scene.begin()
+    call = await thinking(scene, "slow")
+    await until(lambda: scene.facts(UserSaid))
+    loaded = await scene.store.load_call(call.id)
+    assert loaded is not None
+    (said,) = await scene.facts(UserSaid)
+    seq = loaded.entries[-1].seq + 1
+    ended = Entry(seq=seq, ts=scene.now(), call=call.id, agent="desk", fact=TurnEnded(turn=1, answers=(said.id,)))
+    after = loaded.call.model_copy(update={"last_seq": seq})
+    await scene.store.append(Append(call=after, entries=[ended]))
+    scene.mind.go.set()
+    await until(scene.is_quiet)
+    assert not await scene.words()
+    await scene.hear("next", ANA)
+    await until(lambda: scene.sent)
+    assert scene.texts() == ["re: next"]
 
 
 async def test_group_is_one_conversation_and_is_answered_in_the_group(scene: Scene) -> None:
