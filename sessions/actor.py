@@ -16,7 +16,7 @@ from omni.bus.base import BusUnavailableError
 from omni.model.agent import Agent
 from omni.model.contact import Contact, Sender
 from omni.model.entry import DeliveryLost, HandoffRequested
-from omni.model.inbound import UserMessage
+from omni.model.inbound import UserMessage, Wake
 from omni.store.base import DuplicateInputError, SeqConflictError, StoreUnavailableError
 from omni.telemetry import metrics
 from sessions.batch import Batch
@@ -224,6 +224,8 @@ class Conversation:
                 batch.take(decide(batch.state, batch.turn, Tick(), around), around)
             await self._commit(batch, around.agent)
             await self._perform(batch)
+            if not batch.entries:
+                await self._rest(batch, around.agent, fresh)
             self._remember(batch.keys)
         self._must_recover = False
         for mail in repeats:  # not before: a step that fails is done again with all of its mail
@@ -298,6 +300,15 @@ class Conversation:
             self._tell(batch)
         self._state = state if state.is_open else None
         self._turn = batch.turn if state.is_open else None
+
+    async def _rest(self, batch: Batch, agent: Agent, mails: Sequence[Mail]) -> None:
+        """An alarm that changed nothing (the agent's idle time was made longer, a brain is at work) is set anew: else
+        it rings every minute."""
+        for mail in mails:
+            if isinstance(mail.happening, Wake) and mail.happening.claimed is not None:
+                wake_at = next_wake(batch.state, agent, batch.turn, self._world.clock())
+                if await self._world.store.rest_call(batch.state.id, wake_at, was=mail.happening.claimed):
+                    self._wake_at = wake_at
 
     def _tell(self, batch: Batch) -> None:
         for entry in batch.entries:

@@ -335,7 +335,8 @@ class SessionWorker:
         due = await self._world.store.due_calls(now, limit=100)
         woken: list[Outgoing] = []
         for call in due:
-            if await self._world.store.rest_call(call.id, now + CLAIM_SECONDS, was=call.wake_at):
+            claimed = now + CLAIM_SECONDS
+            if await self._world.store.rest_call(call.id, claimed, was=call.wake_at):
                 wake = Wake(
                     key=f"wake:{call.id}:{call.wake_at}",
                     org=call.org,
@@ -344,6 +345,7 @@ class SessionWorker:
                     at=now,
                     call=call.id,
                     home=call.home,
+                    claimed=claimed,
                 )
                 queue = inbound_for(call.home, self._world.partitions)
                 woken.append(Outgoing(queue.name, pack((wake,)), wake.key))

@@ -123,6 +123,8 @@ class Wake(ToCall):
     """A call's alarm clock rang: idle timeout, hand-back, or a turn that its worker never finished."""
 
     type: Literal["wake"] = "wake"
+    claimed: float | None = None
+    """Where the sweep that woke it put the alarm meanwhile."""
 
 
 class Pause(ToCall):

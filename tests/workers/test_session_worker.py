@@ -800,6 +800,24 @@ async def test_due_calls_are_woken_once_although_two_workers_sweep(scene: Scene)
     assert {call.reason for call in await scene.calls()} == {"idle_timeout"}
 
 
+async def test_alarm_that_changed_nothing_is_set_anew(scene: Scene) -> None:
+    """The agent was given more patience: its calls must not be woken every minute until then."""
+    await scene.listen()
+    worker = await scene.begin()
+    await scene.hear("hello", ANA)
+    await until(lambda: scene.sent)
+    await until(scene.is_quiet)
+    (call,) = await scene.calls()
+    await scene.store.save_agent(AGENT.model_copy(update={"idle_timeout_s": 10 * AGENT.idle_timeout_s}))
+    await scene.book.refresh()
+    scene.offset += AGENT.idle_timeout_s + 1
+    await worker._wake_due()
+    await until(scene.is_quiet)
+    (after,) = await scene.calls()
+    assert after.is_open
+    assert after.wake_at == pytest.approx(call.last_at + 10 * AGENT.idle_timeout_s)
+
+
 async def _all_ended(scene: Scene) -> bool:
     return not await scene.calls(is_open=True)
 
