@@ -82,7 +82,11 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
 
 def _lost(failed: DeliveryFailed) -> DeliveryLost:
     return DeliveryLost(
-        delivery=failed.delivery, code=failed.code, reason=failed.reason, provider_code=failed.provider_code
+        delivery=failed.delivery,
+        code=failed.code,
+        reason=failed.reason,
+        provider_code=failed.provider_code,
+        asked_at=failed.asked_at,
     )
 
 

@@ -151,6 +151,7 @@ def _(fact: UserRevoked, state: CallState, ts: float) -> Changes:
         "unanswered": tuple(id_ for id_ in state.unanswered if id_ != fact.id),
         "awaited": tuple(a for a in state.awaited if a.message_id != fact.id),
         "last_activity": ts,
+        "last_text": _last_text_without(state, fact.id),
     }
 
 
@@ -251,7 +252,8 @@ def _(fact: HandoffReleased, state: CallState, ts: float) -> Changes:
 @_apply.register
 def _(fact: DeliveryLost, state: CallState, ts: float) -> Changes:
     changes: Changes = {"failed": state.failed + 1}
-    if fact.code == "window_closed":
+    is_old_news = fact.asked_at is not None and fact.asked_at < state.last_user_at  # the user opened it again
+    if fact.code == "window_closed" and not is_old_news:
         changes["window_refused"] = True
     return changes
 
@@ -287,5 +289,14 @@ def _remember(state: CallState, line: Remembered) -> tuple[Remembered, ...]:
     return lines[-MAX_LINES:] if len(lines) > MAX_LINES else lines
 
 
+DELETED = "[message deleted by the user]"
+
+
 def _deleted(line: Remembered) -> Remembered:
-    return line.model_copy(update={"text": "[message deleted by the user]", "content": None})
+    return line.model_copy(update={"text": DELETED, "content": None})
+
+
+def _last_text_without(state: CallState, ref: str) -> str:
+    """Lists show the newest words of a call: deleted ones are not shown either."""
+    is_newest = any(line.ref == ref and line.text[:200] == state.last_text for line in state.lines)
+    return DELETED if is_newest else state.last_text

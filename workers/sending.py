@@ -441,6 +441,7 @@ def failure_of(delivery: Delivery, error: DeliveryError, now: float, partitions:
         code=error.code,
         reason=error.reason,
         provider_code=error.provider_code,
+        asked_at=delivery.created_at,
     )
     return Outgoing(queue=inbound_for(delivery.home, partitions).name, body=pack((told,)), id=told.key)
 

@@ -168,13 +168,14 @@ class HandoffReleased(Value):
 
 
 class DeliveryLost(Value):
-    """A delivery failed for good; `code` as in `DeliveryError`."""
+    """A delivery, asked for at `asked_at`, failed for good; `code` as in `DeliveryError`."""
 
     type: Literal["delivery.failed"] = "delivery.failed"
     delivery: str
     code: str
     reason: str
     provider_code: int | None = None
+    asked_at: float | None = None
 
 
 class ContactChanged(Value):

@@ -117,6 +117,8 @@ class DeliveryFailed(ToCall):
     code: str
     reason: str
     provider_code: int | None = None
+    asked_at: float | None = None
+    """When the delivery was asked for."""
 
 
 class Wake(ToCall):

@@ -215,8 +215,9 @@ class Talk:
         stored = PICTURE.model_copy(update={"blob": "blob-1", **media})
         return MediaReady(**{**self.to_call(message_id=message_id, part=part, media=stored), "call": call})
 
-    def failed(self, code: str = "undeliverable", call: str = "wa-1") -> DeliveryFailed:
-        return DeliveryFailed(**{**self.to_call(delivery="dlv-1", code=code, reason="refused"), "call": call})
+    def failed(self, code: str = "undeliverable", call: str = "wa-1", asked_at: float | None = None) -> DeliveryFailed:
+        told = self.to_call(delivery="dlv-1", code=code, reason="refused", asked_at=asked_at)
+        return DeliveryFailed(**{**told, "call": call})
 
     def end(self, call: str = "wa-1") -> EndCall:
         return EndCall(**{**self.to_call(by="ann"), "call": call})

@@ -229,6 +229,7 @@ def test_revoked_message_is_not_answered(talk: Talk) -> None:
     assert talk.turn is None
     assert not talk.state.unanswered
     assert "secret" not in str([line.text for line in talk.state.lines])
+    assert "secret" not in talk.state.last_text
 
 
 def test_revoked_message_leaves_the_others_of_its_turn(talk: Talk) -> None:
@@ -563,6 +564,16 @@ def test_refused_window_stays_closed_until_the_user_writes(talk: Talk) -> None:
     assert talk.state.window_closes_at == 0
     talk.hear()
     assert (talk.state.window_closes_at or 0) > talk.now
+
+
+def test_refusal_from_before_the_users_message_does_not_close_the_window_it_opened(talk: Talk) -> None:
+    asked_at = talk.now
+    talk.now += 5
+    talk.hear()
+    talk.do(talk.failed("window_closed", asked_at=asked_at))
+    assert (talk.state.window_closes_at or 0) > talk.now
+    talk.do(talk.failed("window_closed", asked_at=talk.now))
+    assert talk.state.window_closes_at == 0
 
 
 def test_failed_delivery_of_an_earlier_call_does_not_close_this_window(talk: Talk) -> None:
