@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     settle_wait: float = Field(default=20, ge=0, le=300)
     """How long an unclear send waits for a status before it is sent again."""
+    probe_every: float = Field(default=30, gt=0, le=3600)
+    """How long between two looks whether a refused access token works again."""
     session_prefetch: int = Field(default=256, ge=1, le=10_000)
     hot_calls: int = Field(default=256, ge=0, le=100_000)
     agents: tuple[Agent, ...] = ()

@@ -28,7 +28,7 @@ from omni.telemetry.metrics import DEAD_LETTERS
 from workers.clock import Clock, SystemClock
 from workers.courtesies import Courtesies
 from workers.lanes import Lanes
-from workers.line import Channels, DrainingError, HeldError
+from workers.line import TOKEN_PROBE_EVERY, Channels, DrainingError, HeldError
 from workers.sending import Sender
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,8 @@ class DeliveryWorker:
     """`partitions` are those this worker takes from (all of them when None) of `partition_count`.
 
     At most `slots` provider requests are under way at a time. `settle_wait` is how many seconds to wait for a status
-    before a delivery whose outcome is unknown is sent again.
+    before a delivery whose outcome is unknown is sent again, `probe_every` how many between two looks whether a broken
+    token is well again.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class DeliveryWorker:
         slots: int = 64,
         prefetch: int = 200,
         settle_wait: float = 20.0,
+        probe_every: float = TOKEN_PROBE_EVERY,
         draw: Callable[[], float] = random.random,
     ) -> None:
         clock = clock or SystemClock()
@@ -83,6 +85,7 @@ class DeliveryWorker:
             clock=clock,
             slots=slots,
             settle_wait=settle_wait,
+            probe_every=probe_every,
             draw=draw,
         )
         self._courtesies = Courtesies(adapters, channels, self._sender.lines, clock)

@@ -87,7 +87,8 @@ class Line:
 class Lines:
     """The lines by channel id, and the breakers of the tokens that lines may share."""
 
-    def __init__(self, slots: int, clock: Clock) -> None:
+    def __init__(self, slots: int, clock: Clock, probe_every: float = TOKEN_PROBE_EVERY) -> None:
+        self._probe_every = probe_every
         self._slots = asyncio.Semaphore(slots)
         self._clock = clock
         self._lines: dict[tuple[str, str], Line] = {}
@@ -113,7 +114,7 @@ class Lines:
         name = credentials_of(channel)
         breaker = self._tokens.get(name)
         if breaker is None:
-            breaker = Breaker(f"the credentials of {channel.id}", self._clock, TOKEN_PROBE_EVERY)
+            breaker = Breaker(f"the credentials of {channel.id}", self._clock, self._probe_every)
             self._tokens[name] = breaker
         return breaker
 

@@ -34,7 +34,7 @@ from omni.model.queues import inbound_for
 from omni.store.base import Change, Store, StoreUnavailableError
 from omni.telemetry.metrics import DELIVERIES, DELIVERY_SECONDS, PROVIDER_SECONDS, UNCLEAR_SENDS
 from workers.clock import Clock
-from workers.line import Channels, DrainingError, HeldError, Line, Lines, Route, pair_of
+from workers.line import TOKEN_PROBE_EVERY, Channels, DrainingError, HeldError, Line, Lines, Route, pair_of
 from workers.pacing import PairRates
 from workers.patience import Again, Lost, Patience, error_of, judge
 
@@ -100,10 +100,11 @@ class Sender:
         clock: Clock,
         slots: int,
         settle_wait: float,
+        probe_every: float = TOKEN_PROBE_EVERY,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self.stopping = asyncio.Event()
-        self.lines = Lines(slots, clock)
+        self.lines = Lines(slots, clock, probe_every)
         self._bus = bus
         self._store = store
         self._adapters = adapters

@@ -174,6 +174,7 @@ class Server:
             channels=channels,
             partition_count=settings.partitions,
             settle_wait=settings.settle_wait,
+            probe_every=settings.probe_every,
         )
         statuses: StatusWorker = StatusWorker(bus=opened.bus, store=opened.store, partition_count=settings.partitions)
         media: MediaWorker = MediaWorker(
