@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from omni.bus.base import Outgoing, Received
 from omni.bus.sqlite import SqliteBus
-from omni.cli import VERBS
+from omni.cli import VERBS, main
 from omni.model.queues import every_queue, inbound
 from omni.sqlite import SqliteFile
 
@@ -36,10 +38,28 @@ def test_help_imports_no_engine_and_no_model_client() -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-async def test_every_verb_explains_itself(omni: Any, verb: str) -> None:
-    done = await omni(verb, "--help")
-    assert done.status == 0, done.err
-    assert done.out.startswith(f"Usage: python -m omni {verb}") or done.out.startswith("Usage: ")
+def test_every_verb_explains_itself(verb: str) -> None:
+    done = CliRunner().invoke(main, [verb, "--help"])
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith(f"Usage: main {verb}")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to run commands in, without variables of ours."""
+    for name in [name for name in os.environ if name.startswith(("OMNI_", "OPENAI_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _is_one_sentence(status: int, err: str, named: str) -> None:
+    sentences = [line for line in err.splitlines() if line.startswith("omni: ")]
+    assert status == 2, err
+    assert len(sentences) == 1, err
+    assert named in sentences[0]
+    assert "Traceback" not in err
+    assert "hunter2" not in err
 
 
 @pytest.mark.parametrize(
@@ -54,25 +74,40 @@ async def test_every_verb_explains_itself(omni: Any, verb: str) -> None:
         ({}, "host: ${NO_SUCH_VARIABLE}", ("serve",), "NO_SUCH_VARIABLE"),
         ({}, ": : :", ("serve",), "not YAML"),
         ({}, None, ("serve", "--config", "nowhere.yaml"), "nowhere.yaml"),
-        ({}, None, ("serve", "--role", "session"), "OMNI_BUS_URL"),
-        ({"OMNI_BUS_URL": "amqp://guest:hunter2@127.0.0.1:1/"}, None, ("serve", "--wait", "0"), "RabbitMQ"),
         ({}, None, ("calls", "list"), "start the server first"),
         ({}, None, ("dlq", "list"), "start the server first"),
     ],
 )
-async def test_what_cannot_work_is_one_sentence_and_status_2(
-    omni: Any, variables: dict[str, str], file: str | None, words: tuple[str, ...], named: str
+def test_a_wrong_setting_is_one_sentence_and_status_2(
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    file: str | None,
+    words: tuple[str, ...],
+    named: str,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    if file is not None:
+        (here / "omni.yaml").write_text(file)
+    done = CliRunner().invoke(main, words)
+    _is_one_sentence(done.exit_code, done.stderr, named)
+
+
+@pytest.mark.parametrize(
+    ("variables", "words", "named"),
+    [
+        ({"OMNI_PARTITIONS": "0"}, ("serve",), "OMNI_PARTITIONS"),
+        ({}, ("serve", "--role", "session"), "OMNI_BUS_URL"),
+        ({"OMNI_BUS_URL": "amqp://guest:hunter2@127.0.0.1:1/"}, ("serve", "--wait", "0"), "RabbitMQ"),
+    ],
+)
+async def test_a_server_that_cannot_start_is_one_sentence_and_status_2(
+    omni: Any, variables: dict[str, str], words: tuple[str, ...], named: str
 ) -> None:
     omni.variables.update(variables)
-    if file is not None:
-        (omni.folder / "omni.yaml").write_text(file)
     done = await omni(*words)
-    sentences = [line for line in done.err.splitlines() if line.startswith("omni: ")]
-    assert done.status == 2, done.err
-    assert len(sentences) == 1, done.err
-    assert named in sentences[0]
-    assert "Traceback" not in done.err
-    assert "hunter2" not in done.err
+    _is_one_sentence(done.status, done.err, named)
 
 
 async def test_serve_waits_for_an_engine_and_still_heeds_sigterm(omni: Any, ended: Callable[..., Any]) -> None:
@@ -112,23 +147,26 @@ async def _bury(path: Path) -> None:
         await bus.close()
 
 
-async def test_dead_letters_are_listed_shown_replayed_and_purged(omni: Any) -> None:
-    path = omni.folder / "omni.db"
-    await _bury(path)
-    listed = (await omni("dlq", "list")).out
+def test_dead_letters_are_listed_shown_replayed_and_purged(here: Path) -> None:
+    def omni(*words: str) -> Result:
+        return CliRunner().invoke(main, words)
+
+    path = here / "omni.db"
+    asyncio.run(_bury(path))
+    listed = omni("dlq", "list").stdout
     assert "wh_1" in listed
     assert "inbound.3" in listed
     assert "topsecret99" not in listed
-    shown = (await omni("dlq", "show", "wh_1")).out
+    shown = omni("dlq", "show", "wh_1").stdout
     assert "\x1b" not in shown
     assert "h\\x1b[2Ji" in shown
-    assert (await omni("dlq", "replay", "wh_1")).out == "1 put back.\n"
-    assert "no dead letters" in (await omni("dlq", "list")).out
-    assert (await omni("dlq", "replay", "wh_1")).status == 2
-    assert (await omni("dlq", "replay")).status == 2
-    await _bury(path)
-    assert "deleted" in (await omni("dlq", "purge", "--all", "--yes")).out
-    assert "no dead letters" in (await omni("dlq", "list")).out
+    assert omni("dlq", "replay", "wh_1").stdout == "1 put back.\n"
+    assert "no dead letters" in omni("dlq", "list").stdout
+    assert omni("dlq", "replay", "wh_1").exit_code == 2
+    assert omni("dlq", "replay").exit_code == 2
+    asyncio.run(_bury(path))
+    assert "deleted" in omni("dlq", "purge", "--all", "--yes").stdout
+    assert "no dead letters" in omni("dlq", "list").stdout
 
 
 async def test_doctor_makes_no_database(omni: Any) -> None:
