@@ -24,7 +24,10 @@ def state_of(loaded: Loaded) -> CallState:
             contact=call.contact,
             home=call.home,
         )
-    return fold_all(state, loaded.entries)
+    state = fold_all(state, loaded.entries)
+    if call.contact != state.contact and call.last_seq >= state.seq:  # the person's record was merged into another
+        state = state.model_copy(update={"contact": call.contact})
+    return state
 
 
 def snapshot_of(state: CallState) -> Snapshot:

@@ -662,6 +662,49 @@ async def test_takeover_survives_the_merge_of_two_records(scene: Scene) -> None:
     assert said.paused
 
 
+async def test_call_of_a_merged_record_still_reaches_the_person(scene: Scene) -> None:
+    """Both records had a call; the one whose record went is written in once more."""
+    await scene.listen()
+    worker = await scene.begin()
+    await scene.hear("by number", ANA)
+    await scene.hear("by user id", Sender(identities=(Identity(kind=IdentityKind.BSUID, value="US.1"),), routing="u"))
+    await until(lambda: len(scene.sent) == 2)
+    await scene.hear("by both", person(1, bsuid="US.1"))
+    await until(lambda: len(scene.sent) == 3)
+    await until(scene.is_quiet)
+    await worker.stop()
+    await scene.begin()
+    (contact,) = await scene.store.find_contacts("default", ANA.identities)
+    for call in await scene.calls(is_open=True):
+        assert call.contact == contact.id
+        await scene.commands.send(call, "ann", Message.of("hello"))
+    await until(lambda: len(scene.sent) == 5)
+    for delivery in scene.sent[3:]:
+        assert delivery.contact == contact.id
+        assert {identity.value for identity in delivery.to.identities} == {"US.1", "4479000001"}
+
+
+async def test_error_that_is_no_outage_holds_nobody_up(scene: Scene) -> None:
+    """Looking somebody up fails for good: the input is buried after five tries, and the lane goes on."""
+    await scene.listen()
+    await scene.begin()
+    find, odd = scene.store.find_contacts, person(7)
+
+    async def failing(org: str, identities: Sequence[Identity]) -> list[Contact]:
+        if identities == odd.identities and not await scene.bus.dead_letters():
+            raise StoreError("a bug in the store")
+        return await find(org, identities)
+
+    scene.store.find_contacts = failing  # type: ignore[method-assign]
+    await scene.hear("one", odd)
+    await scene.hear("two", odd)
+    await until(lambda: scene.sent)
+    assert scene.texts() == ["re: two"]
+    (dead,) = await scene.bus.dead_letters()
+    await scene.bus.replay([dead.id])
+    await until(lambda: len(scene.sent) == 2)
+
+
 async def test_answer_of_a_worker_that_lost_its_call_is_not_sent(scene: Scene) -> None:
     """Another worker answered while our brain was at work: the log is ahead of what we know."""
     await scene.listen()
