@@ -1,0 +1,263 @@
+"""The session worker under pressure, on the embedded engines: what it holds, what it lets pass, what it never loses."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omni.bus.base import Outgoing
+from omni.bus.sqlite import SqliteBus
+from omni.model.agent import Agent
+from omni.model.call import Call
+from omni.model.contact import Identity, IdentityKind, Sender
+from omni.model.ids import new_call_id, new_id
+from omni.model.inbound import AnyInput, UserMessage, pack
+from omni.model.message import Message
+from omni.model.queues import every_queue, inbound_for
+from omni.sqlite import SqliteFile
+from omni.store.base import CallFilter
+from omni.store.sqlite import SqliteStore
+from sessions.actor import MAILS_AT_ONCE
+from sessions.book import Book
+from sessions.brains.base import Brain, Chunk, Say, ToolOutcome, Turn
+from sessions.commands import Commands
+from sessions.prompt import render
+from sessions.world import World
+from workers.session import SessionWorker
+
+CHANNEL = "whatsapp:100"
+PARTITIONS = 1
+
+
+class GatedBrain:
+    """Answers what it is asked, as soon as its gate is open."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.asked: list[str] = []
+
+    async def answer(self, turn: Turn) -> AsyncGenerator[Chunk, None]:
+        self.asked.append(turn.text)
+        await self.gate.wait()
+        yield Say(f"You said: {turn.text}")
+
+    async def close(self) -> None: ...
+
+
+class Desk:
+    """A session worker, its engines, and people who write. `offset` seconds are what its clock is wrong by."""
+
+    def __init__(self, store: SqliteStore, bus: SqliteBus) -> None:
+        self.store = store
+        self.bus = bus
+        self.brain = GatedBrain()
+        self.book = Book(store, bus, refresh=3600.0)
+        self.commands = Commands(store, bus, PARTITIONS)
+        self.offset = 0.0
+
+    def clock(self) -> float:
+        return time.time() + self.offset
+
+    @asynccontextmanager
+    async def working(self, **options: Any) -> AsyncIterator[SessionWorker]:
+        async def no_tool(*_: Any) -> ToolOutcome:
+            raise AssertionError("no tools here")
+
+        def brain(_: Agent) -> Brain:
+            return self.brain
+
+        world = World(
+            store=self.store,
+            bus=self.bus,
+            agents=self.book,
+            brains=brain,
+            run_tool=no_tool,
+            partitions=PARTITIONS,
+            clock=self.clock,
+            new_id=new_id,
+            new_call_id=new_call_id,
+            render=render,
+            typing_after=60.0,
+        )
+        worker = SessionWorker(world, **options)
+        await worker.start()
+        try:
+            yield worker
+        finally:
+            await worker.stop(0.0)
+
+    def message(self, who: str, text: str, agent: str = "desk") -> UserMessage:
+        id_ = new_id("wamid")
+        return UserMessage(
+            key=f"wa:100:{id_}",
+            agent=agent,
+            channel=CHANNEL,
+            at=self.clock(),
+            sender=Sender(
+                identities=(Identity(kind=IdentityKind.WA_ID, value=who),), routing=f"whatsapp:default:{who}"
+            ),
+            provider_id=id_,
+            sent_at=self.clock(),
+            message=Message.of(text),
+        )
+
+    async def publish(self, *inputs: AnyInput) -> None:
+        queue = inbound_for("the only partition", PARTITIONS).name
+        await self.bus.publish([Outgoing(queue, pack(inputs), inputs[0].key)])
+
+    async def say(self, who: str, *texts: str) -> None:
+        for text in texts:
+            await self.publish(self.message(who, text))
+
+    async def calls(self) -> list[Call]:
+        return await self.store.calls(CallFilter(org="default"), limit=1000)
+
+    async def logged(self, type_: str) -> list[Any]:
+        calls = await self.calls()
+        return [e.fact for c in calls for e in await self.store.entries(c.id, limit=6000) if e.fact.type == type_]
+
+    async def answered(self, count: int) -> None:
+        async def enough() -> bool:
+            return len(await self.logged("bot.speaking")) >= count
+
+        await until(enough)
+
+    async def asked(self, count: int) -> None:
+        async def enough() -> bool:
+            return len(self.brain.asked) >= count
+
+        await until(enough)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 15.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not await condition():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with AsyncExitStack() as stack:
+        file = SqliteFile(tmp_path / "omni.db", sync="normal")
+        store, bus = SqliteStore(file), SqliteBus(file)
+        await store.open()
+        stack.push_async_callback(store.close)
+        await bus.open()
+        stack.push_async_callback(bus.close)
+        await bus.declare(every_queue(PARTITIONS))
+        await store.save_agent(Agent(slug="desk", brain="script", debounce_ms=0))
+        desk = Desk(store, bus)
+        await desk.book.start()
+        stack.push_async_callback(desk.book.stop)
+        yield desk
+
+
+async def test_a_pause_gets_through_while_slow_brains_owe_an_answer_to_everybody(desk: Desk) -> None:
+    async with desk.working(prefetch=8):
+        for number in range(20):
+            await desk.say(f"1555{number:04}", "hello")
+        await desk.asked(20)
+        (call,) = [c for c in await desk.calls() if c.home.endswith("15550007")]
+        await desk.commands.pause(call, "ana")
+
+        async def paused() -> bool:
+            now = await desk.store.call(call.id)
+            return now is not None and now.handler == "human"
+
+        await until(paused)
+        desk.brain.gate.set()
+        await desk.answered(19)
+        assert len(await desk.logged("bot.speaking")) == 19
+
+
+async def test_a_pause_gets_through_to_the_person_who_writes_without_end(desk: Desk) -> None:
+    async with desk.working(prefetch=8):
+        await desk.say("15550001", *(f"and {n}" for n in range(40)))
+
+        async def heard() -> bool:
+            return len(await desk.logged("user.message")) == 40
+
+        await until(heard)
+        (call,) = await desk.calls()
+        await desk.commands.pause(call, "ana")
+
+        async def paused() -> bool:
+            now = await desk.store.call(call.id)
+            return now is not None and now.handler == "human"
+
+        await until(paused)
+    assert await desk.logged("bot.speaking") == []
+
+
+async def test_what_was_not_kept_in_hand_is_answered_by_the_next_worker(desk: Desk) -> None:
+    async with desk.working(prefetch=4):
+        for number in range(12):
+            await desk.say(f"1555{number:04}", "hello")
+        await desk.asked(12)
+    desk.brain.gate.set()
+    async with desk.working(prefetch=4, sweep=0.01):
+        await desk.answered(12)
+        assert sorted(c.home for c in await desk.calls()) == [f"whatsapp:default:1555{n:04}" for n in range(12)]
+
+
+async def test_a_message_that_overtakes_the_news_of_its_agent_is_answered(desk: Desk) -> None:
+    """The webhook knew the agent; the session worker reads of it seconds later."""
+    desk.brain.gate.set()
+    async with desk.working():
+        await desk.store.save_agent(Agent(slug="newcomer", brain="script", debounce_ms=0))
+        await desk.publish(desk.message("15550001", "hello", agent="newcomer"))
+        await desk.answered(1)
+
+
+async def test_a_message_for_an_agent_that_was_removed_is_a_dead_letter(desk: Desk) -> None:
+    async with desk.working():
+        await desk.publish(desk.message("15550001", "hello", agent="nobody"))
+
+        async def buried() -> bool:
+            return len(await desk.bus.dead_letters()) == 1
+
+        await until(buried)
+        (letter,) = await desk.bus.dead_letters()
+        assert "nobody" in letter.error
+
+
+async def test_a_clock_that_is_set_back_delays_no_answer(desk: Desk) -> None:
+    desk.brain.gate.set()
+    await desk.store.save_agent(Agent(slug="desk", brain="script", debounce_ms=300))
+    await desk.book.refresh()
+    async with desk.working():
+        await desk.say("15550001", "hello")
+
+        async def heard() -> bool:
+            return len(await desk.logged("user.message")) == 1
+
+        await until(heard)
+        desk.offset = -3600.0
+        await desk.answered(1)
+
+
+async def test_a_flood_from_one_person_is_taken_in_small_steps(desk: Desk) -> None:
+    """All at once, 5,000 messages held the event loop for 0.6 s."""
+    async with desk.working():
+        for post in range(5):
+            messages = [desk.message("15550001", f"{post}: {n}") for n in range(1000)]
+            bodies = [pack(tuple(messages[n : n + 200])) for n in range(0, 1000, 200)]
+            await desk.bus.publish([Outgoing("inbound.0", body, f"{post}-{n}") for n, body in enumerate(bodies)])
+
+        async def heard() -> bool:
+            calls = await desk.calls()
+            return bool(calls) and calls[0].user_messages == 5000
+
+        await until(heard, 60)
+        texts = [said.text for said in await desk.logged("user.message")]
+        assert texts == [f"{post}: {n}" for post in range(5) for n in range(1000)]
+        (call,) = await desk.calls()
+        steps = Counter(entry.ts for entry in await desk.store.entries(call.id, limit=6000))
+        assert max(steps.values()) <= MAILS_AT_ONCE + 1
