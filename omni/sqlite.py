@@ -331,44 +331,58 @@ class SqliteFile:
         self._commits.put(work)
 
     def _perform(self, until: float) -> None:
-        """Run waiting jobs in the open transaction; each alone can be undone."""
+        """Run waiting jobs in the open transaction. They rarely fail, so nothing is prepared for it: when one does,
+        the group starts again with a savepoint for each, and a job may so run twice."""
         db, waiting, group = self._writer, self._waiting, self._group
         while waiting:
             write = waiting.popleft()
             if write.future is not None and write.future.cancelled():
                 continue
-            is_alone = not waiting and not group
             group.append(write)
             try:
-                if is_alone:
-                    write.result = write.job(db)
-                else:
-                    db.execute("SAVEPOINT job")
-                    write.result = write.job(db)
-                    db.execute("RELEASE job")
+                write.result = write.job(db)
             except Exception as error:  # noqa: BLE001 - whatever a job raises is its caller's
-                write.error = self._explain(error) if isinstance(error, sqlite3.Error) else error
-                if not self._undo(is_alone, error):
-                    return
+                self._start_again(write, error)
+                return
             if time.perf_counter() > until:
                 return
 
-    def _undo(self, is_alone: bool, error: Exception) -> bool:
-        """Take one job back. False when the whole group is gone (the disk is full, say)."""
+    def _start_again(self, failed: _Write[Any], error: Exception) -> None:
+        """Undo the group, and run it again so that each job can be undone alone."""
+        if len(self._group) == 1:
+            failed.error = self._told(error)
+            self._roll_back()
+            return
         db = self._writer
-        if db.in_transaction and not is_alone:
+        try:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as refused:
+            self._undo_all(refused)
+            return
+        for write in self._group:
             try:
-                db.execute("ROLLBACK TO job")
+                db.execute("SAVEPOINT job")
+                write.result = write.job(db)
                 db.execute("RELEASE job")
-                return True
-            except sqlite3.Error:
-                _log.warning("%s: a write could not be undone alone; its group is undone", self.path, exc_info=True)
-        if db.in_transaction:
-            db.execute("ROLLBACK")
+            except Exception as again:  # noqa: BLE001
+                write.error = self._told(again)
+                try:
+                    db.execute("ROLLBACK TO job")
+                    db.execute("RELEASE job")
+                except sqlite3.Error:  # the whole transaction is gone (the disk is full, say)
+                    self._undo_all(again)
+                    return
+
+    def _undo_all(self, error: Exception) -> None:
+        self._roll_back()
         for write in self._group:
             if write.error is None:
                 write.error = SqliteFileError(f"{self.path}: undone, because a write beside it failed: {error}")
-        return False
+
+    def _told(self, error: Exception) -> Exception:
+        return self._explain(error) if isinstance(error, sqlite3.Error) else error
 
     def _committed(self, error: sqlite3.Error | None) -> None:
         """Tell everybody of the group, then go on with those who came meanwhile."""
