@@ -43,7 +43,8 @@ READY_BYTES: Final = 16 * 2**20
 PAGE_MESSAGES: Final = 64
 PAGE_BYTES: Final = 512 * 1024
 PUMP_MESSAGES: Final = 200
-"""Messages handed out in one go, so that a backlog does not keep the event loop."""
+PUMP_BYTES: Final = 256 * 1024
+"""What is handed out in one go, so that a backlog does not keep the event loop: a consumer reads what it takes."""
 FOREIGN_POLL: Final = 0.25
 """Seconds between two looks for commits of other processes."""
 RETRY_WRITE: Final = 1.0
@@ -248,7 +249,10 @@ class SqliteBus:
 
     def _pump(self, lane: Lane) -> None:
         lane.is_woken = False
+        size = 0
         for _ in range(PUMP_MESSAGES):
+            if size > PUMP_BYTES:
+                break
             consumer = lane.free_consumer() if self.is_open else None
             if consumer is None:
                 return
@@ -260,6 +264,7 @@ class SqliteBus:
                 break  # a whole page was delayed messages: go on with the next
             held = lane.ready.popleft()
             lane.ready_bytes -= len(held.body)
+            size += len(held.body)
             lane.taken.add(held.row)
             held.consumer = consumer
             consumer.taken += 1
@@ -287,7 +292,7 @@ class SqliteBus:
                     if visible_at is not None and visible_at > now:
                         heapq.heappush(self._delayed, (visible_at, row, failures, lane))
                     else:
-                        is_old = (row & sql.CLOCK) / 1e6 < self._since
+                        is_old = row <= lane.inherited or (row & sql.CLOCK) / 1e6 < self._since
                         lane.ready.append(Held(self, lane, row, id_, body, failures, is_old))
                         lane.ready_bytes += len(body)
                         size += len(body)
@@ -459,10 +464,16 @@ class SqliteBus:
     # the file
 
     async def _load_lanes(self) -> None:
-        for number, name, is_exclusive in await self._file.read(lambda db: db.execute(sql.QUEUES).fetchall()):
+        def job(db: sqlite3.Connection) -> list[tuple[int, str, int, int | None]]:
+            queues = db.execute(sql.QUEUES).fetchall()
+            spans = [(number << sql.CLOCK_BITS, number << sql.CLOCK_BITS | sql.CLOCK) for number, _, _ in queues]
+            newest = [db.execute(sql.NEWEST, span).fetchone()[0] for span in spans]
+            return [(*queue, row) for queue, row in zip(queues, newest, strict=True)]
+
+        for number, name, is_exclusive, newest in await self._file.read(job):
             lane = self._lanes.get(name)
             if lane is None:
-                self._lanes[name] = Lane(number, name, bool(is_exclusive))
+                self._lanes[name] = Lane(number, name, bool(is_exclusive), newest)
             else:
                 lane.is_exclusive = bool(is_exclusive)
 

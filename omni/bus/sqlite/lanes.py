@@ -31,19 +31,20 @@ class Settling(Protocol):
 class Lane:
     """A queue as this process sees it. `here` are the rows that memory knows of: ready, delayed, taken, or settled
     and not yet gone from the file. Every row up to `cursor` has been
-    seen; when `is_behind` there may be more after it."""
+    seen; when `is_behind` there may be more after it. `inherited` is the newest row that was there before us: what
+    we publish comes after it even if the clock was set back meanwhile."""
 
     __slots__ = (
-        "consumers", "cursor", "first", "here", "is_behind", "is_exclusive", "is_woken", "last", "name", "newest",
-        "ready", "ready_bytes", "settling", "taken",
+        "consumers", "cursor", "first", "here", "inherited", "is_behind", "is_exclusive", "is_woken", "last", "name",
+        "newest", "ready", "ready_bytes", "settling", "taken",
     )  # fmt: skip
 
-    def __init__(self, number: int, name: str, is_exclusive: bool) -> None:
+    def __init__(self, number: int, name: str, is_exclusive: bool, inherited: int | None) -> None:
         self.name = name
         self.is_exclusive = is_exclusive
         self.first = number << sql.CLOCK_BITS
         self.last = self.first | sql.CLOCK
-        self.newest = self.first
+        self.inherited = self.newest = inherited or self.first
         self.cursor = self.first
         self.is_behind = True
         self.is_woken = False

@@ -35,6 +35,7 @@ PAGE: Final = """SELECT row, id, body, failures, visible_at FROM bus_messages
     WHERE row > ? AND row <= ? ORDER BY row LIMIT ?"""
 ONE: Final = "SELECT id, body FROM bus_messages WHERE row = ?"
 ROWS: Final = "SELECT row FROM bus_messages WHERE row BETWEEN ? AND ? ORDER BY row"
+NEWEST: Final = "SELECT max(row) FROM bus_messages WHERE row BETWEEN ? AND ?"
 COUNT: Final = "SELECT count(*) FROM bus_messages WHERE row BETWEEN ? AND ?"
 ACK: Final = "DELETE FROM bus_messages WHERE row = ?"
 NACK: Final = "UPDATE bus_messages SET failures = ?, visible_at = ?, error = ? WHERE row = ?"
