@@ -15,7 +15,7 @@ from omni.model.agent import Agent, LlmEndpoint
 from sessions.brains.base import BrainError
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
-OPENAI_MODEL: Final = "gpt-4o-mini"
+OPENAI_MODEL: Final = "gpt-4.1-mini"
 """When OpenAI itself is asked and nobody named a model."""
 MAX_RETRY_AFTER: Final = 10.0
 """Seconds. A server that wants us to wait longer is passed over: a customer is waiting for the answer."""

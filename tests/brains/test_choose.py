@@ -90,7 +90,7 @@ async def test_the_script_does_not_answer_over_what_was_done(
 
 def test_openai_is_asked_when_only_its_key_is_known() -> None:
     [endpoint] = endpoints_of(agent_of(), LlmDefaults(None, SecretStr("sk-1")), {})
-    assert str(endpoint) == "gpt-4o-mini at api.openai.com"
+    assert str(endpoint) == "gpt-4.1-mini at api.openai.com"
     with pytest.raises(BrainError, match="no key for OpenAI"):
         endpoints_of(agent_of(), LlmDefaults(), {})
 
