@@ -12,12 +12,12 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from channels.base import Accepted, Action, Adapter, Piece, RefusedError
-from omni.bus.base import Bus, BusUnavailableError, Outgoing
+from omni.bus.base import Bus
 from omni.model.delivery import (
     Delivery,
     DeliveryError,
@@ -25,18 +25,16 @@ from omni.model.delivery import (
     Send,
     accept,
     claim,
-    fail,
     hand_back,
     next_piece,
 )
-from omni.model.inbound import DeliveryFailed, pack
-from omni.model.queues import inbound_for
-from omni.store.base import Change, Store, StoreUnavailableError
+from omni.store.base import Store
 from omni.telemetry.metrics import DELIVERIES, DELIVERY_SECONDS, PROVIDER_SECONDS, UNCLEAR_SENDS
 from workers.clock import Clock
 from workers.line import TOKEN_PROBE_EVERY, Channels, DrainingError, HeldError, Line, Lines, Route, pair_of
 from workers.pacing import PairRates
 from workers.patience import Again, Lost, Patience, error_of, judge
+from workers.records import NoRecordError, Records, names_of
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +52,6 @@ _HOLD_LOOK = 30.0
 
 _CROWDED_LOOK = 2.0
 """Seconds a delivery that must wait longer stays in hand when others have no room."""
-
-_ENGINE_WAITS = (0.1, 0.3, 1.0, 3.0, 5.0)
-
-
-class NoRecordError(Exception):
-    """The store has no record of a delivery that is to be sent."""
 
 
 class _LostError(Exception):
@@ -105,11 +97,10 @@ class Sender:
     ) -> None:
         self.stopping = asyncio.Event()
         self.lines = Lines(slots, clock, probe_every)
-        self._bus = bus
         self._store = store
+        self._records = Records(bus, store, clock, self.stopping, partitions)
         self._adapters = adapters
         self._channels = channels
-        self._partitions = partitions
         self._clock = clock
         self._settle_wait = settle_wait
         self._draw = draw
@@ -128,14 +119,14 @@ class Sender:
             while (done := await self._try(attempt)) is None:
                 pass
         except _LostError as lost:
-            return await self._fail(attempt.delivery, lost.error)
+            return await self._records.fail(attempt.delivery, lost.error)
         except BaseException:
             # Nothing is on its way to the provider, or else `held` was given up before: the next one may send at once.
             if attempt.held is not None:
                 await self._hand_back(attempt)
             raise
         if is_redelivered and done.state is DeliveryState.FAILED and done.error is not None:
-            await self._tell_failed(done, done.error)  # a predecessor may have died before it could
+            await self._records.tell_failed(done, done.error)  # a predecessor may have died before it could
         return done
 
     async def _try(self, attempt: _Attempt) -> Delivery | None:
@@ -248,7 +239,7 @@ class Sender:
                 claimed = claimed.model_copy(update={"unclear": record.unclear + 1})
             return claimed
 
-        record = await self._change(attempt.delivery.id, change)
+        record = await self._records.change(attempt.delivery.id, change)
         if was is None or record is None:
             raise NoRecordError(f"the store has no record of delivery {attempt.delivery.id}")
         if was.is_settled:
@@ -256,13 +247,13 @@ class Sender:
                 DELIVERIES.labels(route.channel.kind, was.origin, "cancelled").inc()
             elif may_resend is not None and was.state is not DeliveryState.FAILED:
                 DELIVERIES.labels(route.channel.kind, was.origin, "sent").inc()
-                log.info("a status told that it was sent", extra=_names(record))
+                log.info("a status told that it was sent", extra=names_of(record))
             return record
         if was.state is DeliveryState.SENDING and may_resend is None:
             return None
         if record.unclear > was.unclear:
             UNCLEAR_SENDS.labels(route.channel.kind).inc()
-            log.warning("sent again: whether the provider took it is unknown", extra=_names(record))
+            log.warning("sent again: whether the provider took it is unknown", extra=names_of(record))
         attempt.may_resend = None
         if record.state is DeliveryState.CANCELLED:
             DELIVERIES.labels(route.channel.kind, was.origin, "cancelled").inc()
@@ -270,7 +261,9 @@ class Sender:
         taken = next_piece(record)
         if taken >= pieces:  # an older release had cut it into more pieces, and they are all sent
             last = record.receipts[taken - 1].provider_id or ""
-            return await self._change(record.id, lambda record: accept(record, taken - 1, last, self._clock.now()))
+            return await self._records.change(
+                record.id, lambda record: accept(record, taken - 1, last, self._clock.now())
+            )
         attempt.held = record
         return None
 
@@ -291,16 +284,16 @@ class Sender:
         self, attempt: _Attempt, route: Route, index: int, accepted: Accepted, pieces: int
     ) -> Delivery | None:
         now = self._clock.now()
-        record = await self._change(
+        record = await self._records.change(
             attempt.delivery.id, lambda record: accept(record, index, accepted.provider_id, now)
         )
         if record is None:
             raise NoRecordError(f"the record of delivery {attempt.delivery.id} disappeared while it was sent")
         if accepted.identities:
-            log.debug("the provider named %d identities", len(accepted.identities), extra=_names(record))
+            log.debug("the provider named %d identities", len(accepted.identities), extra=names_of(record))
         if record.withdrawn and record.state is DeliveryState.SENDING:
             DELIVERIES.labels(route.channel.kind, record.origin, "cancelled").inc()
-            return await self._change(record.id, lambda record: claim(record, pieces, now))
+            return await self._records.change(record.id, lambda record: claim(record, pieces, now))
         if record.state is DeliveryState.SENDING and next_piece(record) < pieces:
             attempt.held = record
             attempt.patience = Patience()
@@ -320,7 +313,7 @@ class Sender:
         pair: tuple[str, str],
     ) -> None:
         """Do what the refusal asks for, and wait; raises _LostError when the delivery cannot be sent."""
-        names = _names(attempt.delivery)
+        names = names_of(attempt.delivery)
         log.info("refused (%s): %s", refused.action.value, refused.reason, extra=names)
         ticks = self._clock.ticks()
         match refused.action:
@@ -365,87 +358,22 @@ class Sender:
         Ends early when the record says that it arrived.
         """
         until = self._clock.ticks() + seconds
-        record = await self._record(attempt.delivery.id)
+        record = await self._records.get(attempt.delivery.id)
         piece = next_piece(record)
         while not record.is_settled and next_piece(record) == piece:
             left = until - self._clock.ticks()
             if left <= 0:
                 break
             await self._sleep(min(left, _LOOK_EVERY))
-            record = await self._record(attempt.delivery.id)
+            record = await self._records.get(attempt.delivery.id)
         attempt.may_resend = piece
 
     async def _hand_back(self, attempt: _Attempt) -> None:
         """The provider does not have it: the record says so, for a withdrawal, a restart or the next try."""
         now = self._clock.now()
         attempt.held = None
-        await self._change(attempt.delivery.id, lambda record: hand_back(record, now))
-
-    async def _fail(self, delivery: Delivery, error: DeliveryError) -> Delivery:
-        now = self._clock.now()
-        record = await self._change(
-            delivery.id, lambda record: None if record.state is DeliveryState.CANCELLED else fail(record, error, now)
-        )
-        if record is None:
-            raise NoRecordError(f"the store has no record of delivery {delivery.id}")
-        if record.state is DeliveryState.FAILED:
-            kind = delivery.channel.partition(":")[0]
-            DELIVERIES.labels(kind, record.origin, "failed").inc()
-            log.warning("delivery failed (%s): %s", error.code, error.reason, extra=_names(record))
-            await self._tell_failed(record, error)
-        return record
-
-    async def _tell_failed(self, delivery: Delivery, error: DeliveryError) -> None:
-        message = failure_of(delivery, error, self._clock.now(), self._partitions)
-        await self._persist(lambda: self._bus.publish((message,)))
-
-    async def _record(self, delivery_id: str) -> Delivery:
-        record = await self._persist(lambda: self._store.delivery(delivery_id))
-        if record is None:
-            raise NoRecordError(f"the store has no record of delivery {delivery_id}")
-        return record
-
-    async def _change(self, delivery_id: str, change: Change) -> Delivery | None:
-        changed = await self._persist(lambda: self._store.change_deliveries({delivery_id: change}))
-        return changed.get(delivery_id)
-
-    async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Write until the engine takes it: what the provider told us must not be forgotten."""
-        failures = 0
-        while True:
-            try:
-                return await write()
-            except (StoreUnavailableError, BusUnavailableError) as error:
-                if self.stopping.is_set():
-                    raise
-                wait = _ENGINE_WAITS[min(failures, len(_ENGINE_WAITS) - 1)]
-                failures += 1
-                log.warning("cannot write what became of a delivery, trying again in %g s: %s", wait, error)
-                await self._clock.wait(self.stopping, wait)
+        await self._records.change(attempt.delivery.id, lambda record: hand_back(record, now))
 
     async def _sleep(self, seconds: float) -> None:
         if seconds > 0 and await self._clock.wait(self.stopping, seconds):
             raise DrainingError
-
-
-def failure_of(delivery: Delivery, error: DeliveryError, now: float, partitions: int) -> Outgoing:
-    """The input that tells a call of a delivery's failure. Its key makes it act once, however often it is told."""
-    told = DeliveryFailed(
-        key=f"delivery:{delivery.id}:failed",
-        agent=delivery.agent,
-        channel=delivery.channel,
-        at=now,
-        org=delivery.org,
-        call=delivery.call,
-        home=delivery.home,
-        delivery=delivery.id,
-        code=error.code,
-        reason=error.reason,
-        provider_code=error.provider_code,
-        asked_at=delivery.created_at,
-    )
-    return Outgoing(queue=inbound_for(delivery.home, partitions).name, body=pack((told,)), id=told.key)
-
-
-def _names(delivery: Delivery) -> dict[str, str]:
-    return {"call": delivery.call, "delivery": delivery.id, "agent": delivery.agent}

@@ -34,7 +34,8 @@ from omni.model.queues import outbound_for
 from omni.store.base import Change, Store, StoreUnavailableError
 from omni.telemetry.metrics import DEAD_LETTERS, STATUSES
 from workers.clock import Clock, SystemClock
-from workers.sending import failure_of
+from workers.persisting import persist
+from workers.records import failure_of, names_of
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +46,6 @@ RESENDS: Final = 3
 _RESEND_DELAYS: Final = (4.0, 16.0, 60.0)
 _LOOK_AGAIN: Final = (2.0, 10.0, 60.0, 180.0)
 """Seconds after its arrival at which a status of an unknown message is tried again."""
-
-_ENGINE_WAITS: Final = (0.1, 0.3, 1.0, 3.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,18 +163,15 @@ class StatusWorker:
                 received.ack()
 
     async def _apply_surely(self, updates: Sequence[StatusUpdate], *, is_redelivered: bool) -> None:
-        failures = 0
-        while True:
-            try:
-                unknown = await self._apply(updates, is_redelivered=is_redelivered or failures > 0)
-                self._park(_Parked(update, self._clock.ticks(), 0) for update in unknown)
-                return
-            except (StoreUnavailableError, BusUnavailableError) as error:
-                wait = _ENGINE_WAITS[min(failures, len(_ENGINE_WAITS) - 1)]
-                failures += 1
-                log.warning("cannot write statuses, trying again in %g s: %s", wait, error)
-                if await self._clock.wait(self._stopping, wait):
-                    raise
+        may_repeat = is_redelivered
+
+        async def apply() -> list[StatusUpdate]:
+            nonlocal may_repeat
+            may_repeat, repeats = True, may_repeat  # a try that failed may have come half the way
+            return await self._apply(updates, is_redelivered=repeats)
+
+        unknown = await persist(apply, self._clock, self._stopping)
+        self._park(_Parked(update, self._clock.ticks(), 0) for update in unknown)
 
     async def _apply(self, updates: Sequence[StatusUpdate], *, is_redelivered: bool) -> list[StatusUpdate]:
         """Returns the updates whose delivery nobody knows."""
@@ -253,7 +249,7 @@ class StatusWorker:
 
     def _consequences(self, record: Delivery, one: _Found) -> Iterable[Outgoing]:
         """What must be published about a delivery as it is now. Publishing it twice does no harm."""
-        names = {"call": record.call, "delivery": record.id, "agent": record.agent}
+        names = names_of(record)
         failures = [update.error for update, _ in one.updates if update.state is DeliveryState.FAILED]
         if one.retried and record.state is DeliveryState.QUEUED:
             delay = _RESEND_DELAYS[min(record.attempts, RESENDS) - 1] * (0.5 + self._draw() / 2)
