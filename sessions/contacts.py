@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from omni.store.base import CallFilter, Store, VersionConflictError
 
 _USER_IDS = (IdentityKind.BSUID, IdentityKind.PARENT_BSUID, IdentityKind.VISITOR)
 CACHE_SIZE = 2_000
+FRESH_SECONDS = 10.0
+"""A contact is read again after so long: another worker may have had its partition meanwhile, and paused it."""
+MAX_CONFLICTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,32 +123,39 @@ def heeded(contact: Contact, notice: PersonNotice) -> dict[str, object]:
 class Contacts:
     """Contacts by the identities of their senders; the last few thousand are kept at hand."""
 
-    def __init__(self, store: Store, new_id: NewId, cache_size: int = CACHE_SIZE) -> None:
+    def __init__(self, store: Store, new_id: NewId, cache_size: int = CACHE_SIZE, fresh: float = FRESH_SECONDS) -> None:
         self._store = store
         self._new_id = new_id
         self._size = cache_size
-        self._recent: OrderedDict[tuple[object, ...], Contact] = OrderedDict()
+        self._fresh = fresh
+        self._recent: OrderedDict[tuple[object, ...], tuple[Contact, float]] = OrderedDict()
         self._keys: dict[str, set[tuple[object, ...]]] = {}
 
     def at_hand(self, org: str, sender: Sender) -> Contact | None:
         """The sender's contact if it is known and nothing about it changed."""
         key = _key(org, sender)
-        contact = self._recent.get(key)
-        if contact is not None:
-            self._recent.move_to_end(key)
+        contact, read_at = self._recent.get(key, (None, 0.0))
+        if contact is None or asyncio.get_running_loop().time() - read_at >= self._fresh:
+            return None
+        self._recent.move_to_end(key)
         return contact
 
     async def resolve(self, org: str, sender: Sender) -> Contact:
         """The sender's contact, created, taught or merged as `match` says."""
         contact = self.at_hand(org, sender)
+        conflicts = 0
         while contact is None:
+            read_at = asyncio.get_running_loop().time()
             known = await self._store.find_contacts(org, sender.identities)
             found = match(known, sender, org, self._new_id)
             try:
                 contact = await self._write(await self._around_open_calls(found, known, sender))
             except VersionConflictError:
+                conflicts += 1
+                if conflicts >= MAX_CONFLICTS:
+                    raise
                 continue
-            self._keep(_key(org, sender), contact)
+            self._keep(_key(org, sender), contact, read_at)
         return contact
 
     async def _around_open_calls(self, found: Match, known: Sequence[Contact], sender: Sender) -> Match:
@@ -180,6 +191,7 @@ class Contacts:
         everyone = Sender(
             identities=tuple(dict.fromkeys((*sender.identities, *identities))), routing=sender.routing, name=sender.name
         )
+        conflicts = 0
         while True:
             old = match(await self._store.find_contacts(org, sender.identities), sender, org, self._new_id)
             try:
@@ -190,7 +202,9 @@ class Contacts:
                 newest = found.contact.model_copy(update={"identities": (*kept, *identities)})
                 return await self._write(Match(newest, newest not in known, found.gone, found.robbed))
             except VersionConflictError:
-                continue
+                conflicts += 1
+                if conflicts >= MAX_CONFLICTS:
+                    raise
 
     async def change(self, contact_id: str, **changes: object) -> Contact | None:
         """Set fields of a contact, whatever happens to it meanwhile."""
@@ -198,26 +212,31 @@ class Contacts:
             contact = await self._store.contact(contact_id)
             if contact is None:
                 return None
-            self.forget(contact_id)
             try:
                 return await self._store.save_contact(contact.model_copy(update=changes))
             except VersionConflictError:
                 continue
+            finally:
+                self.forget(contact_id)  # after the write: beside it somebody may have read the old one
 
     def forget(self, contact_id: str) -> None:
         for key in self._keys.pop(contact_id, ()):
             self._recent.pop(key, None)
 
-    def _keep(self, key: tuple[object, ...], contact: Contact) -> None:
-        self._recent[key] = contact
+    def _keep(self, key: tuple[object, ...], contact: Contact, read_at: float) -> None:
+        self._drop(key)
+        self._recent[key] = (contact, read_at)
         self._keys.setdefault(contact.id, set()).add(key)
         while len(self._recent) > self._size:
-            old_key, old = self._recent.popitem(last=False)
-            keys = self._keys.get(old.id)
-            if keys is not None:
-                keys.discard(old_key)
-                if not keys:
-                    del self._keys[old.id]
+            self._drop(next(iter(self._recent)))
+
+    def _drop(self, key: tuple[object, ...]) -> None:
+        old, _ = self._recent.pop(key, (None, 0.0))
+        keys = self._keys.get(old.id) if old is not None else None
+        if old is not None and keys is not None:
+            keys.discard(key)
+            if not keys:
+                del self._keys[old.id]
 
 
 def _key(org: str, sender: Sender) -> tuple[object, ...]:

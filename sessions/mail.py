@@ -125,6 +125,9 @@ class InHand:
         """Every message but those of `owed` has its answer."""
         if not owed:
             self.leans_on_wake = False
+        if not self._parcels:
+            return
+        owed = frozenset(owed)
         for id_ in [id_ for id_ in self._parcels if id_ not in owed]:
             for parcel in self._parcels.pop(id_):
                 parcel.done()

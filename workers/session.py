@@ -43,6 +43,8 @@ PREFETCH = 256
 HOT_CALLS = 256
 SWEEP_SECONDS = 5.0
 CLAIM_SECONDS = 60.0
+WAKE_PAUSE = 0.2
+"""Seconds between two pages of due calls: when very many are due at once, people's messages must not wait behind."""
 MAX_AWAKE = 4_000
 """Calls at work at a time; while there are so many, the bus holds back what follows."""
 LOOKS = 16
@@ -323,7 +325,7 @@ class SessionWorker:
             await self._world.sleep(self._sweep_every)
             try:
                 while await self._wake_due():
-                    pass
+                    await self._world.sleep(WAKE_PAUSE)
             except (StoreError, BusError) as error:
                 log.warning("calls that are due cannot be looked up: %s", error)
             except Exception:

@@ -219,6 +219,16 @@ async def test_change_of_somebody_unknown_is_nothing(people: People) -> None:
     assert await people.here.change("ct-x", is_paused=True) is None
 
 
+async def test_person_whom_another_worker_paused_does_not_stay_unpaused_here(people: People) -> None:
+    """A partition went to another worker and came back: what is at hand here is from before."""
+    here = Contacts(people.store, people.new_id, fresh=0.01)
+    ana = await here.resolve(ORG, sender("w:1"))
+    await people.there.change(ana.id, is_paused=True)
+    await asyncio.sleep(0.02)
+    assert here.at_hand(ORG, sender("w:1")) is None
+    assert (await here.resolve(ORG, sender("w:1"))).is_paused
+
+
 async def test_people_at_hand_are_bounded(people: People) -> None:
     contacts = Contacts(people.store, people.new_id, cache_size=10)
     for number in range(50):
