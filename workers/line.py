@@ -122,7 +122,10 @@ class Lines:
 def credentials_of(channel: Channel) -> str:
     """What channels with the same credentials have in common; says nothing about the credentials."""
     if isinstance(channel, WhatsAppChannel):
-        return hashlib.blake2s(channel.access_token.get_secret_value().encode(), digest_size=16).hexdigest()
+        digest = hashlib.blake2s(channel.access_token.get_secret_value().encode(), digest_size=16)
+        if channel.app_secret_proof:  # a token that is refused with a wrong secret may be well with the right one
+            digest.update(b"\0" + channel.app_secret.get_secret_value().encode())
+        return digest.hexdigest()
     return channel.id
 
 
