@@ -85,8 +85,8 @@ class Conversations:
         graph.on_sent = self._answered
 
     def start(self) -> None:
-        for _ in range(self._seats):
-            self._sit_down()
+        for seat in range(self._seats):
+            self._sit_down(1 + seat % self._each)  # not all of them leave at once
 
     async def over(self) -> None:
         """Wait until everybody has left, for an iterator of people that ends."""
@@ -116,10 +116,10 @@ class Conversations:
         if self.refused:
             raise BenchError(f"{self.refused} webhooks were not answered with 200")
 
-    def _sit_down(self) -> None:
+    def _sit_down(self, messages: int) -> None:
         wa_id = next((one for one in self._people if one not in self._left), None)
         if wa_id is not None and not self._is_stopping:
-            self._left[wa_id] = self._each
+            self._left[wa_id] = messages
             self._write(wa_id)
         elif not self._began:
             self._over.set()
@@ -149,7 +149,7 @@ class Conversations:
             self._write(wa_id)
         else:
             del self._left[wa_id]
-            self._sit_down()
+            self._sit_down(self._each)
 
     def _report_later(self, wa_id: str, sent: Sent, state: str, seconds: float) -> None:
         handle: asyncio.TimerHandle
@@ -172,11 +172,13 @@ async def measure(
     with_statuses: bool = False,
     people: Iterator[str] | None = None,
 ) -> Round:
-    """Run conversations, and tell what the stretch after the warm-up was like."""
+    """Run conversations, and tell what the stretch after the warm-up was like: `warm_up` seconds, and until everybody
+    has been answered twice on average."""
     async with Client(server.port, min(256, 8 + 2 * seats)) as client:
         load = Conversations(client, graph, seats, people or strangers(), with_statuses=with_statuses)
         load.start()
         await asyncio.sleep(warm_up)
+        await load.one_more_than(2 * seats)  # first messages are as rare as they should be by now
         skipped = len(load.latencies)
         cpu, own, began = server.usage().cpu, machine.own_cpu(), time.perf_counter()
         await asyncio.sleep(seconds)

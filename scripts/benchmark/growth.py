@@ -56,7 +56,7 @@ class Exchange:
         if len(found) != 1:
             raise BenchError("the exchange that should be copied was not stored")
         contact = found[0]
-        call = await store.last_call(f"default/echo/whatsapp:{posts.PHONE_NUMBER_ID}/{contact.id}")
+        call = await store.last_call(f"default/echo/whatsapp:{posts.number_of(MODEL)}/{contact.id}")
         if call is None:
             raise BenchError("the call that should be copied was not stored")
         entries = await store.entries(call.id)
@@ -81,7 +81,7 @@ class Exchange:
         def theirs(text: str) -> str:
             for name in self.names:
                 text = text.replace(name, f"{name[:-7]}{number:07d}")
-            return text.replace(MODEL, wa_id)
+            return text.replace(MODEL, wa_id).replace(posts.number_of(MODEL), posts.number_of(wa_id))
 
         contact = Contact.model_validate_json(theirs(self.contact))
         call = Call.model_validate_json(theirs(self.call))

@@ -24,9 +24,9 @@ class Plan:
 DEFAULT: Final = Plan(
     name="default",
     rounds=3,
-    round_seconds=2.5,
+    round_seconds=2.0,
     warm_up=0.5,
-    ack_seconds=2.0,
+    ack_seconds=1.5,
     overload_seconds=10.0,
     idle_points=(1_000, 10_000, 20_000),
     growth_points=(10, 1_000, 10_000, 100_000),
@@ -38,7 +38,7 @@ QUICK: Final = Plan(
     warm_up=0.3,
     ack_seconds=0.7,
     overload_seconds=3.0,
-    idle_points=(500, 1_500, 3_000),
+    idle_points=(500, 1_500, 2_500),
     growth_points=(10, 1_000, 5_000),
 )
 TINY: Final = Plan(

@@ -12,7 +12,9 @@ import time
 from collections.abc import Sequence
 from itertools import count
 
-PHONE_NUMBER_ID = "100200300"
+PHONE_NUMBER_IDS = ("100200300", "100200301", "100200302", "100200303")
+"""Several business numbers: one may be given at most 1,000 sends a second, and that is not what is measured."""
+
 WABA_ID = "318450992714406"
 APP_SECRET = "bench-app-secret"
 VERIFY_TOKEN = "bench-verify-token"
@@ -27,7 +29,7 @@ _RUN = f"{time.time_ns():x}".encode()
 def _body(kind: str, item: dict[str, object]) -> bytes:
     """A body with `%(name)b` where messages differ. JSON has its slashes escaped, as the platform writes it."""
     contact = {"profile": {"name": "Ana Petrović"}, "wa_id": "%(who)b", "user_id": "US.%(who)b7712255"}
-    metadata = {"display_phone_number": "12025550142", "phone_number_id": PHONE_NUMBER_ID}
+    metadata = {"display_phone_number": "12025550142", "phone_number_id": "%(number)b"}
     value = {"messaging_product": "whatsapp", "metadata": metadata, "contacts": [contact], kind: [item]}
     entry = {"id": WABA_ID, "changes": [{"value": value, "field": "messages"}]}
     payload = {"object": "whatsapp_business_account", "entry": [entry]}
@@ -68,12 +70,18 @@ def person(number: int) -> str:
     return f"1202{5_000_000 + number:08d}"
 
 
+def number_of(wa_id: str) -> str:
+    """The business number that this person writes to."""
+    return PHONE_NUMBER_IDS[int(wa_id[-2:]) % len(PHONE_NUMBER_IDS)]
+
+
 def text(wa_id: str, words: str) -> bytes:
     """A request that brings one text message; `words` are plain ASCII without quotes."""
     return _signed(
         _TEXT
         % {
             b"who": wa_id.encode(),
+            b"number": number_of(wa_id).encode(),
             b"id": b"%b%010d" % (_RUN, next(_NUMBERS)),
             b"at": b"%d" % time.time(),
             b"words": words.encode(),
@@ -87,6 +95,7 @@ def status(wa_id: str, provider_id: str, state: str, tracker: str) -> bytes:
         _STATUS
         % {
             b"who": wa_id.encode(),
+            b"number": number_of(wa_id).encode(),
             b"id": provider_id.encode(),
             b"at": b"%d" % time.time(),
             b"state": state.encode(),

@@ -41,25 +41,27 @@ class Process:
         os.killpg(self.pid, signal.SIGKILL)
 
 
-def configuration(folder: Path, graph_url: str, port: int, *, paused: bool = False, **more: Any) -> dict[str, Any]:
+def configuration(folder: Path, graph_url: str, port: int, **more: Any) -> dict[str, Any]:
     """omni.yaml of the bench: everything by default but the limits that would be measured instead of the server."""
-    channel = {
-        "kind": "whatsapp",
-        "phone_number_id": posts.PHONE_NUMBER_ID,
-        "access_token": posts.ACCESS_TOKEN,
-        "app_secret": posts.APP_SECRET,
-        "verify_token": posts.VERIFY_TOKEN,
-        "rate": 1000,
-        "pair_interval": 0,
-    }
+    channels = [
+        {
+            "kind": "whatsapp",
+            "phone_number_id": number,
+            "access_token": posts.ACCESS_TOKEN,
+            "app_secret": posts.APP_SECRET,
+            "verify_token": posts.VERIFY_TOKEN,
+            "rate": 1000,
+            "pair_interval": 0,
+        }
+        for number in posts.PHONE_NUMBER_IDS
+    ]
     agent = {
         "slug": "echo",
         "brain": "script",
         "debounce_ms": 0,
         "max_turns_per_minute": 1_000_000,
         "script": [{"when": ".*", "say": "You said: {{ text }}"}],
-        "channels": [channel],
-        "is_paused": paused,
+        "channels": channels,
     }
     return {
         "port": port,
