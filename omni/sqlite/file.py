@@ -23,29 +23,21 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, Generic, Literal, TypeVar
 
+from omni.sqlite.connections import LOG_BYTES, connect
+from omni.sqlite.errors import SqliteFileError, SqliteFullError, explain
+
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
 """Statements on a connection. A job that raises leaves nothing behind; it may not commit, and does no other I/O."""
 
-OLDEST_SQLITE: Final = (3, 38, 0)
 LOOP_SHARE: Final = 0.002
 """Seconds that one group's statements may hold the event loop; what is left joins the next group."""
 SOON: Final = 0.01
 """Seconds that a write nobody waits for may wait for a transaction to ride in."""
 CHECKPOINT_AFTER: Final = 4_000
 """Changed rows after which the write-ahead log is copied into the file: about 10 to 30 MB of log."""
-LOG_BYTES: Final = 64 * 2**20
-"""The log's size from which it is copied in any case, and that it is cut to when it begins anew."""
 
 _log = logging.getLogger(__name__)
-
-
-class SqliteFileError(Exception):
-    """The file cannot be used (now); the text says why and how to mend it. Nothing of the write was kept."""
-
-
-class SqliteFullError(SqliteFileError):
-    """Too many writes are waiting for the disk. Nothing was accepted."""
 
 
 class _Write(Generic[T]):
@@ -178,7 +170,7 @@ class SqliteFile:
         try:
             return await self._loop.run_in_executor(self._readers, job, self._reader)
         except sqlite3.Error as error:
-            raise self._explain(error) from error
+            raise explain(self.path, error) from error
 
     def look(self, job: Job[T]) -> T:
         """Run a reading job here and now: for a few rows found by an index, which is quicker than a thread."""
@@ -186,7 +178,7 @@ class SqliteFile:
         try:
             return job(self._looker)
         except sqlite3.Error as error:
-            raise self._explain(error) from error
+            raise explain(self.path, error) from error
 
     async def migrate(self, component: str, versions: Sequence[Sequence[str]]) -> None:
         """Bring a component's tables to the newest of `versions`, each a list of statements. All or nothing."""
@@ -216,68 +208,23 @@ class SqliteFile:
         try:
             version = self._writer.execute("PRAGMA data_version").fetchone()[0]
         except sqlite3.Error as error:
-            raise self._explain(error) from error
+            raise explain(self.path, error) from error
         changed = version != self._data_version
         self._data_version = version
         return bool(changed)
 
-    # connections
-
     def _connect(self) -> None:
-        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-            raise SqliteFileError(
-                f"SQLite {sqlite3.sqlite_version} is too old; use a Python that brings "
-                f"{'.'.join(map(str, OLDEST_SQLITE))} or newer"
-            )
-        try:
-            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        except FileExistsError:
-            pass  # never open and close a file that SQLite has open: it would lose its locks
-        except OSError as error:
-            raise SqliteFileError(
-                f"{self.path}: cannot be created ({error.strerror}); make its folder writable"
-            ) from error
-        opened: list[sqlite3.Connection] = []
-        try:
-            opened.append(self._connection(timeout=self._busy_timeout, cache_kib=65_536, mmap=0))
-            writer = opened[0]
-            mode = writer.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-            if mode != "wal":
-                raise SqliteFileError(f"{self.path}: its file system has no shared memory for WAL; use a local disk")
-            writer.execute("PRAGMA wal_autocheckpoint = 0")
-            writer.execute(f"PRAGMA synchronous = {self._sync.upper()}")
-            writer.execute("PRAGMA busy_timeout = 0")
-            self._data_version = writer.execute("PRAGMA data_version").fetchone()[0]
-            for timeout in (self._busy_timeout, 0.05):
-                opened.append(self._connection(timeout=timeout, cache_kib=8_192, mmap=268_435_456))
-                opened[-1].execute("PRAGMA query_only = ON")
-            opened.append(self._connection(timeout=0.0, cache_kib=2_048, mmap=0))
-            opened[3].execute(f"PRAGMA synchronous = {self._sync.upper()}")
-        except (sqlite3.Error, SqliteFileError) as error:
-            for connection in opened:
-                connection.close()
-            raise (self._explain(error) if isinstance(error, sqlite3.Error) else error) from error
-        self._writer, self._reader, self._looker, self._keeper = opened
+        opened = self._connections = connect(self.path, sync=self._sync, busy_timeout=self._busy_timeout)
+        self._writer, self._reader, self._looker = opened.writer, opened.reader, opened.looker
+        self._data_version = self._writer.execute("PRAGMA data_version").fetchone()[0]
         self._checkpointed = 0
-
-    def _connection(self, *, timeout: float, cache_kib: int, mmap: int) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.path, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=256
-        )
-        connection.execute(f"PRAGMA cache_size = -{cache_kib}")
-        connection.execute(f"PRAGMA mmap_size = {mmap}")
-        connection.execute("PRAGMA temp_store = MEMORY")
-        connection.execute("PRAGMA secure_delete = FAST")
-        connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
-        return connection
 
     def _disconnect(self) -> None:
         self._commits.put(None)
         self._thread.join()
         self._readers.shutdown()
         self._keepers.shutdown()
-        for connection in (self._looker, self._reader, self._keeper, self._writer):
-            connection.close()
+        self._connections.close()
 
     def _require_open(self) -> None:
         if self._users == 0:
@@ -382,14 +329,14 @@ class SqliteFile:
                 write.error = SqliteFileError(f"{self.path}: undone, because a write beside it failed: {error}")
 
     def _told(self, error: Exception) -> Exception:
-        return self._explain(error) if isinstance(error, sqlite3.Error) else error
+        return explain(self.path, error) if isinstance(error, sqlite3.Error) else error
 
     def _committed(self, error: sqlite3.Error | None) -> None:
         """Tell everybody of the group, then go on with those who came meanwhile."""
         self._is_committing = False
         group, self._group = self._group, []
         if error is not None:
-            refusal = self._explain(error)
+            refusal = explain(self.path, error)
             for write in group:
                 write.error = write.error or refusal
         for write in group:
@@ -469,7 +416,7 @@ class SqliteFile:
         if self._writer.total_changes - self._checkpointed < CHECKPOINT_AFTER and self._log_size() <= LOG_BYTES:
             return
         self._checkpointed = self._writer.total_changes
-        self._checkpoint = self._loop.run_in_executor(self._keepers, self._copy_log, self._keeper)
+        self._checkpoint = self._loop.run_in_executor(self._keepers, self._copy_log, self._connections.keeper)
         self._checkpoint.add_done_callback(self._copied)
 
     def _log_size(self) -> int:
@@ -487,36 +434,13 @@ class SqliteFile:
         try:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.Error as error:
-            _log.warning("the write-ahead log grows: %s", self._explain(error))
+            _log.warning("the write-ahead log grows: %s", explain(self.path, error))
             return False
         return True
 
     def _restart_log(self) -> None:
         self._copy_log(self._writer)
         self._tell(None)
-
-    # errors
-
-    def _explain(self, error: sqlite3.Error) -> Exception:
-        """The file's refusals as sentences; a mistake in a statement stays what it is."""
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        mend = _MENDS.get(code)
-        if mend is None:
-            return error
-        return SqliteFileError(f"{self.path}: {error}; {mend}")
-
-
-_MENDS: Final = {
-    sqlite3.SQLITE_FULL: "free some space on its disk; nothing of this write was kept",
-    sqlite3.SQLITE_BUSY: "another process has held it for too long; stop that one, or try again",
-    sqlite3.SQLITE_LOCKED: "another process holds it; stop that one, or try again",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged; restore a backup (`sqlite3 FILE .recover` saves what it can)",
-    sqlite3.SQLITE_NOTADB: "name another path, or move that file away",
-    sqlite3.SQLITE_READONLY: "make the file and its folder writable for this user",
-    sqlite3.SQLITE_CANTOPEN: "check that its folder exists and is writable for this user",
-    sqlite3.SQLITE_IOERR: "the disk reports errors; look into the system's log",
-    sqlite3.SQLITE_PERM: "make the file and its folder writable for this user",
-}
 
 
 def _report(_result: object, error: Exception | None) -> None:
