@@ -66,15 +66,23 @@ class SessionWorker:
     """Runs every conversation whose partition it consumes.
 
     `prefetch` bounds the inputs in hand a partition, `hot_calls` the calls kept in memory while nothing happens.
+    `serves` is how many partitions it takes from: more than there are, when there used to be more.
     """
 
     def __init__(
-        self, world: World, *, prefetch: int = PREFETCH, hot_calls: int = HOT_CALLS, sweep: float = SWEEP_SECONDS
+        self,
+        world: World,
+        *,
+        prefetch: int = PREFETCH,
+        hot_calls: int = HOT_CALLS,
+        sweep: float = SWEEP_SECONDS,
+        serves: int | None = None,
     ) -> None:
         self._world = world
         self._prefetch = prefetch
         self._hot_calls = hot_calls
         self._sweep_every = sweep
+        self._serves = world.partitions if serves is None else serves
         self._kept = Kept(prefetch // 2, lambda: len(self._running) >= MAX_AWAKE)
         self._contacts = Contacts(world.store, world.new_id)
         self._lanes: dict[str, deque[_Item]] = {}
@@ -86,7 +94,7 @@ class SessionWorker:
         self._is_stopping = False
 
     async def start(self) -> None:
-        for partition in range(self._world.partitions):
+        for partition in range(self._serves):
             self._consumers.append(
                 await self._world.bus.consume(inbound(partition), self._take, prefetch=self._prefetch)
             )

@@ -17,6 +17,7 @@ from channels.whatsapp.adapter import WhatsAppAdapter
 from channels.whatsapp.directory import Directory
 from channels.whatsapp.webhook import routes as whatsapp_routes
 from omni.app.engines import Engines, engines
+from omni.app.partitions import partitions_to_serve
 from omni.gateway.health import Health
 from omni.model.agent import Agent
 from omni.model.ids import new_call_id, new_id
@@ -72,6 +73,7 @@ class Server:
         self._stack = AsyncExitStack()
         self._health: Health | None = None
         self._directory = Directory(())
+        self._served = settings.partitions
         self._workers: list[Worker] = []
         self._runner: web.AppRunner | None = None
         self.port: int | None = None
@@ -89,7 +91,8 @@ class Server:
         nothing is left running."""
         async with AsyncExitStack() as stack:
             opened = await stack.enter_async_context(engines(self._settings))
-            await opened.bus.declare(every_queue(self._settings.partitions))
+            self._served = await partitions_to_serve(opened.bus, self._settings.partitions)
+            await opened.bus.declare(every_queue(self._served))
             book = Book(opened.store, opened.bus, self._learn)
             for agent in self._settings.agents:
                 await _introduce(opened, agent)
@@ -149,7 +152,9 @@ class Server:
             new_call_id=new_call_id,
             render=render,
         )
-        worker = SessionWorker(world, prefetch=settings.session_prefetch, hot_calls=settings.hot_calls)
+        worker = SessionWorker(
+            world, prefetch=settings.session_prefetch, hot_calls=settings.hot_calls, serves=self._served
+        )
         await self._start_workers(worker)
 
     async def _start_delivery(self, stack: AsyncExitStack, opened: Engines, book: Book) -> None:
@@ -173,6 +178,7 @@ class Server:
             adapters=adapters,
             channels=channels,
             partition_count=settings.partitions,
+            partitions=range(self._served),
             settle_wait=settings.settle_wait,
             probe_every=settings.probe_every,
         )
@@ -200,7 +206,7 @@ class Server:
     async def _start_http(self, stack: AsyncExitStack, opened: Engines) -> None:
         settings = self._settings
         app = web.Application()
-        queues = [queue.name for queue in every_queue(settings.partitions)]
+        queues = [queue.name for queue in every_queue(self._served)]
         self._health = Health(opened.bus, opened.store, opened.blobs, queues)
         app.add_routes(self._health.routes())
         if self._has("gateway"):
