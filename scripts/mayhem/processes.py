@@ -117,23 +117,33 @@ class Fleet:
             life.exit_code = await life.process.wait()
         life.ended = time.time()
 
-    async def torment(self, post: Post, kill_every: float, drain_share: float, dice: random.Random) -> None:
-        """Kill and restart one post until cancelled. A kill may fall into the start as well."""
-        while True:
-            life = post.life
-            assert life is not None
-            try:
-                async with asyncio.timeout(dice.uniform(0.2, 2 * kill_every - 0.2)):
-                    life.exit_code = await life.process.wait()
-                life.ended, life.end = time.time(), "itself"
-                await asyncio.sleep(0.5)
-            except TimeoutError:
-                if dice.random() < drain_share and await _listens(post.port):
-                    await self.drain(post)
+    async def torment(
+        self, post: Post, kill_every: float, drain_share: float, dice: random.Random, enough: asyncio.Event
+    ) -> None:
+        """Kill and restart one post until there was `enough`. A kill may fall into the start as well."""
+        stopping = asyncio.create_task(enough.wait(), name=f"torment {post.name} until")
+        try:
+            while not enough.is_set():
+                life = post.life
+                assert life is not None
+                ending = asyncio.create_task(life.process.wait(), name=f"end of {post.name}")
+                patience = dice.uniform(0.2, 2 * kill_every - 0.2)
+                await asyncio.wait({ending, stopping}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                if ending.done():
+                    life.exit_code = ending.result()
+                    life.ended, life.end = time.time(), "itself"
                 else:
-                    await self.kill(post)
+                    ending.cancel()
+                    if enough.is_set():
+                        return
+                    if dice.random() < drain_share and await _listens(post.port):
+                        await self.drain(post)
+                    else:
+                        await self.kill(post)
                 await asyncio.sleep(dice.random() ** 2 * 1.5)
-            await self.start(post)
+                await self.start(post)
+        finally:
+            stopping.cancel()
 
     async def end(self) -> None:
         """Nothing may outlive the run."""

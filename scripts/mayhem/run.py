@@ -113,11 +113,12 @@ async def _storm(
     for post in order:
         await fleet.start(post)
         await asyncio.sleep(dice.random() * 0.3)
+    started = time.monotonic()
     watching = asyncio.create_task(fleet.watch_memory(), name="memory")
+    loading = asyncio.create_task(load.run(), name="load")
     try:
-        started = time.monotonic()
-        loading = asyncio.create_task(load.run(), name="load")
-        tormenting = asyncio.create_task(_torment(plan, fleet, dice), name="torment")
+        enough = asyncio.Event()
+        tormenting = asyncio.create_task(_torment(plan, fleet, dice, enough), name="torment")
         try:
             if place.wire is not None and plan.cut:
                 await asyncio.wait([loading, tormenting], timeout=plan.load_seconds / 2, return_when="FIRST_COMPLETED")
@@ -125,36 +126,33 @@ async def _storm(
             await asyncio.wait(
                 [loading, tormenting], timeout=plan.load_seconds + plan.patience, return_when="FIRST_COMPLETED"
             )
-            if tormenting.done():
-                await tormenting  # a defect of this script
+            enough.set()
+            await tormenting  # it leaves every post filled
         finally:
             tormenting.cancel()
             await asyncio.wait([tormenting])
-        for post in place.posts:
-            if post.life is None or post.life.ended is not None:
-                await fleet.start(post)  # torment ended between a kill and the restart
         load_seconds = time.monotonic() - started
         try:
             async with asyncio.timeout(plan.patience):
                 await loading
-                await all_listen(place.posts, plan.patience)
+                if not await all_listen(place.posts, plan.patience / 2):
+                    cut[1].append("a process that nobody kills any more does not listen")
                 await _quiet(load, graph.ledger, ways, place)
         except TimeoutError:
             cut[1].append(f"there was no quiet within {plan.patience:g} s after the load")
-            loading.cancel()
-            await asyncio.wait([loading])
         await asyncio.gather(*(fleet.drain(post) for post in place.posts))
         return load_seconds, cut
     finally:
         watching.cancel()
-        await asyncio.wait([watching])
+        loading.cancel()
+        await asyncio.wait([watching, loading])
 
 
-async def _torment(plan: Plan, fleet: Fleet, dice: random.Random) -> None:
+async def _torment(plan: Plan, fleet: Fleet, dice: random.Random, enough: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as tasks:
         for post in fleet.posts:
             own = random.Random(f"{dice.random()} {post.name}")
-            tasks.create_task(fleet.torment(post, plan.kill_every, plan.drain_share, own))
+            tasks.create_task(fleet.torment(post, plan.kill_every, plan.drain_share, own, enough))
 
 
 async def _cut(plan: Plan, place: Place, ways: Gateways) -> tuple[str, list[str]]:
