@@ -8,26 +8,24 @@ is shown as it was written. Values are never templates: what a user wrote is onl
 
 from __future__ import annotations
 
-import json
 import logging
 import operator
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import quote_plus
 
-from jinja2 import TemplateError, Undefined, nodes
-from jinja2.filters import do_items, do_round, do_title
+from jinja2 import TemplateError, nodes
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import pass_context
 from jinja2.visitor import NodeTransformer
 
+from sessions.filters import FILTERS, MAX_OUTPUT, Missing, TooMuchError, asked_for, default, join, shown, sized
+
 log = logging.getLogger(__name__)
 
 MAX_TEMPLATE: Final = 65_536
-MAX_OUTPUT: Final = 65_536
 MAX_STEPS: Final = 20_000
 MAX_SECONDS: Final = 0.1
 """Of this thread's processor time, so that a busy machine does not make a good template fail."""
@@ -43,35 +41,6 @@ def render(template: str, values: Mapping[str, object]) -> str:
     return _compiled(template).render(values)
 
 
-class _TooMuch(Exception):
-    """The template asks for more than a text can need."""
-
-
-class _Missing(Undefined):
-    """A variable nobody gave: visible where it is shown, empty to a loop, false to a condition."""
-
-    __slots__ = ()
-
-    def _path(self) -> str:
-        return str(self._undefined_name or "?")
-
-    def __str__(self) -> str:
-        return f"{{{{ {self._path()} }}}}"
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return _Missing(name=f"{self._path()}.{name}")
-
-    def __getitem__(self, key: object) -> _Missing:  # type: ignore[override]
-        return _Missing(name=f"{self._path()}[{key!r}]")
-
-    def _never(self, _other: object) -> bool:
-        return False
-
-    __lt__ = __le__ = __gt__ = __ge__ = _never  # type: ignore[assignment]
-
-
 class _Budget:
     __slots__ = ("deadline", "steps")
 
@@ -82,107 +51,14 @@ class _Budget:
     def step(self) -> None:
         self.steps += 1
         if self.steps > MAX_STEPS:
-            raise _TooMuch(f"it takes more than {MAX_STEPS:,} steps")
+            raise TooMuchError(f"it takes more than {MAX_STEPS:,} steps")
         now = time.thread_time()
         if not self.deadline:
             self.deadline = now + MAX_SECONDS
         elif now > self.deadline:
-            raise _TooMuch(f"it takes more than {MAX_SECONDS:g} s of work")
+            raise TooMuchError(f"it takes more than {MAX_SECONDS:g} s of work")
 
 
-def _shown(value: object) -> str:
-    """How a value looks in a text: a tool's result as JSON, nothing for null."""
-    match value:
-        case str():
-            return value
-        case None:
-            return ""
-        case dict() | list() | tuple():
-            return json.dumps(value, ensure_ascii=False, default=str)
-        case _:
-            return str(value)
-
-
-def _sized(text: str) -> str:
-    if len(text) > MAX_OUTPUT:
-        raise _TooMuch(f"it makes more than {MAX_OUTPUT:,} characters")
-    return text
-
-
-def _length(value: Any) -> int:
-    return len(value)
-
-
-def _default(value: object, instead: object = "", boolean: bool = False) -> object:
-    return instead if isinstance(value, Undefined) or (boolean and not value) else value
-
-
-def _join(value: Iterable[object], separator: str = "") -> str:
-    pieces: list[str] = []
-    size = 0
-    for item in value:
-        pieces.append(_shown(item))
-        size += len(pieces[-1]) + len(separator)
-        if size > MAX_OUTPUT:
-            raise _TooMuch(f"it makes more than {MAX_OUTPUT:,} characters")
-    return separator.join(pieces)
-
-
-def _replace(value: object, old: str, new: str) -> str:
-    text = _shown(value)
-    if len(text) + text.count(old) * len(new) > MAX_OUTPUT:
-        raise _TooMuch(f"it makes more than {MAX_OUTPUT:,} characters")
-    return text.replace(old, new)
-
-
-def _truncate(value: object, length: int = 255, end: str = "…") -> str:
-    text = _shown(value)
-    return text if len(text) <= length else text[: max(length, 0)].rstrip() + end
-
-
-def _first(value: Iterable[object]) -> object:
-    return next(iter(value), _Missing(name="first"))
-
-
-def _last(value: Any) -> object:
-    return value[-1] if len(value) else _Missing(name="last")
-
-
-def _number(make: Callable[[Any], float]) -> Callable[..., object]:
-    def convert(value: object, instead: object = 0) -> object:
-        try:
-            return make(value[:64] if isinstance(value, str) else value)
-        except (TypeError, ValueError, OverflowError):
-            return instead
-
-    return convert
-
-
-_FILTERS: Final[dict[str, Callable[..., Any]]] = {
-    "abs": abs,
-    "capitalize": lambda value: _shown(value).capitalize(),
-    "count": _length,
-    "d": _default,
-    "default": _default,
-    "first": _first,
-    "float": _number(float),
-    "int": _number(int),
-    "items": lambda value: list(do_items(value)),
-    "join": _join,
-    "last": _last,
-    "length": _length,
-    "lower": lambda value: _shown(value).lower(),
-    "replace": _replace,
-    "round": do_round,
-    "sort": sorted,
-    "string": _shown,
-    "title": lambda value: do_title(_shown(value)),
-    "tojson": lambda value: json.dumps(value, ensure_ascii=False, default=str),
-    "trim": lambda value: _shown(value).strip(),
-    "truncate": _truncate,
-    "upper": lambda value: _shown(value).upper(),
-    "urlencode": lambda value: quote_plus(_shown(value)),
-}
 _TESTS: Final = frozenset(
     {"defined", "undefined", "none", "number", "string", "mapping", "sequence", "true", "false", "in", "even", "odd"}
 )
@@ -190,13 +66,13 @@ _TESTS: Final = frozenset(
 
 def _guarded(name: str, apply: Callable[..., Any]) -> Callable[..., Any]:
     """A filter that counts as a step and lets a missing variable through, to be seen at the end."""
-    takes_missing = apply is _default
+    takes_missing = apply is default
 
     @pass_context
     def guarded(context: Context, value: Any, *args: Any, **kwargs: Any) -> Any:
         context[_BUDGET].step()
-        if isinstance(value, _Missing) and not takes_missing:
-            return _Missing(name=f"{value._path()}|{name}")
+        if isinstance(value, Missing) and not takes_missing:
+            return Missing(name=f"{asked_for(value)}|{name}")
         return apply(value, *args, **kwargs)
 
     return guarded
@@ -214,33 +90,40 @@ def _paced(context: Context, value: Iterable[object]) -> Iterator[object]:
 @pass_context
 def _glued(context: Context, values: list[object]) -> str:
     context[_BUDGET].step()
-    return _join(values)
+    return join(values)
 
 
 @pass_context
 def _named(_context: Context, value: Any, path: str) -> Any:
     """A missing part of a value, under the whole name it was asked for."""
-    return _Missing(name=path) if isinstance(value, _Missing) else value
+    return Missing(name=path) if isinstance(value, Missing) else value
 
 
 class _Environment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%"})
 
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """A part of a value. Templates know what values hold, not their methods: `result.items` is what was sent."""
+        if isinstance(obj, dict):
+            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
+        part = super().getattr(obj, attribute)
+        return self.undefined(obj=obj, name=attribute) if callable(part) else part
+
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         for side in (left, right):
-            if isinstance(side, _Missing):
+            if isinstance(side, Missing):
                 return side
         if isinstance(left, str) and isinstance(right, str) and operator == "+":
-            return _sized(left + right)
+            return sized(left + right)
         if not (isinstance(left, int | float) and isinstance(right, int | float)):
-            raise _TooMuch(f"`{operator}` is for numbers, and `~` puts texts together")
+            raise TooMuchError(f"`{operator}` is for numbers, and `~` puts texts together")
         if max(abs(left), abs(right)) > MAX_NUMBER:
-            raise _TooMuch("a number is too large")
+            raise TooMuchError("a number is too large")
         return self.binop_table[operator](left, right)
 
 
 _ENV: Final = _Environment(
-    autoescape=False, undefined=_Missing, finalize=_shown, keep_trailing_newline=True, optimized=False, cache_size=0
+    autoescape=False, undefined=Missing, finalize=shown, keep_trailing_newline=True, optimized=False, cache_size=0
 )
 _ENV.globals.clear()
 _ENV.binop_table = {"+": operator.add, "-": operator.sub, "*": operator.mul} | {
@@ -248,7 +131,7 @@ _ENV.binop_table = {"+": operator.add, "-": operator.sub, "*": operator.mul} | {
     "//": operator.floordiv,
     "%": operator.mod,
 }
-_ENV.filters = {name: _guarded(name, apply) for name, apply in _FILTERS.items()}
+_ENV.filters = {name: _guarded(name, apply) for name, apply in FILTERS.items()}
 _ENV.filters |= {"%paced": _paced, "%glued": _glued, "%named": _named}
 _ENV.tests = {name: test for name, test in _ENV.tests.items() if name in _TESTS}
 
@@ -268,13 +151,13 @@ class _Pacing(NodeTransformer):
 
     def visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(node, _ALLOWED):
-            raise _TooMuch(f"`{type(node).__name__.lower()}` is not available in templates (line {node.lineno})")
+            raise TooMuchError(f"`{type(node).__name__.lower()}` is not available in templates (line {node.lineno})")
         return super().visit(node, *args, **kwargs)
 
     def visit_For(self, node: nodes.For) -> nodes.For:  # noqa: N802 - Jinja finds it by this name
         self.loops += 1
         if self.loops > 2 or node.recursive:
-            raise _TooMuch(f"more than two loops inside each other (line {node.lineno})")
+            raise TooMuchError(f"more than two loops inside each other (line {node.lineno})")
         self.generic_visit(node)
         self.loops -= 1
         node.iter = nodes.Filter(node.iter, "%paced", [], [], None, None, lineno=node.lineno)
@@ -312,9 +195,9 @@ class _Compiled:
         self._template = None
         try:
             if len(source) > MAX_TEMPLATE:
-                raise _TooMuch(f"it is longer than {MAX_TEMPLATE:,} characters")
+                raise TooMuchError(f"it is longer than {MAX_TEMPLATE:,} characters")
             self._template = _ENV.from_string(_Pacing().visit(_ENV.parse(source)))
-        except (TemplateError, _TooMuch, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        except (TemplateError, TooMuchError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
             self._complain(error)
 
     def render(self, values: Mapping[str, object]) -> str:
@@ -328,7 +211,7 @@ class _Compiled:
                 pieces.append(piece)
                 size += len(piece)
                 if size > MAX_OUTPUT:
-                    raise _TooMuch(f"it makes more than {MAX_OUTPUT:,} characters")
+                    raise TooMuchError(f"it makes more than {MAX_OUTPUT:,} characters")
         except Exception as error:  # noqa: BLE001 - any operation on any value a template can name may raise anything
             self._complain(error)
             return self._source
