@@ -175,7 +175,7 @@ def _with_media(line: Remembered, fact: MediaStored) -> Remembered:
 
 @_apply.register
 def _(fact: TurnStarted, state: CallState, ts: float) -> Changes:
-    return {"turns": fact.turn, "recent_turns": (*(at for at in state.recent_turns if at > ts - 60), ts)}
+    return {"turns": fact.turn, "recent_turns": (*(at for at in state.recent_turns if ts - 60 < at <= ts), ts)}
 
 
 @_apply.register

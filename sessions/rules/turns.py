@@ -41,7 +41,9 @@ def tick(state: CallState, turn: LiveTurn | None, around: Around) -> Step:
     patience = turn.first_at + around.agent.media_wait_ms / 1000
     if any(a.message_id in state.unanswered for a in state.awaited) and patience > around.now:
         return Step(turn=replace(turn, due=patience, wants_files=True))
-    if len([at for at in state.recent_turns if at > around.now - 60]) >= around.agent.max_turns_per_minute:
+    # Turns of the future were before the clock was set back: they are not of the last minute.
+    recent = [at for at in state.recent_turns if around.now - 60 < at <= around.now]
+    if len(recent) >= around.agent.max_turns_per_minute:
         fact = HandoffRequested(by="rate-guard", reason="more automatic answers in a minute than the agent allows")
         return Step((fact,), (), None)
     begun = replace(turn, number=state.turns + 1, phase="generating", answers=state.unanswered, due=around.now)

@@ -290,7 +290,7 @@ class SqliteBus:
                 if row not in lane.here:
                     lane.here.add(row)
                     if visible_at is not None and visible_at > now:
-                        heapq.heappush(self._delayed, (visible_at, row, failures, lane))
+                        heapq.heappush(self._delayed, (self._loop.time() + visible_at - now, row, failures, lane))
                     else:
                         is_old = row <= lane.inherited or (row & sql.CLOCK) / 1e6 < self._since
                         lane.ready.append(Held(self, lane, row, id_, body, failures, is_old))
@@ -313,10 +313,10 @@ class SqliteBus:
         self.wake(lane)
 
     def _set_timer(self) -> None:
-        """One timer, for the delayed message that is due first."""
+        """One timer, for the delayed message that is due first. In the loop's time, which is never set back."""
         if not self._delayed or not self.is_open:
             return
-        due = self._loop.time() + max(0.0, self._delayed[0][0] - time.time())
+        due = self._delayed[0][0]
         if self._timer is not None:
             if self._timer.when() <= due:
                 return
@@ -326,7 +326,7 @@ class SqliteBus:
     def _ring(self) -> None:
         """Messages whose delay is over: back into their ready lists. Only their place was kept in memory."""
         self._timer = None
-        now = time.time()
+        now = self._loop.time()
         for _ in range(PUMP_MESSAGES):
             if not self._delayed or self._delayed[0][0] > now:
                 break
@@ -415,7 +415,7 @@ class SqliteBus:
         visible_at = time.time() + delay
         change = (failures, visible_at, error, held.row)
         self._persist(lambda db: db.execute(sql.NACK, change), lambda: None)
-        heapq.heappush(self._delayed, (visible_at, held.row, failures, held.lane))
+        heapq.heappush(self._delayed, (self._loop.time() + delay, held.row, failures, held.lane))
         self._set_timer()
         self.wake(held.lane)
 
