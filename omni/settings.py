@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     public_url: str | None = None
+    """Where the world reaches us: the doctor tries the webhook there."""
     store_url: str = "sqlite:///omni.db"
     bus_url: str = ""
     bus_prefix: str = Field(default="omni", pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
@@ -45,6 +46,7 @@ class Settings(BaseSettings):
     partitions: int = Field(default=8, ge=1, le=256)
     api_key: SecretStr | None = None
     secret: SecretStr | None = None
+    """Both may be set already and do nothing yet: for the REST interface, and for the tokens of the web chat."""
     whatsapp_graph_url: str = "https://graph.facebook.com"
     llm_base_url: str | None = None
     llm_model: str = "gpt-4.1-mini"

@@ -2,7 +2,7 @@
 
 Every level is checked, and an item that cannot be read harms no other: it is counted, noted and left out, or becomes an
 `Unsupported` message when its sender is known. Provider field names appear here and in the modules this one reads
-items with (`people`, `contents`, `notices`, `statuses`), nowhere else.
+items with (`people`, `acts`, `contents`, `notices`, `statuses`), nowhere else.
 
 Source: the platform's webhook reference; the union of all payload versions. The field decides what a value means, never
 its looks: `history` and `standby` carry the same arrays as `messages`, with the opposite meaning.
@@ -15,14 +15,13 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from channels.whatsapp import notices
+from channels.whatsapp import acts, notices
 from channels.whatsapp.batch import AccountNews, Batch, PersonInput
-from channels.whatsapp.contents import READERS, message_of
+from channels.whatsapp.contents import READERS
 from channels.whatsapp.directory import Line
 from channels.whatsapp.errors import Complaint
 from channels.whatsapp.people import People, is_ours, sender
 from channels.whatsapp.reading import (
-    NOTHING,
     Json,
     OddItemError,
     digest_of,
@@ -30,24 +29,15 @@ from channels.whatsapp.reading import (
     instant,
     items,
     mapping,
-    string,
     word,
 )
 from channels.whatsapp.statuses import status_of
-from omni.model.inbound import (
-    ColleagueMessage,
-    UserEdit,
-    UserMessage,
-    UserReaction,
-    UserRevoke,
-)
 
 OBJECT: Final = "whatsapp_business_account"
 MESSAGING: Final = frozenset(
     {"messages", "standby", "smb_message_echoes", "calls", "user_preferences", "user_id_update"}
 )
 IMPORTED: Final = frozenset({"history", "smb_app_state_sync"})
-MAX_EMOJI = 64
 
 
 def read(
@@ -230,37 +220,8 @@ class _Reading:
         if kind == "request_welcome":
             self._add("notice", notices.welcome(line, person, key, sent_at, self._now), sent_at)
             return
-        made: UserMessage | UserReaction | UserEdit | UserRevoke
-        if kind == "reaction":
-            reaction = mapping(item.get("reaction"))
-            target, emoji = _target(reaction, "message_id"), string(reaction.get("emoji"), MAX_EMOJI + 1)
-            if emoji is not None and len(emoji) > MAX_EMOJI:
-                raise OddItemError("a reaction that is no emoji")
-            made = UserReaction(
-                key=key, agent=line.agent, channel=line.channel_id, at=self._now, org=line.org, sender=person,
-                provider_id=item_id, sent_at=sent_at, group=group, target=target, emoji=emoji,
-            )  # fmt: skip
-        elif kind == "edit":
-            target, inner, inner_kind = _edited(item)
-            made = UserEdit(
-                key=key, agent=line.agent, channel=line.channel_id, at=self._now, org=line.org, sender=person,
-                provider_id=item_id, sent_at=sent_at, group=group, target=target,
-                message=message_of(inner, inner_kind, is_edit=True),
-            )  # fmt: skip
-        elif kind == "revoke":
-            target = _target(mapping(item.get("revoke")), "original_message_id")
-            made = UserRevoke(
-                key=key, agent=line.agent, channel=line.channel_id, at=self._now, org=line.org, sender=person,
-                provider_id=item_id, sent_at=sent_at, group=group, target=target,
-            )  # fmt: skip
-        else:
-            made = UserMessage(
-                key=key, agent=line.agent, channel=line.channel_id, at=self._now, org=line.org, sender=person,
-                provider_id=item_id, sent_at=sent_at, group=group, message=message_of(item, kind),
-                mode="standby" if standby else "live",
-            )  # fmt: skip
-            kind = "message"
-        self._add(kind, made, sent_at)
+        made, counted = acts.act(line, item, kind, person, key, item_id, sent_at, group, self._now, standby)
+        self._add(counted, made, sent_at)
 
     def _echo(self, line: Line, people: People, item: Json, display: object, standby: bool) -> None:
         item_id, sent_at = self._name(item)
@@ -276,23 +237,13 @@ class _Reading:
         if customer is None:
             raise OddItemError("no recipient")
         kind = word(item.get("type"))
-        made = ColleagueMessage(
-            key=line.key_prefix + item_id, agent=line.agent, channel=line.channel_id, at=self._now, org=line.org,
-            sender=customer, provider_id=item_id, sent_at=sent_at, group=group, pauses=not standby,
-        )  # fmt: skip
-        if kind == "edit":
-            target, inner, inner_kind = _edited(item)
-            changes: dict[str, object] = {
-                "act": "edit", "target": target, "message": message_of(inner, inner_kind, is_edit=True)
-            }  # fmt: skip
-        elif kind == "revoke":
-            changes = {"act": "revoke", "target": _target(mapping(item.get("revoke")), "original_message_id")}
-        elif kind in ("reaction", "system"):
+        if kind in ("reaction", "system"):
             self._batch.count("echo", "ignored")
             return
-        else:
-            changes = {"message": message_of(item, kind)}
-        self._add("echo", made.model_copy(update=changes), sent_at)
+        made = acts.echo(
+            line, item, kind, customer, line.key_prefix + item_id, item_id, sent_at, group, self._now, standby
+        )
+        self._add("echo", made, sent_at)
 
     def _status(self, line: Line, people: People, item: Json, display: object, standby: bool) -> None:
         made = status_of(line, item, self._now)
@@ -326,20 +277,3 @@ class _Reading:
             self._batch.news.append(AccountNews(account, field_name, notices.event_of(field_name, value)))
         else:
             self._batch.note("unknown field", {field_name[:40]: value})
-
-
-def _target(body: Json, name: str) -> str:
-    target = identifier(body.get(name)) if type(body.get(name)) is str else None
-    if target is None:
-        raise OddItemError("no target message")
-    return target
-
-
-def _edited(item: Json) -> tuple[str, Json, str]:
-    """The target of an edit, its new content and that content's type."""
-    edit = mapping(item.get("edit"))
-    inner = edit.get("message") or NOTHING
-    kind = mapping(inner).get("type")
-    if type(kind) is not str or kind not in READERS:
-        raise OddItemError("an edit without readable content")
-    return _target(edit, "original_message_id"), mapping(inner), kind
