@@ -78,7 +78,6 @@ async def test_hostile_webhooks_three_times_over_leave_a_small_and_well_server(
         await until(lambda: is_idle(shop), 40)
         gc.collect()
         sizes.append(resident())
-    print(sizes)
     assert sizes[2] - sizes[1] < 48 * MEGABYTE, sizes
     assert (await shop.get("/health"))[0] == 200
     assert not [letter for letter in await shop.engines.bus.dead_letters() if "Error" in letter.error]

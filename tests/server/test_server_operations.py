@@ -16,7 +16,7 @@ from tests.server.shop import SECRETS, Proxy, agent_of, until
 
 ProxyTo = Callable[[str, int], Awaitable[Proxy]]
 
-METRICS = [
+METRICS = (
     "omni_webhook_seconds",
     "omni_webhook_items_total",
     "omni_turn_seconds",
@@ -37,7 +37,7 @@ METRICS = [
     "omni_loop_lag_seconds",
     "omni_handovers_total",
     "omni_input_age_seconds",
-]
+)
 
 
 async def test_health_and_ready_answer_on_every_engine(open_shop: OpenShop, engine: dict[str, Any]) -> None:

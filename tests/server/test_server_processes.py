@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 import yaml
 
-from channels.whatsapp.simulator import Simulator, StatusPlan, WebhookPlan, running
+from channels.whatsapp.simulator import FaultRule, Simulator, StatusPlan, WebhookPlan, running
 from tests.server.shop import NUMBER, OURS, PATIENCE, ROOT, SECRETS, simulator_settings, until
 
 EXIT_SECONDS = 10
@@ -179,4 +179,19 @@ async def test_one_process_stopped_under_load_goes_on_where_it_was(tmp_path: Pat
             await roles.stop("all")
             await roles.start("all")
         await everything_answered(simulator, people, [f"{word} ({again})" for again in range(2) for word in words])
+        await roles.stop("all")
+
+
+async def test_a_provider_that_hangs_does_not_hold_a_stop(tmp_path: Path) -> None:
+    engine = {"store_url": f"sqlite:///{tmp_path}/omni.db", "sqlite_sync": "normal"}
+    async with town(tmp_path, engine, ("all",)) as (simulator, roles):
+        await roles.start("all")
+        simulator.add_fault(FaultRule(kind="hang"))
+        simulator.user_says("hello")
+        await until(lambda: simulator.faults.applied.get("hang"))
+        await roles.stop("all")
+        assert not simulator.sent()
+        await roles.start("all")
+        (sent,) = await simulator.wait_sent(1, timeout=PATIENCE)
+        assert sent.body["text"]["body"] == "You said: hello"
         await roles.stop("all")
