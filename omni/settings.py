@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     probe_every: float = Field(default=30, gt=0, le=3600)
     """How long between two looks whether a refused access token works again."""
     session_prefetch: int = Field(default=256, ge=1, le=10_000)
-    hot_calls: int = Field(default=256, ge=0, le=100_000)
+    hot_calls: int = Field(default=1024, ge=0, le=100_000)
     agents: tuple[Agent, ...] = ()
 
     @classmethod

@@ -223,6 +223,7 @@ class Conversation:
             if batch.turn is not None and batch.turn.phase == "waiting" and batch.turn.due <= around.now:
                 batch.take(decide(batch.state, batch.turn, Tick(), around), around)
             await self._commit(batch, around.agent)
+            self._note_ages(fresh)
             await self._perform(batch)
             if not batch.entries:
                 await self._rest(batch, around.agent, fresh)
@@ -309,6 +310,16 @@ class Conversation:
                 wake_at = next_wake(batch.state, agent, batch.turn, self._world.clock())
                 if await self._world.store.rest_call(batch.state.id, wake_at, was=mail.happening.claimed):
                     self._wake_at = wake_at
+
+    def _note_ages(self, mails: Sequence[Mail]) -> None:
+        """How late messages were acted on: what an operator watches, and what puts webhooks off when all are late."""
+        now = self._world.clock()
+        for mail in mails:
+            if isinstance(mail.happening, UserMessage):
+                age = max(0.0, now - mail.happening.at)
+                metrics.INPUT_AGE_SECONDS.labels(mail.happening.type).observe(age)
+                if not mail.is_redelivered:
+                    self._world.lateness.note(age, now)
 
     def _tell(self, batch: Batch) -> None:
         for entry in batch.entries:

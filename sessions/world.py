@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from omni.bus.base import Bus
 from omni.model.agent import Agent
 from omni.model.ids import NewId
 from omni.store.base import Store
+from omni.telemetry.lateness import Lateness
 from sessions.brains.base import Brain, ToolOutcome
 
 
@@ -45,6 +46,8 @@ class World:
     render: Callable[[str, dict[str, str]], str]
     typing_after: float = 0.2
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    lateness: Lateness = field(default_factory=Lateness)
+    """How long inputs waited until they were acted on."""
 
     async def back_off(self, failures: int) -> None:
         """Wait before trying again, longer after more failures in a row."""

@@ -24,6 +24,7 @@ from omni.bus.base import RETRY_DELAYS, Bus, BusUnavailableError, Consumer, Outg
 from omni.model.delivery import Delivery, DeliveryState, Send, Typing, unpack_outbound
 from omni.model.queues import outbound
 from omni.store.base import Store
+from omni.telemetry.lateness import Lateness
 from omni.telemetry.metrics import DEAD_LETTERS
 from workers.clock import Clock, SystemClock
 from workers.courtesies import Courtesies
@@ -66,7 +67,7 @@ class DeliveryWorker:
         partitions: Sequence[int] | None = None,
         clock: Clock | None = None,
         slots: int = 64,
-        prefetch: int = 200,
+        prefetch: int = 64,
         settle_wait: float = 20.0,
         probe_every: float = TOKEN_PROBE_EVERY,
         draw: Callable[[], float] = random.random,
@@ -94,6 +95,8 @@ class DeliveryWorker:
         )
         self._consumers: list[Consumer] = []
         self._in_hand: Counter[str] = Counter()
+        self.lateness = Lateness()
+        """How long deliveries waited on the bus; what they wait for here (rates, other deliveries) does not count."""
         self._parked = _Parked()
 
     async def start(self) -> None:
@@ -124,6 +127,9 @@ class DeliveryWorker:
             self._courtesies.typing(item)
             return
         self._courtesies.overtaken(item.delivery.call)
+        if not item.after and not received.is_redelivered:
+            now = self._clock.now()
+            self.lateness.note(max(0.0, now - item.delivery.created_at), now)
         self._in_hand[received.queue] += 1
         self._lanes.put(item.delivery.call, _Job(item, received))
 

@@ -48,10 +48,11 @@ def act(
             key=key, agent=line.agent, channel=line.channel_id, at=now, org=line.org, sender=person,
             provider_id=item_id, sent_at=sent_at, group=group, target=_revoked(item),
         ), kind  # fmt: skip
+    is_ours_to_answer = not standby and (group is None or line.channel.answer_groups)
     return UserMessage(
         key=key, agent=line.agent, channel=line.channel_id, at=now, org=line.org, sender=person,
         provider_id=item_id, sent_at=sent_at, group=group, message=message_of(item, kind),
-        mode="standby" if standby else "live",
+        mode="live" if is_ours_to_answer else "standby",
     ), "message"  # fmt: skip
 
 

@@ -64,12 +64,14 @@ def routes(
     partitions: int,
     clock: Callable[[], float] = time.time,
     limits: WebhookLimits | None = None,
+    is_pressed: Callable[[], bool] = lambda: False,
 ) -> list[web.RouteDef]:
     """The routes of `/whatsapp/webhook`. `directory` returns the newest snapshot of the numbers we serve.
 
-    The body's cap is read here and does not depend on the application's `client_max_size`.
+    The body's cap is read here and does not depend on the application's `client_max_size`. While `is_pressed` says so,
+    POSTs are answered 503 before anything is done for them: the platform keeps them and sends them again.
     """
-    webhook = Webhook(directory, bus, partitions, clock, limits or WebhookLimits())
+    webhook = Webhook(directory, bus, partitions, clock, limits or WebhookLimits(), is_pressed)
     return [web.get(PATH, webhook.handshake, allow_head=False), web.post(PATH, webhook.receive)]
 
 
@@ -81,7 +83,9 @@ class Webhook:
         partitions: int,
         clock: Callable[[], float],
         limits: WebhookLimits,
+        is_pressed: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._is_pressed = is_pressed
         self._directory = directory
         self._bus = bus
         self._partitions = partitions
@@ -122,6 +126,8 @@ class Webhook:
 
     async def receive(self, request: web.Request) -> web.Response:
         """Check, store, acknowledge."""
+        if self._is_pressed():
+            return self._later("pressed")
         try:
             claimed = claimed_digest(request.headers.getall(HEADER, ()))
             body = await self._body(request)

@@ -23,6 +23,7 @@ from omni.model.agent import Agent
 from omni.model.ids import new_call_id, new_id
 from omni.model.queues import every_queue
 from omni.settings import Role, Settings, SettingsError
+from omni.telemetry.lateness import Lateness
 from omni.telemetry.looplag import LoopLag
 from sessions.book import Book
 from sessions.brains.choose import Brains
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from workers.statuses import StatusWorker
 
 log = logging.getLogger("omni.server")
+
+PRESSED_SECONDS = 1.5
+"""Webhooks are put off while even the quickest message waits for so long."""
 
 DRAIN_SECONDS = 6.0
 """How long work in hand may take to finish once the process was asked to stop; what is left goes back to the bus."""
@@ -75,6 +79,7 @@ class Server:
         self._directory = Directory(())
         self._served = settings.partitions
         self._workers: list[Worker] = []
+        self._latenesses: list[Lateness] = []
         self._runner: web.AppRunner | None = None
         self.port: int | None = None
         """The port it listens on, once started."""
@@ -129,6 +134,14 @@ class Server:
             await self.stop()
             log.info("drained in %.1f s", time.monotonic() - began)
 
+    def _is_pressed(self) -> bool:
+        """True when the workers of this process are so far behind that taking more would only make everybody wait.
+
+        Where they are processes of their own, the broker holds what they have not come to.
+        """
+        now = time.time()
+        return any(lateness.seconds(now) > PRESSED_SECONDS for lateness in self._latenesses)
+
     def _learn(self, agents: tuple[Agent, ...]) -> None:
         self._directory = Directory.of(agents)
 
@@ -155,6 +168,7 @@ class Server:
         worker = SessionWorker(
             world, prefetch=settings.session_prefetch, hot_calls=settings.hot_calls, serves=self._served
         )
+        self._latenesses.append(world.lateness)
         await self._start_workers(worker)
 
     async def _start_delivery(self, stack: AsyncExitStack, opened: Engines, book: Book) -> None:
@@ -191,6 +205,7 @@ class Server:
             partition_count=settings.partitions,
             transcriber=transcriber,
         )
+        self._latenesses.append(deliveries.lateness)
         await self._start_workers(deliveries, statuses, media)
 
     async def _start_workers(self, *workers: Worker) -> None:
@@ -210,7 +225,9 @@ class Server:
         self._health = Health(opened.bus, opened.store, opened.blobs, queues)
         app.add_routes(self._health.routes())
         if self._has("gateway"):
-            app.add_routes(whatsapp_routes(lambda: self._directory, opened.bus, settings.partitions))
+            app.add_routes(
+                whatsapp_routes(lambda: self._directory, opened.bus, settings.partitions, is_pressed=self._is_pressed)
+            )
         if self._mount is not None:
             self._mount(app)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)

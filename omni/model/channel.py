@@ -38,6 +38,7 @@ class WhatsAppChannel(Config):
     closed_window_template: str | None = None
     """Template that is sent instead when the 24-hour window is closed, as `name/language`."""
     answer_groups: bool = False
+    """What is written in groups is recorded in any case; only with this is it put to the bot."""
 
     @property
     def id(self) -> str:

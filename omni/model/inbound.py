@@ -34,7 +34,8 @@ class FromPerson(Input):
 
 
 class UserMessage(FromPerson):
-    """`mode` says who should answer: `live` the bot, `standby` another agent of the platform that owns the thread."""
+    """`mode` says who should answer: `live` the bot, `standby` somebody else (another agent of the platform that owns
+    the thread, the people of a group)."""
 
     type: Literal["message"] = "message"
     message: Message

@@ -14,9 +14,7 @@ WEBHOOK_ITEMS = Counter(
     "omni_webhook_items_total", "Items of webhooks by what became of them", ["channel", "kind", "outcome"]
 )
 DUPLICATES = Counter("omni_duplicate_inputs_total", "Inputs that had acted before", ["channel"])
-INPUT_AGE_SECONDS = Histogram(
-    "omni_input_age_seconds", "From taking an input to acting on it", ["type"], buckets=_SLOW
-)
+INPUT_AGE_SECONDS = Histogram("omni_input_age_seconds", "From taking an input to acting on it", ["type"], buckets=_SLOW)
 TURN_SECONDS = Histogram(
     "omni_turn_seconds", "From the newest user message of a turn to its reply on the bus", ["brain"], buckets=_SLOW
 )
