@@ -121,6 +121,19 @@ def test_the_routing_key_is_the_phone_when_it_is_known(read: Read) -> None:
     assert only(read("text_group")).sender.routing.startswith("whatsapp:default:group:")
 
 
+def test_a_group_is_only_answered_when_its_channel_says_so(
+    read: Read, our_channel: Callable[..., WhatsAppChannel]
+) -> None:
+    said = text(group_id="G1")
+    assert only(read(messages=[text()])).mode == "live"
+    assert only(read(messages=[said])).mode == "standby"
+    ours = Directory([("default", "echo", our_channel(NUMBER, answer_groups=True))])
+    value = {"messaging_product": "whatsapp", "metadata": {"phone_number_id": NUMBER}, "messages": [said]}
+    entry = {"id": "1", "changes": [{"field": "messages", "value": value}]}
+    document = {"object": "whatsapp_business_account", "entry": [entry]}
+    assert only(payloads.read(document, NOW, find=ours.find, secret=0, own=ours.own_keys)).mode == "live"
+
+
 def test_the_user_id_comes_from_the_contact_when_the_message_lacks_it(read: Read) -> None:
     contact = {"wa_id": "12025550171", "user_id": "US.1", "profile": {"name": "Ada"}}
     heard = only(read(contacts=[contact], messages=[text()]))
