@@ -20,7 +20,9 @@ class Lateness:
         self._last_at = 0.0
 
     def note(self, waited: float, now: float) -> None:
-        if now - self._began >= WINDOW_SECONDS or now < self._began:
+        if now < self._began:  # the clock was set back: what was measured before means nothing
+            self._began, self._least, self._last = now, waited, 0.0
+        elif now - self._began >= WINDOW_SECONDS:
             if self._least is not None:
                 self._last, self._last_at = self._least, now
             self._began, self._least = now, waited
