@@ -49,10 +49,12 @@ _LONG_BODY = 128 * 1024
 
 @dataclass(frozen=True, slots=True)
 class WebhookLimits:
-    """`max_body` in bytes, `read_seconds` for a whole body, `handshakes` wrong ones a minute from one address,
+    """`max_body` in bytes, `max_reading` in bytes for all bodies that are still arriving (nobody knows yet whether
+    they are signed), `read_seconds` for a whole body, `handshakes` wrong ones a minute from one address,
     `retry_after` in seconds for a POST that we cannot store now."""
 
     max_body: int = 4 * 1024 * 1024
+    max_reading: int = 128 * 1024 * 1024
     read_seconds: float = 10.0
     handshakes: int = 30
     retry_after: int = 5
@@ -94,6 +96,7 @@ class Webhook:
         self._limits = limits
         self._name = new_id("wh")  # bus messages are named by this and a number: cheaper than an id each
         self._numbers = count(1)
+        self._reading = 0
         self._refusals = PerMinute(clock)
         self._guesses = PerMinute(clock)
         self._oddities = PerMinute(clock)
@@ -169,13 +172,18 @@ class Webhook:
             async with asyncio.timeout(self._limits.read_seconds):
                 while piece := await stream.readany():
                     size += len(piece)
+                    self._reading += len(piece)
                     if size > cap:
                         raise _BodyRefusedError(413, "body too large")
+                    if self._reading > self._limits.max_reading:
+                        raise _BodyRefusedError(503, "too many bodies at once")
                     pieces.append(piece)
         except TimeoutError:
             raise _BodyRefusedError(408, "body too slow") from None
         except (ConnectionError, web.RequestPayloadError):
             raise _BodyRefusedError(400, "body broken off") from None
+        finally:
+            self._reading -= size
         return b"".join(pieces)
 
     async def _take(self, directory: Directory, secret: int, body: bytes) -> web.Response:
