@@ -22,8 +22,10 @@ class Engines:
 
 
 @asynccontextmanager
-async def engines(settings: Settings) -> AsyncIterator[Engines]:
+async def engines(settings: Settings, *, serves: bool = False) -> AsyncIterator[Engines]:
     """The engines, open; closed in the right order on the way out.
+
+    With `serves` an embedded bus is ours alone, or it is an error, before anything was written.
 
     Raises SettingsError, and what the engines raise when they cannot be reached.
     """
@@ -43,6 +45,11 @@ async def engines(settings: Settings) -> AsyncIterator[Engines]:
         bus = _bus(settings, file)
         await bus.open()
         stack.push_async_callback(bus.close)
+        if serves and settings.is_embedded:
+            from omni.bus.sqlite import SqliteBus
+
+            assert isinstance(bus, SqliteBus)
+            bus.reserve()
         yield Engines(bus, store, blobs)
 
 

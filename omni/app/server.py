@@ -95,7 +95,7 @@ class Server:
         """Open the engines and start the roles. Raises SettingsError, and what an unreachable engine raises; then
         nothing is left running."""
         async with AsyncExitStack() as stack:
-            opened = await stack.enter_async_context(engines(self._settings))
+            opened = await stack.enter_async_context(engines(self._settings, serves=True))
             self._served = await partitions_to_serve(opened.bus, self._settings.partitions)
             await opened.bus.declare(every_queue(self._served))
             book = Book(opened.store, opened.bus, self._learn)

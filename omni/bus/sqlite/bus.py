@@ -112,6 +112,11 @@ class SqliteBus:
             self._lock.give_back()
             await self._file.close()
 
+    def reserve(self) -> None:
+        """Be the one server of this file; `consume` is so too. Raises BusUnavailableError when there is another."""
+        self._require_open()
+        self._since = self._lock.take(opened_at=self._opened_at)
+
     async def declare(self, queues: Sequence[Queue]) -> None:
         self._require_open()
         if all((lane := self._lanes.get(q.name)) and lane.is_exclusive == q.is_exclusive for q in queues):
@@ -153,9 +158,8 @@ class SqliteBus:
         await returned
 
     async def consume(self, queue: Queue, take: Take, *, prefetch: int) -> Consumer:
-        self._require_open()
         lane = self._lane(queue.name)
-        self._since = self._lock.take(opened_at=self._opened_at)
+        self.reserve()
         consumer = Consumer(self, lane, take, prefetch)
         lane.consumers.append(consumer)
         self.wake(lane)
