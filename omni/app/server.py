@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import time
 from collections.abc import Callable
@@ -123,17 +122,6 @@ class Server:
             self._health.draining = True
         await self._stack.aclose()
 
-    async def run_until(self, stopped: asyncio.Event) -> None:
-        """Serve until the event is set, then drain."""
-        await self.start()
-        _spare_the_collector()
-        try:
-            await stopped.wait()
-        finally:
-            began = time.monotonic()
-            await self.stop()
-            log.info("drained in %.1f s", time.monotonic() - began)
-
     def _is_pressed(self) -> bool:
         """True when the workers of this process are so far behind that taking more would only make everybody wait.
 
@@ -243,14 +231,6 @@ class Server:
             ) from None
         address = runner.addresses[0]
         self.port = int(address[1])
-
-
-def _spare_the_collector() -> None:
-    """What lives as long as the process is not looked at again, and short-lived values are looked at less often:
-    every webhook makes some hundred objects, and nearly all of them are gone before the collector could find them."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 class _Channels:

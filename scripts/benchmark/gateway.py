@@ -16,6 +16,7 @@ from benchmark.floor import listen, run
 from channels.whatsapp.directory import Directory
 from channels.whatsapp.webhook import routes
 from omni.app.engines import engines
+from omni.cli.serve import spare_the_collector
 from omni.model.queues import every_queue
 from omni.settings import load
 
@@ -27,6 +28,7 @@ async def serve(file: Path) -> None:
         await opened.bus.declare(every_queue(settings.partitions))
         app = web.Application()
         app.add_routes(routes(lambda: directory, opened.bus, settings.partitions))
+        spare_the_collector()
         await listen(app, settings.port)
 
 
