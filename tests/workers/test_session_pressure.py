@@ -16,6 +16,7 @@ from omni.bus.sqlite import SqliteBus
 from omni.model.agent import Agent
 from omni.model.call import Call
 from omni.model.contact import Identity, IdentityKind, Sender
+from omni.model.entry import BotSaid, Entry, Fact, TurnEnded, UserSaid
 from omni.model.ids import new_call_id, new_id
 from omni.model.inbound import AnyInput, UserMessage, pack
 from omni.model.message import Message
@@ -259,6 +260,38 @@ async def test_a_message_that_is_in_its_batch_twice_is_not_acknowledged_before_i
         desk.store.away = False
         await desk.answered(1)
         assert [said.text for said in await desk.logged("user.message")] == ["hello", "and more"]
+
+
+async def test_an_answer_that_another_worker_left_unsent_is_sent_although_the_call_is_at_hand_here(desk: Desk) -> None:
+    """The partition was elsewhere for a moment; its worker logged the answer and died before it was on the bus."""
+    desk.brain.gate.set()
+    async with desk.working():
+        await desk.say("15550001", "hello")
+        await desk.answered(1)
+
+        async def queued() -> int:
+            return (await desk.bus.depth("outbound.0")).ready
+
+        async def sent(count: int) -> bool:
+            return await queued() == count
+
+        await until(lambda: sent(1))
+        (call,) = await desk.calls()
+        (first,) = await desk.store.deliveries(call.id)
+        heard = desk.message("15550001", "are you there?")
+        said = UserSaid(id="msg-x", text="?", provider_id=heard.provider_id, at=heard.at, message=heard.message)
+        answer = first.model_copy(update={"id": "dlv-x", "seq": call.last_seq + 2, "version": 0})
+        reply = BotSaid(id="msg-y", text="yes", turn=2, delivery=answer)
+        facts: list[Fact] = [said, reply, TurnEnded(turn=2, answers=("msg-x",))]
+        entries = [
+            Entry(seq=call.last_seq + n, ts=heard.at, call=call.id, agent="desk", fact=fact)
+            for n, fact in enumerate(facts, 1)
+        ]
+        document = call.model_copy(update={"last_seq": call.last_seq + 3})
+        await desk.store.append(Append(call=document, entries=entries, keys=[heard.key], deliveries=[answer]))
+        await desk.publish(heard)
+        await until(lambda: sent(3))  # the first one's record is still queued here, so it is handed over again
+        assert len(await desk.logged("bot.speaking")) == 2
 
 
 async def test_a_clock_that_is_set_back_delays_no_answer(desk: Desk) -> None:
