@@ -84,7 +84,7 @@ async def run(plan: Plan, folder: Path, bus_url: str, mongo_url: str) -> Outcome
         judge.processes(fleet.lives, fleet.peak_kb, found)
         found.broken += cut[1]
         async with place.opened() as opened:
-            await judge.from_logs(plan, load, graph.ledger, opened, found)
+            await judge.from_logs(plan, load, graph.ledger, opened, folder, found)
         seconds = time.monotonic() - began
         outcome = Outcome(
             plan,

@@ -3,10 +3,13 @@ the call logs at the end."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 
 from mayhem.load import TEXT, Load, Said, wa_id
 from mayhem.plan import SLOTS, Plan
@@ -29,7 +32,8 @@ READ_LATE = 2.0
 
 @dataclass(slots=True)
 class Autopsy:
-    """The records, right after a life was killed, of what it had been sending."""
+    """The records, soon after a life was killed, of what it had been sending. A slow store may answer when another
+    worker has gone on with one; `updated_at` tells."""
 
     life: Life
     records: dict[str, Delivery]
@@ -109,7 +113,7 @@ def duplicates(ledger: Ledger, lives: Sequence[Life], autopsies: Sequence[Autops
             place = piece_of(tracker)
             record = seen.get(copy.life, {}).get(place[0]) if place else None
             taken = _around(copy.accepted, life.asked)
-            if record is None or record.state is not DeliveryState.SENDING:
+            if record is None or (record.state is not DeliveryState.SENDING and record.updated_at <= life.asked):
                 verdict.unexplained += 1
                 state = record.state if record else "not looked up"
                 verdict.breaks(f"{what}, taken {taken} its kill, was {state} when its sender died, and came again")
@@ -123,8 +127,10 @@ def duplicates(ledger: Ledger, lives: Sequence[Life], autopsies: Sequence[Autops
             verdict.breaks(f"life {number} left {times} doubles, more than the {SLOTS} requests it makes at a time")
 
 
-async def from_logs(plan: Plan, load: Load, ledger: Ledger, engines: Engines, verdict: Verdict) -> None:
-    """What the call logs, the records and the queues say when everything has ended."""
+async def from_logs(plan: Plan, load: Load, ledger: Ledger, engines: Engines, folder: Path, verdict: Verdict) -> None:
+    """What the call logs, the records and the queues say when everything has ended; the logs are kept in the folder,
+    `calls.ndjson`."""
+    kept: list[str] = []
     calls = await engines.store.calls(CallFilter(org=DEFAULT_ORG), limit=10 * plan.contacts)
     heard: Counter[str] = Counter()
     by_id: dict[str, Said] = {said.id: said for said in load.said.values()}
@@ -133,6 +139,7 @@ async def from_logs(plan: Plan, load: Load, ledger: Ledger, engines: Engines, ve
         log: list[Entry] = []
         while page := await engines.store.entries(call.id, after=log[-1].seq if log else 0):
             log += page
+        kept += [json.dumps(entry.wire(), ensure_ascii=False) for entry in log]
         if [entry.seq for entry in log] != list(range(1, len(log) + 1)):
             verdict.breaks(f"the log of {call.id} has gaps or doubles")
         ours = {entry.fact.id: entry.fact.provider_id for entry in log if isinstance(entry.fact, UserSaid)}
@@ -152,6 +159,7 @@ async def from_logs(plan: Plan, load: Load, ledger: Ledger, engines: Engines, ve
             verdict.breaks(f"{_name(said.key)} ({provider_id}) is {heard[provider_id]} times in the logs")
     for provider_id in heard.keys() - by_id.keys():
         verdict.breaks(f"the logs hold {provider_id}, which nobody said")
+    await asyncio.to_thread((folder / "calls.ndjson").write_text, "\n".join(kept))
     letters = await engines.bus.dead_letters(limit=1000)
     verdict.dead_letters = len(letters)
     for letter in letters[:5]:
