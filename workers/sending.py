@@ -30,6 +30,7 @@ from omni.model.delivery import (
 )
 from omni.store.base import Store
 from omni.telemetry.metrics import DELIVERIES, DELIVERY_SECONDS, PROVIDER_SECONDS, UNCLEAR_SENDS
+from sessions.state import WINDOW_MARGIN, WINDOW_SECONDS
 from workers.clock import Clock
 from workers.line import TOKEN_PROBE_EVERY, Channels, DrainingError, HeldError, Line, Lines, Route, pair_of
 from workers.pacing import PairRates
@@ -39,10 +40,6 @@ from workers.records import NoRecordError, Records, names_of
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-WINDOW = 24 * 3600.0
-WINDOW_MARGIN = 60.0
-"""The service window is open until 24 hours after the person's newest message; we stop a minute earlier."""
 
 _LOOK_EVERY = 1.0
 """Seconds between looks at a record whose outcome is unknown."""
@@ -218,7 +215,7 @@ class Sender:
             return True
         call = await self._store.call(attempt.delivery.call)  # the person may have written since
         if call is not None and call.last_user_at:
-            attempt.closes_at = max(attempt.closes_at, call.last_user_at + WINDOW - WINDOW_MARGIN)
+            attempt.closes_at = max(attempt.closes_at, call.last_user_at + WINDOW_SECONDS - WINDOW_MARGIN)
         return self._clock.now() < attempt.closes_at
 
     async def _claim(self, attempt: _Attempt, pieces: int, route: Route) -> Delivery | None:
