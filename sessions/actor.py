@@ -282,7 +282,11 @@ class Conversation:
             return None
         around = self._party.around(state)
         await catch_up(self._world, self._outbox, loaded, state, around.agent)
-        is_cut = self._turn is not None and self._turn.phase == "generating" and self._thinking is None
+        is_cut = (
+            self._turn is not None
+            and self._turn.phase == "generating"
+            and (self._thinking is None or self._thinking.answers != self._turn.answers)  # a defect came in between
+        )
         batch = Batch(state, resumed(state, None if is_cut else self._turn, around))
         if self._must_recover or any(mail.is_redelivered for mail in mails):
             self._must_recover = True

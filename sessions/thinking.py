@@ -57,6 +57,11 @@ class Thinking:
         self._tool_keys: set[str] = set()
         self._first_token: float | None = None
 
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The messages that were put to the brain."""
+        return self._turn.answers
+
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name=f"turn {self._turn.number} of {self._state.id}")
 
