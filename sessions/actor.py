@@ -139,7 +139,7 @@ class Conversation:
     async def _handle(self, mails: list[Mail]) -> None:
         """Deal with mail whatever happens: wait for a store that is away, decide again after a conflict, and give a
         message that makes us fail again and again to the dead letters."""
-        failures = 0
+        failures = conflicts = 0
         repeats: list[Mail] = []
         while True:
             try:
@@ -150,6 +150,8 @@ class Conversation:
                 return
             except SeqConflictError:
                 self._start_over("another worker had the call")
+                if (conflicts := conflicts + 1) > 1:  # once is a race that was lost, more is two workers at one call
+                    await self._world.back_off(conflicts - 2)
             except DuplicateInputError as duplicate:
                 again = [mail for mail in mails if mail.key in duplicate.keys]
                 mails = [*(mail for mail in mails if mail.key not in duplicate.keys), Mail(Tick())]

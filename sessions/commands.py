@@ -12,7 +12,7 @@ from omni.model.contact import Contact
 from omni.model.ids import NewId, new_id
 from omni.model.inbound import AnyInput, EndCall, Pause, PauseAgent, PausePerson, Resume, SendMessage, pack
 from omni.model.message import Message
-from omni.model.queues import inbound, inbound_for
+from omni.model.queues import commands, commands_for
 from omni.store.base import Store
 from sessions.book import announce
 
@@ -59,7 +59,7 @@ class Commands:
             paused=paused,
             by=by,
         )
-        await self._publish(inbound_for(contact.home, self._partitions).name, command)
+        await self._publish(commands_for(contact.home, self._partitions).name, command)
 
     async def pause_agent(self, org: str, slug: str, by: str, *, paused: bool) -> bool:
         """Pause or resume an agent everywhere; False when there is no such agent."""
@@ -79,7 +79,7 @@ class Commands:
                 by=by,
                 partition=partition,
             )
-            await self._publish(inbound(partition).name, command)
+            await self._publish(commands(partition).name, command)
         return True
 
     def _head(self, call: Call) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class Commands:
         }
 
     async def _to(self, call: Call, command: AnyInput) -> None:
-        await self._publish(inbound_for(call.home, self._partitions).name, command)
+        await self._publish(commands_for(call.home, self._partitions).name, command)
 
     async def _publish(self, queue: str, command: AnyInput) -> None:
         await self._bus.publish([Outgoing(queue, pack((command,)), command.key)])

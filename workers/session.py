@@ -28,7 +28,7 @@ from omni.model.inbound import (
     routing_key,
     unpack,
 )
-from omni.model.queues import inbound, inbound_for
+from omni.model.queues import commands, inbound, inbound_for
 from omni.store.base import CallFilter, StoreError, StoreUnavailableError
 from omni.telemetry import metrics
 from sessions.actor import Conversation
@@ -95,9 +95,8 @@ class SessionWorker:
 
     async def start(self) -> None:
         for partition in range(self._serves):
-            self._consumers.append(
-                await self._world.bus.consume(inbound(partition), self._take, prefetch=self._prefetch)
-            )
+            for queue in (commands(partition), inbound(partition)):
+                self._consumers.append(await self._world.bus.consume(queue, self._take, prefetch=self._prefetch))
         self._sweeper = asyncio.create_task(self._sweep(), name="wake calls that are due")
 
     async def stop(self, grace: float = 6.0) -> None:

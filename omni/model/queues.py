@@ -25,6 +25,15 @@ def outbound(partition: int) -> Queue:
     return Queue(name=f"outbound.{partition}", is_exclusive=True)
 
 
+def commands(partition: int) -> Queue:
+    """What people on our side ask of the partition's calls: it must not wait behind what customers wrote."""
+    return Queue(name=f"commands.{partition}", is_exclusive=True)
+
+
+def commands_for(home: str, partitions: int) -> Queue:
+    return commands(partition_of(home, partitions))
+
+
 def inbound_for(home: str, partitions: int) -> Queue:
     """The queue of the one worker that speaks with whoever `home` routes to."""
     return inbound(partition_of(home, partitions))
@@ -36,6 +45,7 @@ def outbound_for(home: str, partitions: int) -> Queue:
 
 def every_queue(partitions: int) -> tuple[Queue, ...]:
     return (
+        *(commands(n) for n in range(partitions)),
         *(inbound(n) for n in range(partitions)),
         *(outbound(n) for n in range(partitions)),
         STATUSES,

@@ -16,7 +16,7 @@ from omni.model.call import Call
 from omni.model.contact import Contact, Identity, IdentityKind
 from omni.model.inbound import EndCall, Pause, PauseAgent, PausePerson, Resume, SendMessage, unpack
 from omni.model.message import Message
-from omni.model.queues import every_queue, inbound, inbound_for
+from omni.model.queues import commands, commands_for, every_queue
 from omni.sqlite import SqliteFile
 from omni.store.sqlite import SqliteStore
 from sessions.commands import Commands
@@ -49,7 +49,7 @@ class Desk:
             if len(found) >= expected:
                 enough.set()
 
-        consumers = [await self.bus.consume(inbound(n), take, prefetch=10) for n in range(PARTITIONS)]
+        consumers = [await self.bus.consume(commands(n), take, prefetch=10) for n in range(PARTITIONS)]
         async with asyncio.timeout(10):
             await enough.wait()
         for consumer in consumers:
@@ -74,7 +74,7 @@ async def test_commands_to_a_call_go_to_its_partition_in_order(desk: Desk) -> No
     await desk.commands.resume(CALL, "ann", note="done")
     await desk.commands.end(CALL, "ann")
     queued = await desk.queued(4)
-    assert {queue for queue, _ in queued} == {inbound_for(HOME, PARTITIONS).name}
+    assert {queue for queue, _ in queued} == {commands_for(HOME, PARTITIONS).name}
     pause, send, resume, end = (item for _, item in queued)
     assert isinstance(pause, Pause)
     assert isinstance(send, SendMessage)
@@ -90,7 +90,7 @@ async def test_pause_of_a_person_goes_to_their_home(desk: Desk) -> None:
     ana = Contact(id="ct-1", home=HOME, identities=(Identity(kind=IdentityKind.PHONE, value="44790"),))
     await desk.commands.pause_person(ana, "desk", "ann", paused=True)
     ((queue, item),) = await desk.queued()
-    assert queue == inbound_for(HOME, PARTITIONS).name
+    assert queue == commands_for(HOME, PARTITIONS).name
     assert isinstance(item, PausePerson)
     assert (item.contact, item.paused, item.by) == ("ct-1", True, "ann")
 
@@ -106,7 +106,7 @@ async def test_pause_of_an_agent_is_kept_and_told_to_every_partition(desk: Desk,
     assert agent is not None
     assert agent.is_paused is paused
     queued = await desk.queued(PARTITIONS)
-    assert {queue for queue, _ in queued} == {inbound(n).name for n in range(PARTITIONS)}
+    assert {queue for queue, _ in queued} == {commands(n).name for n in range(PARTITIONS)}
     assert all(isinstance(item, PauseAgent) and item.paused is paused for _, item in queued)
     assert len({item.key for _, item in queued}) == PARTITIONS, "every partition acts on its own copy"
 

@@ -22,7 +22,7 @@ from omni.model.delivery import Delivery, DeliveryState, StatusUpdate, pack_stat
 from omni.model.entry import BotSaid, HandoffActive, HandoffReleased, HandoffRequested, HumanSaid, TurnEnded, UserSaid
 from omni.model.inbound import AnyInput, Pause, Resume, SendMessage, UserMessage, pack
 from omni.model.message import Message
-from omni.model.queues import STATUSES, every_queue, inbound_for
+from omni.model.queues import STATUSES, commands_for, every_queue, inbound_for
 from sessions.brains.base import BrainError, Break, Chunk, HandOver, Say, ToolOutcome, Turn
 from sessions.world import World as Outside
 from tests.simulation.engines import Process, SimBus, SimStore, World
@@ -335,7 +335,7 @@ class Town:
                 await self._publish(door, queue, (rng.choice(said),))
             if rng.random() < 0.25:
                 await asyncio.sleep(rng.choice((0, 0.002, 0.02, 0.4, 3.0)))
-                await self._take_over(rng, door, queue, number, turn)
+                await self._take_over(rng, door, number, turn)
 
     async def _say(self, door: SimBus, queue: str, batch: list[AnyInput], who: str) -> None:
         for heard in batch:
@@ -343,12 +343,14 @@ class Town:
             self.published[who].append(heard.provider_id)
         await self._publish(door, queue, tuple(batch))
 
-    async def _take_over(self, rng: random.Random, door: SimBus, queue: str, number: int, turn: int) -> None:
+    async def _take_over(self, rng: random.Random, door: SimBus, number: int, turn: int) -> None:
         call = next((c for c in self.disk.calls.values() if c.home == self.person(number).routing and c.is_open), None)
         if call is None:
             return
         self.report.takeovers += 1
         head = {"agent": "desk", "channel": CHANNEL.id, "call": call.id, "home": call.home}
+
+        queue = commands_for(call.home, PARTITIONS).name
 
         def key() -> dict[str, object]:
             return {"key": self.new_id("cmd"), "at": self.now(), **head}
