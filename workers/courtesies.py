@@ -43,6 +43,7 @@ class Courtesies:
         self._waiting: OrderedDict[str, _Courtesy] = OrderedDict()
         self._shown: OrderedDict[str, None] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_over = False
 
     def typing(self, typing: Typing) -> None:
         self._show(_Courtesy(typing.call, typing.org, typing.channel, typing.provider_id, typing.typing, typing.until))
@@ -60,12 +61,16 @@ class Courtesies:
             del self._waiting[call]
 
     async def stop(self) -> None:
+        """Idempotent. An answer that is sent while the worker drains is not followed by a read mark any more."""
+        self._is_over = True
         self._waiting.clear()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _show(self, courtesy: _Courtesy) -> None:
+        if self._is_over:
+            return
         self._waiting.pop(courtesy.call, None)
         if len(self._waiting) >= _WAITING:
             self._waiting.popitem(last=False)
