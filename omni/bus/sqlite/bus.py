@@ -28,6 +28,7 @@ from omni.bus.base import (
     Take,
 )
 from omni.bus.sqlite import statements as sql
+from omni.bus.sqlite.flush import Flush
 from omni.bus.sqlite.lanes import Consumer, Held, Lane
 from omni.bus.sqlite.lock import ServerLock
 from omni.bus.sqlite.topics import Topics
@@ -61,6 +62,7 @@ class SqliteBus:
         self._max_waiting_bytes = max_waiting_bytes
         self.is_open = False
         self._lanes: dict[str, Lane] = {}
+        self._flush: Flush | None = None
         self._publishing = 0
         self._publishing_bytes = 0
         self._acked: list[tuple[Lane, int]] | None = None
@@ -127,35 +129,42 @@ class SqliteBus:
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         self._require_open()
-        placed = [(self._lane(message.queue), message) for message in messages]
-        size = sum(len(message.body) for message in messages)
+        lanes = [self._lane(message.queue) for message in messages]
         if self._publishing >= self._max_waiting or self._publishing_bytes > self._max_waiting_bytes:
             raise BusFullError(f"{self._publishing} publishes wait for the disk; slow down and try again")
+        flush = self._flush
+        if flush is None:
+            flush = Flush(self._close_flush, self._written)
+            try:
+                self._file.write_now(flush.write, flush.done)
+            except SqliteFileError as error:
+                raise _refusal(error) from error
+            self._flush = flush
         returned = self._loop.create_future()
+        size = sum([len(message.body) for message in messages])
+        flush.add(lanes, messages, size, returned)
+        self._publishing += 1
+        self._publishing_bytes += size
+        await returned
 
-        def job(db: sqlite3.Connection) -> list[int]:
-            return [lane.insert(db, message.id, message.body) for lane, message in placed]
+    def _close_flush(self) -> None:
+        self._flush = None
 
-        def done(rows: list[int] | None, error: Exception | None) -> None:
-            self._publishing -= 1
-            self._publishing_bytes -= size
-            if rows is not None and error is None:
-                for (lane, message), row in zip(placed, rows, strict=True):
-                    self._offer(lane, row, message)
+    def _written(self, flush: Flush, error: Exception | None) -> None:
+        self._publishing -= len(flush.waiters)
+        self._publishing_bytes -= flush.size
+        if error is None:
+            for lane, row, message in zip(flush.lanes, flush.rows, flush.messages, strict=True):
+                self._offer(lane, row, message)
+        else:
+            self._flush = None if self._flush is flush else self._flush
+        for returned in flush.waiters:
             if returned.done():
-                return  # the caller was cancelled; the message is on its way all the same
+                continue  # the caller was cancelled; the message is on its way all the same
             if error is None:
                 returned.set_result(None)
             else:
                 returned.set_exception(_refusal(error))
-
-        try:
-            self._file.write_now(job, done)
-        except SqliteFileError as error:
-            raise _refusal(error) from error
-        self._publishing += 1
-        self._publishing_bytes += size
-        await returned
 
     async def consume(self, queue: Queue, take: Take, *, prefetch: int) -> Consumer:
         lane = self._lane(queue.name)

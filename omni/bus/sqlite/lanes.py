@@ -55,9 +55,14 @@ class Lane:
         self.settling: set[int] = set()
         self.consumers: list[Consumer] = []
 
+    def next_row(self, clock: int) -> int:
+        """The place of one more message at the queue's end; `clock` in microseconds."""
+        self.newest = row = max(self.newest + 1, self.first | clock)
+        return row
+
     def insert(self, db: sqlite3.Connection, id_: str, body: bytes) -> int:
         """Write a message at the queue's end; returns its row."""
-        row = max(self.newest + 1, self.first | (time.time_ns() // 1000))
+        row = self.next_row(time.time_ns() // 1000)
         while True:
             try:
                 db.execute(sql.PUBLISH, (row, id_, body))

@@ -31,6 +31,7 @@ DECLARE: Final = """INSERT INTO bus_queues (name, is_exclusive) VALUES (?, ?)
     ON CONFLICT (name) DO UPDATE SET is_exclusive = excluded.is_exclusive"""
 QUEUES: Final = "SELECT number, name, is_exclusive FROM bus_queues"
 PUBLISH: Final = "INSERT INTO bus_messages (row, id, body) VALUES (?, ?, ?)"
+IS_WRITTEN: Final = "SELECT 1 FROM bus_messages WHERE row = ? AND id = ?"
 PAGE: Final = """SELECT row, id, body, failures, visible_at FROM bus_messages
     WHERE row > ? AND row <= ? ORDER BY row LIMIT ?"""
 ONE: Final = "SELECT id, body FROM bus_messages WHERE row = ?"
