@@ -37,7 +37,8 @@ class Engine:
             from omni.bus.sqlite import SqliteBus
             from omni.sqlite import SqliteFile
 
-            return SqliteBus(SqliteFile(self.address, max_waiting=10) if is_narrow else SqliteFile(self.address))
+            file = SqliteFile(self.address)
+            return SqliteBus(file, max_waiting=10) if is_narrow else SqliteBus(file)
         from omni.bus.rabbitmq import RabbitBus
 
         return RabbitBus(
