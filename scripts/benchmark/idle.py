@@ -60,7 +60,7 @@ def _report(points: list[Point]) -> Section:
         paragraph(
             f"""RSS of the server after so many people had one exchange each and fell silent ({SETTLE:g} s later; no
             collection is forced, nothing trimmed). In it, and bounded: SQLite's page caches (64 MiB and two of 8
-            MiB, filled as the file grows), the mapped part of the file, the last 256 calls and 2,000 people, which
+            MiB, filled as the file grows), the mapped part of the file, the last 1,024 calls and 2,000 people, which
             are kept at hand. Heap: anonymous memory (RssAnon), page caches included. The target is held against the
             last stretch, where what is bounded is full."""
         )

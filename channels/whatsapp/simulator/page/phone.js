@@ -377,7 +377,8 @@ function announce(text, visible = false) {
 // -- faults -------------------------------------------------------------------------------------------------------------
 
 function isOn(fault) {
-  if (fault.kind === "window") return !(current()?.windowUntil > Date.now() / 1000);
+  // Who never wrote has no window that could be over: the first message opens it.
+  if (fault.kind === "window") return current()?.messages.length > 0 && !(current().windowUntil > Date.now() / 1000);
   if (fault.plan) return Boolean(state.plan[fault.kind]);
   return state.faults.some((rule) => rule.kind === fault.kind);
 }
