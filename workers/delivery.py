@@ -25,7 +25,6 @@ from omni.model.delivery import Delivery, DeliveryState, Send, Typing, unpack_ou
 from omni.model.queues import outbound
 from omni.store.base import Store
 from omni.telemetry.lateness import Lateness
-from omni.telemetry.metrics import DEAD_LETTERS
 from workers.clock import Clock, SystemClock
 from workers.courtesies import Courtesies
 from workers.lanes import Lanes
@@ -116,7 +115,6 @@ class DeliveryWorker:
         try:
             item = unpack_outbound(received.body)
         except ValidationError as error:
-            DEAD_LETTERS.labels(received.queue).inc()
             log.error("message %s of %s is not ours: it is a dead letter now", received.id, received.queue)
             received.bury(
                 f"not an outbound message: {error.error_count()} errors, the first: {error.errors()[0]['msg']}"
@@ -154,7 +152,6 @@ class DeliveryWorker:
                         raise DrainingError from error
                     log.exception("cannot send", extra=_names(delivery))
                     if delay is None:
-                        DEAD_LETTERS.labels(received.queue).inc()
                         received.bury(f"{type(error).__name__}: {error}")
                     elif await self._clock.wait(self._sender.stopping, delay):
                         raise DrainingError from error

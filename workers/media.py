@@ -18,7 +18,7 @@ from omni.model.inbound import MediaReady, pack
 from omni.model.message import Media, MediaKind
 from omni.model.queues import MEDIA as MEDIA_QUEUE
 from omni.model.queues import inbound_for
-from omni.telemetry.metrics import DEAD_LETTERS, MEDIA
+from omni.telemetry.metrics import MEDIA
 from workers.clock import Clock, SystemClock
 from workers.lanes import Lanes
 from workers.line import Channels
@@ -97,7 +97,6 @@ class MediaWorker:
         try:
             job = FetchMedia.model_validate_json(received.body)
         except ValidationError as error:
-            DEAD_LETTERS.labels(received.queue).inc()
             received.bury(f"not a media job: {error.error_count()} errors, the first: {error.errors()[0]['msg']}")
             return
         names = {"call": job.call, "agent": job.agent}

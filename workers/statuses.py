@@ -32,7 +32,7 @@ from omni.model.delivery import (
 from omni.model.queues import STATUSES as STATUS_QUEUE
 from omni.model.queues import outbound_for
 from omni.store.base import Change, Store, StoreUnavailableError
-from omni.telemetry.metrics import DEAD_LETTERS, STATUSES
+from omni.telemetry.metrics import STATUSES
 from workers.clock import Clock, SystemClock
 from workers.persisting import persist
 from workers.records import failure_of, names_of
@@ -122,7 +122,6 @@ class StatusWorker:
         try:
             updates = unpack_statuses(received.body)
         except ValidationError as error:
-            DEAD_LETTERS.labels(received.queue).inc()
             received.bury(f"not statuses: {error.error_count()} errors, the first: {error.errors()[0]['msg']}")
             return
         self._mail.append((received, updates))

@@ -19,6 +19,7 @@ from omni.bus.rabbitmq.link import ANSWER_TIMEOUT, GONE, PROBE_EVERY, Link, open
 from omni.bus.rabbitmq.parcel import Parcel
 from omni.bus.rabbitmq.topology import Topology
 from omni.model.queues import Queue
+from omni.telemetry.metrics import DEAD_LETTERS
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ class RabbitReceived:
                 self._consumer.topology, self.queue, self.body, self.id, error=error, attempts=self.attempt
             )
             self._consumer.move(self._hand, self._tag, letter)
+            DEAD_LETTERS.labels(self.queue).inc()
 
     def release(self) -> None:
         if not self._settle():
