@@ -15,7 +15,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from aiohttp import web
@@ -134,15 +134,14 @@ async def listen(app: web.Application, port: int) -> None:
         await runner.cleanup()
 
 
-def run(main: Awaitable[None]) -> None:
-    """On uvloop where it is installed, as omni does."""
+def run(main: Awaitable[None], *, is_stock: bool = False) -> None:
+    """On uvloop where it is installed, as omni does; or on the loop that comes with Python."""
     factory = None
-    try:
-        import uvloop
+    if not is_stock:
+        with suppress(ImportError):
+            import uvloop
 
-        factory = uvloop.new_event_loop
-    except ImportError:
-        pass
+            factory = uvloop.new_event_loop
 
     async def body() -> None:
         await main
@@ -157,5 +156,6 @@ if __name__ == "__main__":
     parser.add_argument("--store", choices=["none", "sqlite", "rabbitmq"], required=True)
     parser.add_argument("--where", default="", help="the SQLite file, or the broker's URL")
     parser.add_argument("--queue", default="omni-bench-floor")
+    parser.add_argument("--stock-loop", action="store_true", help="asyncio's own event loop, not uvloop")
     chosen = parser.parse_args()
-    run(serve(chosen.port, chosen.store, chosen.where, chosen.queue))
+    run(serve(chosen.port, chosen.store, chosen.where, chosen.queue), is_stock=chosen.stock_loop)
