@@ -83,7 +83,8 @@ Happening = AnyInput | Tick | TurnSaid | ToolBegan | ToolFinished | TurnDone
 class LiveTurn:
     """A turn that waits for the user to finish (`waiting` until `due`) or whose brain is at work (`generating`).
 
-    `wants_files`: the user has finished, and only their files keep it waiting.
+    `wants_files`: the user has finished, and only their files keep it waiting. `restarts` counts how often the user's
+    next message has cut its brain.
     """
 
     number: int
@@ -93,6 +94,7 @@ class LiveTurn:
     answers: tuple[str, ...] = ()
     has_spoken: bool = False
     wants_files: bool = False
+    restarts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,10 @@ from sessions.rules.turns import drop, is_silent
 from sessions.state import CallState
 from sessions.steps import Around, Effect, Fetch, LiveTurn, Step
 
+MAX_RESTARTS = 5
+"""So often a message cuts the brain that answers those before it. Who writes faster than it thinks is then answered
+all the same, and what came meanwhile is the next turn's."""
+
 
 def hear(state: CallState, turn: LiveTurn | None, heard: UserMessage, around: Around) -> Step:
     """A message: recorded in any case, and owed an answer unless the bot is silent or there is nothing to answer."""
@@ -47,11 +51,15 @@ def _still_writing(
     if turn is not None and turn.phase == "waiting":
         due = min(around.now + debounce, turn.first_at + around.agent.max_debounce_ms / 1000)
         return (), (), replace(turn, due=max(due, around.now), wants_files=False)
+    if turn is not None and turn.restarts >= MAX_RESTARTS:
+        return (), (), turn
     facts, aborted = drop(turn, "user continued")
-    number = state.turns + 1
+    number, restarts = state.turns + 1, 0
     if turn is not None:
         number = turn.number + 1 if turn.has_spoken else turn.number
-    return facts, aborted, LiveTurn(number, "waiting", first_at=around.now, due=around.now + debounce)
+        restarts = turn.restarts + 1
+    due = around.now + debounce
+    return facts, aborted, LiveTurn(number, "waiting", first_at=around.now, due=due, restarts=restarts)
 
 
 def _opens_turn(message: Message) -> bool:

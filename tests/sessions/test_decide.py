@@ -104,6 +104,19 @@ def test_newer_message_cancels_and_joins_both_texts(talk: Talk) -> None:
     assert talk.words().count("turn.end") == 1
 
 
+def test_who_writes_faster_than_the_brain_thinks_is_answered_all_the_same(talk: Talk) -> None:
+    talk.ask("m0")
+    for n in range(1, 9):
+        talk.hear(f"m{n}")
+        talk.later(0.6)
+    asked = put_to_the_brain(talk)
+    assert asked == "|".join(f"m{n}" for n in range(6))
+    talk.do(talk.done("those"))
+    assert len(talk.state.unanswered) == 3
+    talk.settle()
+    assert put_to_the_brain(talk) == "m6|m7|m8"
+
+
 def test_newer_message_after_a_first_answer_asks_only_the_new_one(talk: Talk) -> None:
     talk.ask("one")
     talk.do(talk.said("about one"))
