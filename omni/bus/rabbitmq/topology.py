@@ -23,8 +23,9 @@ from omni.model.queues import Queue
 DELAY_STEPS = (1.0, 4.0, 16.0, 60.0, 300.0, 900.0, 3600.0)
 """Seconds. A delay is rounded up to a step, since each step is a queue of its own on the broker."""
 
-DELIVERY_LIMIT = 20
-"""How often a message may come back unsettled (its worker died) before it becomes a dead letter."""
+DELIVERY_LIMIT = 100
+"""How often a message may come back unsettled (its worker died) before it becomes a dead letter. The broker counts for
+whatever was in the worker's hands, so behind a backlog the innocent come back as often as the one that kills."""
 
 _NO_LIMIT = 2_000_000_000
 """A delivery limit never reached: with one set, listing keeps dead letters in order and never drops them."""
