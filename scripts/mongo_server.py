@@ -53,6 +53,10 @@ class IndexedEngine(SQLiteEngine):
             made = self._connection.execute("SELECT substr(name, 9) FROM sqlite_schema WHERE name GLOB 'by_type_*'")
             self._typed.update(row[0] for row in made)
 
+    def dispatch_committed_changes(self, consumer_id: str, consumer: Any) -> None:
+        """Change streams, which omni does not use: their lease waits on the event loop for a lock that only the loop
+        can give back, and under load the server stood still for good."""
+
     def _mark_index_metadata_changed(self, database: str, collection: str) -> None:
         super()._mark_index_metadata_changed(database, collection)
         for index in self._load_indexes(database, collection):
