@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from aiohttp import web
 
@@ -32,11 +32,6 @@ from sessions.tools import ToolRunner
 from sessions.world import World
 from workers.line import Route
 from workers.session import SessionWorker
-
-if TYPE_CHECKING:
-    from workers.delivery import DeliveryWorker
-    from workers.media import MediaWorker
-    from workers.statuses import StatusWorker
 
 log = logging.getLogger("omni.server")
 
@@ -79,7 +74,6 @@ class Server:
         self._served = settings.partitions
         self._workers: list[Worker] = []
         self._latenesses: list[Lateness] = []
-        self._runner: web.AppRunner | None = None
         self.port: int | None = None
         """The port it listens on, once started."""
 
@@ -174,7 +168,7 @@ class Server:
         transcriber = load_transcriber(settings.stt_model)
         if transcriber is not None:
             stack.push_async_callback(transcriber.close)
-        deliveries: DeliveryWorker = DeliveryWorker(
+        deliveries = DeliveryWorker(
             bus=opened.bus,
             store=opened.store,
             adapters=adapters,
@@ -184,8 +178,8 @@ class Server:
             settle_wait=settings.settle_wait,
             probe_every=settings.probe_every,
         )
-        statuses: StatusWorker = StatusWorker(bus=opened.bus, store=opened.store, partition_count=settings.partitions)
-        media: MediaWorker = MediaWorker(
+        statuses = StatusWorker(bus=opened.bus, store=opened.store, partition_count=settings.partitions)
+        media = MediaWorker(
             bus=opened.bus,
             blobs=opened.blobs,
             adapters=adapters,

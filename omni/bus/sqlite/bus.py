@@ -156,8 +156,8 @@ class SqliteBus:
         if error is None:
             for lane, row, message in zip(flush.lanes, flush.rows, flush.messages, strict=True):
                 self._offer(lane, row, message)
-        else:
-            self._flush = None if self._flush is flush else self._flush
+        elif self._flush is flush:  # refused before it was written: nothing more goes along with it
+            self._close_flush()
         for returned in flush.waiters:
             if returned.done():
                 continue  # the caller was cancelled; the message is on its way all the same
