@@ -132,23 +132,19 @@ class SqliteBus:
         lanes = [self._lane(message.queue) for message in messages]
         if self._publishing >= self._max_waiting or self._publishing_bytes > self._max_waiting_bytes:
             raise BusFullError(f"{self._publishing} publishes wait for the disk; slow down and try again")
-        flush = self._flush
-        if flush is None:
-            flush = Flush(self._close_flush, self._written)
+        returned = self._loop.create_future()
+        size = sum([len(message.body) for message in messages])
+        if self._flush is None or not self._flush.add(lanes, messages, size, returned):
+            flush = Flush(self._written)
+            flush.add(lanes, messages, size, returned)
             try:
                 self._file.write_now(flush.write, flush.done)
             except SqliteFileError as error:
                 raise _refusal(error) from error
             self._flush = flush
-        returned = self._loop.create_future()
-        size = sum([len(message.body) for message in messages])
-        flush.add(lanes, messages, size, returned)
         self._publishing += 1
         self._publishing_bytes += size
         await returned
-
-    def _close_flush(self) -> None:
-        self._flush = None
 
     def _written(self, flush: Flush, error: Exception | None) -> None:
         self._publishing -= len(flush.waiters)
@@ -156,8 +152,6 @@ class SqliteBus:
         if error is None:
             for lane, row, message in zip(flush.lanes, flush.rows, flush.messages, strict=True):
                 self._offer(lane, row, message)
-        elif self._flush is flush:  # refused before it was written: nothing more goes along with it
-            self._close_flush()
         for returned in flush.waiters:
             if returned.done():
                 continue  # the caller was cancelled; the message is on its way all the same
