@@ -10,7 +10,7 @@ from omni.bus.base import Bus, Outgoing
 from omni.model.call import Call
 from omni.model.contact import Contact
 from omni.model.ids import NewId, new_id
-from omni.model.inbound import AnyInput, EndCall, Pause, PauseAgent, PausePerson, Resume, SendMessage, pack
+from omni.model.inbound import EndCall, Input, Pause, PauseAgent, PausePerson, Resume, SendMessage, ToCall, pack
 from omni.model.message import Message
 from omni.model.queues import commands, commands_for
 from omni.store.base import Store
@@ -36,16 +36,16 @@ class Commands:
 
     async def pause(self, call: Call, by: str) -> None:
         """A person takes the call over."""
-        await self._to(call, Pause(**self._head(call), by=by))
+        await self.issue(Pause(**self.head(call), by=by))
 
     async def resume(self, call: Call, by: str, note: str | None = None) -> None:
-        await self._to(call, Resume(**self._head(call), by=by, note=note))
+        await self.issue(Resume(**self.head(call), by=by, note=note))
 
     async def send(self, call: Call, by: str, message: Message, *, takes_over: bool = True) -> None:
-        await self._to(call, SendMessage(**self._head(call), by=by, message=message, takes_over=takes_over))
+        await self.issue(SendMessage(**self.head(call), by=by, message=message, takes_over=takes_over))
 
     async def end(self, call: Call, by: str, reason: str = "hangup") -> None:
-        await self._to(call, EndCall(**self._head(call), by=by, reason=reason))
+        await self.issue(EndCall(**self.head(call), by=by, reason=reason))
 
     async def pause_person(self, contact: Contact, agent: str, by: str, *, paused: bool) -> None:
         command = PausePerson(
@@ -82,7 +82,8 @@ class Commands:
             await self._publish(commands(partition).name, command)
         return True
 
-    def _head(self, call: Call) -> dict[str, Any]:
+    def head(self, call: Call) -> dict[str, Any]:
+        """The fields that every command for a call begins with, and a fresh key."""
         return {
             "key": self._new_id("cmd"),
             "org": call.org,
@@ -93,8 +94,9 @@ class Commands:
             "home": call.home,
         }
 
-    async def _to(self, call: Call, command: AnyInput) -> None:
-        await self._publish(commands_for(call.home, self._partitions).name, command)
+    async def issue(self, command: ToCall) -> None:
+        """Any command for one call; `head` makes what all of them have."""
+        await self._publish(commands_for(command.home, self._partitions).name, command)
 
-    async def _publish(self, queue: str, command: AnyInput) -> None:
+    async def _publish(self, queue: str, command: Input) -> None:
         await self._bus.publish([Outgoing(queue, pack((command,)), command.key)])

@@ -78,6 +78,8 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
             return end(state, turn, happening.reason, around.now)
         case Wake():
             return wake(state, turn, around)
+        case _:
+            return Step(turn=turn)
 
 
 def _lost(failed: DeliveryFailed) -> DeliveryLost:

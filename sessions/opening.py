@@ -51,8 +51,9 @@ async def open_call(world: World, place: Place, party: Party, happening: Happeni
     around = party.around(state)
     batch.take(Step((_started(place, contact, happening, earlier, recap, around.now),)), around)
     greets = isinstance(happening, UserMessage) and happening.mode == "live" and not is_silent(batch.state, around)
-    if agent.greeting and greets:
-        batch.take(greet(batch.state, world.render(agent.greeting, agent.vars), around), around)
+    greeting = agent.greeting_in(agent.language)
+    if greeting and greets:
+        batch.take(greet(batch.state, world.render(greeting, agent.vars), around), around)
     return batch
 
 

@@ -10,7 +10,8 @@ from typing import Final
 import aiohttp
 from pydantic import JsonValue
 
-from omni.model.agent import Agent, Tool
+from omni.model.agent import Agent
+from omni.model.behaviour import Tool
 from sessions.brains.base import ToolOutcome
 
 log = logging.getLogger(__name__)

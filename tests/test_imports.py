@@ -19,6 +19,8 @@ OURS = ("omni", "channels", "sessions", "workers")
 # "{name}" stands for one folder: a channel may import its own package, not its neighbour's.
 SEAMS = ("omni.bus", "omni.store", "omni.blobs")
 TELEMETRY = ("omni.telemetry",)  # logs and metrics: everybody's, so it may lean on nothing but the vocabulary
+LIVE = ("omni.live",)  # calls as they grow, told over the bus: whoever shows a call reads it there
+ACCESS = ("omni.access",)  # keys, tokens, origins, rate limits
 DRIVERS = ("omni.sqlite", "omni.mongodb")  # what several engines of one database share
 ALLOWED: dict[str, tuple[str, ...]] = {
     "omni": ("omni.sdk", "omni.model"),  # the package itself: what a bot author imports
@@ -30,17 +32,19 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "omni.bus": ("omni.model", *DRIVERS, *TELEMETRY),
     "omni.store": ("omni.model", *DRIVERS, *TELEMETRY),
     "omni.blobs": ("omni.model", *DRIVERS, *TELEMETRY),
+    "omni.live": ("omni.model", "omni.bus", "omni.store", *TELEMETRY),
+    "omni.access": ("omni.model", "omni.store", *TELEMETRY),
     "omni.sdk": ("omni.model",),
-    "omni.gateway": ("omni.model", "sessions", *SEAMS, *TELEMETRY),
+    "omni.gateway": ("omni.model", "sessions", *LIVE, *ACCESS, *SEAMS, *TELEMETRY),
     "omni.cli": OURS,
     "omni.app": OURS,
     "omni.__main__": ("omni.cli",),
     "channels": (),
     "channels.base": ("omni.model", *SEAMS, *TELEMETRY),
-    "channels.{name}": ("channels.base", "omni.model", *SEAMS, *TELEMETRY),
+    "channels.{name}": ("channels.base", "omni.model", *LIVE, *ACCESS, *SEAMS, *TELEMETRY),
     "channels.whatsapp.simulator": (),  # it stands for somebody else's cloud: it must not know ours
-    "sessions": ("omni.model", "omni.bus", "omni.store", *TELEMETRY),
-    "workers": ("channels.base", "sessions", "omni.model", *SEAMS, *TELEMETRY),
+    "sessions": ("omni.model", "omni.bus", "omni.store", *LIVE, *TELEMETRY),
+    "workers": ("channels.base", "sessions", "omni.model", *LIVE, *SEAMS, *TELEMETRY),
 }
 
 

@@ -16,8 +16,11 @@ from channels.whatsapp.adapter import WhatsAppAdapter
 from channels.whatsapp.directory import Directory
 from channels.whatsapp.webhook import routes as whatsapp_routes
 from omni.app.engines import Engines, engines
+from omni.app.front import Parts, open_front
 from omni.app.partitions import partitions_to_serve
 from omni.gateway.health import Health
+from omni.live.hub import Hub
+from omni.live.presence import Presence
 from omni.model.agent import Agent
 from omni.model.ids import new_call_id, new_id
 from omni.model.queues import every_queue
@@ -27,6 +30,7 @@ from omni.telemetry.looplag import LoopLag
 from sessions.book import Book
 from sessions.brains.choose import Brains
 from sessions.brains.endpoint import LlmDefaults
+from sessions.commands import Commands
 from sessions.prompt import render
 from sessions.tools import ToolRunner
 from sessions.world import World
@@ -106,7 +110,7 @@ class Server:
                     await self._start_session(stack, opened, book)
             finally:  # before what they use is closed, also when one of them could not start
                 stack.push_async_callback(self._stop_workers)
-            await self._start_http(stack, opened)
+            await self._start_http(stack, opened, book)
             self._stack = stack.pop_all()
         log.info("omni (%s) listens on %s", self._role, self.url)
 
@@ -200,7 +204,7 @@ class Server:
         workers, self._workers = self._workers, []
         await asyncio.gather(*(worker.stop(DRAIN_SECONDS) for worker in workers))
 
-    async def _start_http(self, stack: AsyncExitStack, opened: Engines) -> None:
+    async def _start_http(self, stack: AsyncExitStack, opened: Engines, book: Book) -> None:
         settings = self._settings
         app = web.Application()
         queues = [queue.name for queue in every_queue(self._served)]
@@ -210,6 +214,7 @@ class Server:
             app.add_routes(
                 whatsapp_routes(lambda: self._directory, opened.bus, settings.partitions, is_pressed=self._is_pressed)
             )
+            app.add_routes(await open_front(await self._parts(stack, opened, book), stack))
         if self._mount is not None:
             self._mount(app)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
@@ -225,6 +230,18 @@ class Server:
             ) from None
         address = runner.addresses[0]
         self.port = int(address[1])
+
+    async def _parts(self, stack: AsyncExitStack, opened: Engines, book: Book) -> Parts:
+        """What the gateway's surfaces share, started."""
+        hub = Hub(opened.bus, opened.store, new_id("desk"))
+        await hub.start()
+        stack.push_async_callback(hub.stop)
+        presence = Presence(opened.bus, opened.store)
+        await presence.start()
+        stack.push_async_callback(presence.stop)
+        commands = Commands(opened.store, opened.bus, self._settings.partitions)
+        public = self._settings.public_url
+        return Parts(self._settings, opened, book, hub, presence, commands, lambda: public or self.url)
 
 
 class _Channels:

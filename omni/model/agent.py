@@ -8,46 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from omni.model.base import DEFAULT_ORG, Config
+from omni.model.behaviour import Greeting, LlmSettings, Overrides, Tool
 from omni.model.channel import Channel
 from omni.model.message import Buttons, LinkButton, Menu
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$")]
-
-
-class Tool(Config):
-    """A function a brain may call.
-
-    omni POSTs `{"tool_call_id", "name", "arguments", "call": {…}}` to `url` and gives the brain what it answers: any
-    JSON value, or plain text. `timeout` is in seconds.
-    """
-
-    name: str = Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")
-    description: str = ""
-    parameters: dict[str, JsonValue] = Field(default={"type": "object", "properties": {}})
-    url: str | None = Field(default=None, pattern=r"^https?://")
-    timeout: float = Field(default=10, gt=0, le=120)
-
-
-class LlmEndpoint(Config):
-    """An OpenAI-compatible endpoint and model. What is left out comes from the settings."""
-
-    model: str | None = None
-    base_url: str | None = None
-    api_key_env: str | None = None
-    """Name of the environment variable that holds the key; a key itself is never written here."""
-
-
-class LlmSettings(LlmEndpoint):
-    """`failover` is tried in order when the endpoint before it fails before its first token. Times are seconds."""
-
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    max_tokens: int | None = Field(default=None, ge=1)
-    first_token_timeout: float = Field(default=15, gt=0)
-    timeout: float = Field(default=60, gt=0)
-    retries: int = Field(default=1, ge=0, le=5)
-    tool_rounds: int = Field(default=8, ge=0, le=32)
-    extra: dict[str, JsonValue] = Field(default_factory=dict)
-    failover: tuple[LlmEndpoint, ...] = ()
 
 
 class ScriptRule(Config):
@@ -85,7 +50,12 @@ class Agent(Config):
     brain: Literal["llm", "script", "webhook", "client"] = "llm"
     prompt: str = ""
     vars: dict[str, str] = Field(default_factory=dict)
-    greeting: str | None = None
+    greeting: Greeting = None
+    """Said first in a call; with several languages, the call's own, else the agent's, else the first."""
+    greeting_in_chat: bool = False
+    """Greet a visitor of the web chat as soon as the page is open."""
+    timezone: str | None = None
+    """IANA name; what `{{date}}` and `{{time}}` in a prompt are told in (UTC without one)."""
     fallback: str | None = "Sorry, I cannot answer right now. Please try again in a moment."
     language: str | None = None
     debounce_ms: int = Field(default=600, ge=0, le=30_000)
@@ -106,6 +76,12 @@ class Agent(Config):
     llm: LlmSettings = LlmSettings()
     script: tuple[ScriptRule, ...] = ()
     tools: tuple[Tool, ...] = ()
+    preparing_ms: int | None = Field(default=None, ge=0, le=5_000)
+    """How long a generation waits for the connected program to prepare it: 0 never, None a short default."""
+    allowed_origins: tuple[str, ...] = ()
+    """Pages that may talk to the agent without a key: `https://a.b`, `https://*.a.b`, `http://localhost:*`."""
+    audio: dict[str, JsonValue] = Field(default_factory=dict)
+    """How it sounds and hears (`voice`, `stt`, `interruption`, …), as given: only audio channels look at it."""
     channels: tuple[Channel, ...] = ()
     is_paused: bool = False
 
@@ -119,3 +95,24 @@ class Agent(Config):
 
     def tool(self, name: str) -> Tool | None:
         return next((tool for tool in self.tools if tool.name == name), None)
+
+    def greeting_in(self, language: str | None) -> str | None:
+        """The greeting for a call in a language (`es` or `es-MX`; None: the agent's own)."""
+        if not isinstance(self.greeting, dict):
+            return self.greeting
+        for wanted in (language, self.language):
+            base = (wanted or "").partition("-")[0].lower()
+            for tag, text in self.greeting.items():
+                if base and tag.partition("-")[0].lower() == base:
+                    return text
+        return next(iter(self.greeting.values()), None)
+
+    def with_(self, overrides: Overrides | None) -> Agent:
+        """The agent as a channel or a call has it. Variables and audio are merged, the rest is replaced."""
+        if overrides is None:
+            return self
+        changes = {name: value for name, value in overrides if value is not None}
+        for name in ("vars", "audio"):
+            if name in changes:
+                changes[name] = {**getattr(self, name), **changes[name]}
+        return self.model_copy(update=changes) if changes else self

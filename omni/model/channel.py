@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, SerializationInfo, field_serializer
 
 from omni.model.base import Config
+from omni.model.behaviour import Overrides
 
 REVEAL = {"secrets": "reveal"}
 """Serialisation context that writes secrets in clear: only a store's own file may be written with it."""
@@ -40,6 +41,8 @@ class WhatsAppChannel(Config):
     answer_groups: bool = False
     """What is written in groups is recorded in any case; only with this is it put to the bot."""
 
+    overrides: Overrides | None = None
+
     @property
     def id(self) -> str:
         return f"whatsapp:{self.phone_number_id}"
@@ -55,10 +58,61 @@ class ChatChannel(Config):
     """Web chat on the agent's own page."""
 
     kind: Literal["chat"] = "chat"
+    overrides: Overrides | None = None
 
     @property
     def id(self) -> str:
         return "chat"
 
 
-Channel = Annotated[WhatsAppChannel | ChatChannel, Field(discriminator="kind")]
+class PhoneChannel(Config):
+    """A phone number, E.164 with `+`. `ringing`: the agent's program decides whether a call is answered."""
+
+    kind: Literal["phone"] = "phone"
+    number: str = Field(pattern=r"^\+[1-9][0-9]{5,14}$")
+    ringing: bool = False
+    overrides: Overrides | None = None
+
+    @property
+    def id(self) -> str:
+        return f"phone:{self.number}"
+
+
+class SipChannel(Config):
+    """A SIP address, `sip:user@host`."""
+
+    kind: Literal["sip"] = "sip"
+    uri: str = Field(pattern=r"^sips?:[^\s@]+@[^\s@]+$")
+    ringing: bool = False
+    overrides: Overrides | None = None
+
+    @property
+    def id(self) -> str:
+        return f"sip:{self.uri.partition(':')[2]}"
+
+
+class WebRtcChannel(Config):
+    """Calls from a browser."""
+
+    kind: Literal["webrtc"] = "webrtc"
+    overrides: Overrides | None = None
+
+    @property
+    def id(self) -> str:
+        return "webrtc"
+
+
+class MicChannel(Config):
+    """The microphone of the machine the agent's program runs on."""
+
+    kind: Literal["mic"] = "mic"
+    overrides: Overrides | None = None
+
+    @property
+    def id(self) -> str:
+        return "mic"
+
+
+Channel = Annotated[
+    WhatsAppChannel | ChatChannel | PhoneChannel | SipChannel | WebRtcChannel | MicChannel, Field(discriminator="kind")
+]

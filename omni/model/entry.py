@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, JsonValue, TypeAdapter
 
 from omni.model.base import Value
+from omni.model.behaviour import Overrides
 from omni.model.contact import Identity
 from omni.model.delivery import Delivery
 from omni.model.message import Media, Message
@@ -31,6 +32,7 @@ class CallStarted(Value):
     recap: str | None = None
     """What was said in the person's earlier calls, as far as the agent's `history` lets the brain know."""
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    language: str | None = None
 
 
 class UserSaid(Value):
@@ -79,10 +81,22 @@ class MediaStored(Value):
 
 
 class TurnStarted(Value):
+    """`answers` are the user's messages that the bot answers now. Put to a connected program, the turn also has their
+    words: the program's cue to reply."""
+
     type: Literal["turn.start"] = "turn.start"
     turn: int
     role: Literal["user", "bot"] = "bot"
     answers: tuple[str, ...] = ()
+    offered: bool = False
+    text: str | None = None
+
+
+class TurnContinued(Value):
+    """The user went on before the connected program had replied: what it was writing is void."""
+
+    type: Literal["turn.continued"] = "turn.continued"
+    turn: int
 
 
 class TurnEnded(Value):
@@ -102,6 +116,8 @@ class ToolCalled(Value):
     name: str
     args: JsonValue = None
     turn: int
+    round: str | None = None
+    """Names the request when a connected program is to run the tool; its result comes back under it."""
 
 
 class ToolAnswered(Value):
@@ -111,6 +127,8 @@ class ToolAnswered(Value):
     result: JsonValue = None
     ms: int
     error: bool = False
+    passing: bool = False
+    """For the answer that follows only: neither the call nor its result stays in the history."""
 
 
 class BotSaid(Value):
@@ -121,11 +139,60 @@ class BotSaid(Value):
     text: str
     turn: int | None = None
     delivery: Delivery
+    in_history: bool = True
+    """False keeps it out of what the model reads; it is in the transcript all the same."""
 
 
 class BotFinished(Value):
     type: Literal["bot.finished"] = "bot.finished"
     id: str
+
+
+class ReplyRejected(Value):
+    """The connected program replied (`id`) to a message that is not the user's newest any more (`expected` is)."""
+
+    type: Literal["reply.rejected"] = "reply.rejected"
+    id: str
+    in_reply_to: str
+    expected: str | None = None
+
+
+class HistoryChanged(Value):
+    """What the model remembers was edited. `messages` are in the OpenAI chat shape."""
+
+    type: Literal["history.changed"] = "history.changed"
+    act: Literal["add", "set", "clear"]
+    messages: tuple[dict[str, JsonValue], ...] = ()
+
+
+class PromptChanged(Value):
+    """The system prompt of this call, in place of the agent's."""
+
+    type: Literal["prompt.changed"] = "prompt.changed"
+    prompt: str
+
+
+class VarsChanged(Value):
+    """Values for `{{…}}` in the prompt; they go before the agent's own."""
+
+    type: Literal["vars.changed"] = "vars.changed"
+    vars: dict[str, str]
+
+
+class ContextAdded(Value):
+    """A text behind the prompt. With a `key` it replaces what stood under it; no text removes that."""
+
+    type: Literal["context.added"] = "context.added"
+    key: str | None = None
+    text: str | None = None
+    by: Literal["program", "page"] = "program"
+
+
+class CallConfigured(Value):
+    """This call has these settings otherwise than its agent from here on."""
+
+    type: Literal["call.configured"] = "call.configured"
+    overrides: Overrides
 
 
 class HumanSaid(Value):
@@ -228,11 +295,18 @@ Known = (
     | UserRevoked
     | MediaStored
     | TurnStarted
+    | TurnContinued
     | TurnEnded
     | ToolCalled
     | ToolAnswered
     | BotSaid
     | BotFinished
+    | ReplyRejected
+    | HistoryChanged
+    | PromptChanged
+    | VarsChanged
+    | ContextAdded
+    | CallConfigured
     | HumanSaid
     | HumanChanged
     | HandoffRequested

@@ -5,11 +5,13 @@ Every input carries a `key`. The log keeps it under a unique index, so an input 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, TypeAdapter
 
 from omni.model.base import DEFAULT_ORG, Value
+from omni.model.behaviour import Overrides
 from omni.model.contact import Identity, Sender
 from omni.model.message import Media, Message
 
@@ -33,6 +35,13 @@ class FromPerson(Input):
     group: str | None = None
 
 
+class Opening(Value):
+    """What a call is told once, when it opens. `metadata` was sealed by whoever let the person in."""
+
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    language: str | None = None
+
+
 class UserMessage(FromPerson):
     """`mode` says who should answer: `live` the bot, `standby` somebody else (another agent of the platform that owns
     the thread, the people of a group)."""
@@ -40,6 +49,14 @@ class UserMessage(FromPerson):
     type: Literal["message"] = "message"
     message: Message
     mode: Literal["live", "standby"] = "live"
+    opening: Opening | None = None
+
+
+class PersonArrived(FromPerson):
+    """A visitor opened the chat and has said nothing yet: opens the call, and the agent may greet them."""
+
+    type: Literal["arrived"] = "arrived"
+    opening: Opening | None = None
 
 
 class UserReaction(FromPerson):
@@ -161,6 +178,83 @@ class EndCall(ToCall):
     reason: str = "hangup"
 
 
+class Ask(Value):
+    """Who waits for an input's outcome: told on the topic `desk:<desk>`, under `id`."""
+
+    desk: str
+    id: str
+
+
+class ProgramReply(ToCall):
+    """The connected program speaks. `message_id` is its own; with `in_reply_to` it answers that message of the user's,
+    and is rejected when the user has gone on; empty speaks unconditionally. No text: there is nothing to say, and the
+    turn is over."""
+
+    type: Literal["reply"] = "reply"
+    message_id: str
+    in_reply_to: str = ""
+    message: Message | None = None
+    in_history: bool = True
+
+
+class EditHistory(ToCall):
+    """`get` changes nothing. `prompt` and `vars` belong to the acts of their names, `text` to `context`."""
+
+    type: Literal["history"] = "history"
+    act: Literal["get", "add", "set", "clear", "prompt", "vars", "context"]
+    messages: tuple[dict[str, JsonValue], ...] = ()
+    prompt: str | None = None
+    vars: dict[str, str] = Field(default_factory=dict)
+    text: str | None = None
+    ask: Ask | None = None
+
+
+class SetContext(ToCall):
+    """Context under a key; no text removes it. `page`: a visitor's page says so, and nobody vouches for it."""
+
+    type: Literal["context"] = "context"
+    context: str
+    text: str | None = None
+    by: Literal["program", "page"] = "program"
+
+
+class Configure(ToCall):
+    type: Literal["configure"] = "configure"
+    overrides: Overrides
+    ask: Ask | None = None
+
+
+class ToolResult(Value):
+    """`result` is any JSON value. `passing`: for the next answer only. `is_final`: no further answer is wanted."""
+
+    id: str
+    result: JsonValue = None
+    passing: bool = False
+    is_final: bool = False
+
+
+class ToolResults(ToCall):
+    """The connected program ran tools of one round."""
+
+    type: Literal["tool_results"] = "tool_results"
+    round: str
+    results: tuple[ToolResult, ...]
+
+
+class TurnReady(ToCall):
+    """The connected program has prepared the generation that waits for it; no `turn`: whichever waits."""
+
+    type: Literal["ready"] = "ready"
+    turn: int | None = None
+
+
+class ProgramArrived(Input):
+    """A program connected for the agent: turns that nobody took are offered again. One copy a partition."""
+
+    type: Literal["program"] = "program"
+    partition: int
+
+
 class PausePerson(Input):
     """Pause or resume the bot for one person in all conversations of the agent."""
 
@@ -182,6 +276,7 @@ class PauseAgent(Input):
 
 AnyInput = Annotated[
     UserMessage
+    | PersonArrived
     | UserReaction
     | UserEdit
     | UserRevoke
@@ -195,6 +290,13 @@ AnyInput = Annotated[
     | Resume
     | SendMessage
     | EndCall
+    | ProgramReply
+    | EditHistory
+    | SetContext
+    | Configure
+    | ToolResults
+    | TurnReady
+    | ProgramArrived
     | PausePerson
     | PauseAgent,
     Field(discriminator="type"),
@@ -203,7 +305,7 @@ AnyInput = Annotated[
 _INPUTS: TypeAdapter[tuple[AnyInput, ...]] = TypeAdapter(tuple[AnyInput, ...])
 
 
-def pack(inputs: tuple[AnyInput, ...]) -> bytes:
+def pack(inputs: Sequence[Input]) -> bytes:
     """Inputs as the body of one bus message."""
     return b"[" + b",".join([one.model_dump_json(exclude_none=True).encode() for one in inputs]) + b"]"
 
@@ -218,7 +320,7 @@ def routing_key(item: AnyInput) -> str:
     match item:
         case ToCall() | PausePerson():
             return item.home
-        case PauseAgent():
+        case PauseAgent() | ProgramArrived():
             return f"partition:{item.partition}"
         case _:
             return item.sender.routing

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from omni.model.access import ApiKey, Lease
 from omni.model.agent import Agent
 from omni.model.call import Call, Snapshot
 from omni.model.contact import Contact, Identity
@@ -173,6 +174,26 @@ class Store(Protocol):
     ) -> int:
         """Withdraw (`omni.model.delivery.cancel`) the bot's deliveries that are queued or being sent, of one call, one
         person or one agent (org, slug). Returns how many were cancelled."""
+
+    # who is here, and who may
+
+    async def take_lease(self, lease: Lease, *, now: float, over: str | None = None) -> Lease:
+        """Take a name that is free, has run out, or is held by `lease.holder` already or by `over`; returns the lease
+        as it is afterwards: somebody else's `holder` means that it was refused."""
+
+    async def drop_lease(self, name: str, holder: str) -> bool:
+        """Give a name back; False when somebody else has it."""
+
+    async def leases(self, prefix: str, *, now: float) -> list[Lease]:
+        """Leases in force whose names begin so, by name."""
+
+    async def save_key(self, key: ApiKey) -> None:
+        """Insert or replace, by id."""
+
+    async def keys(self, org: str | None = None) -> list[ApiKey]:
+        """Oldest first, revoked ones too."""
+
+    async def key_by_hash(self, hash_: str) -> ApiKey | None: ...
 
     # upkeep
 

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from omni.model.agent import Agent, LlmEndpoint
+from omni.model.agent import Agent
+from omni.model.behaviour import LlmEndpoint
 from sessions.brains.base import BrainError
 
 OPENAI_URL: Final = "https://api.openai.com/v1"

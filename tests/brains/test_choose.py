@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from omni.model.agent import Agent, LlmEndpoint, LlmSettings, ScriptRule, Tool
+from omni.model.agent import Agent, ScriptRule
+from omni.model.behaviour import LlmEndpoint, LlmSettings, Tool
 from sessions.brains.base import BrainError, Break, Restart, Say
 from sessions.brains.choose import Brains
 from sessions.brains.endpoint import AttemptError, LlmDefaults, endpoints_of, pause_before_retry, retry_after

@@ -12,7 +12,8 @@ import pytest
 from prometheus_client import REGISTRY
 from pydantic import JsonValue, SecretStr
 
-from omni.model.agent import Agent, LlmEndpoint, LlmSettings, Tool
+from omni.model.agent import Agent
+from omni.model.behaviour import LlmEndpoint, LlmSettings, Tool
 from sessions.brains.base import (
     BrainError,
     Break,

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from omni.model.agent import Agent, ScriptRule, Tool
+from omni.model.agent import Agent, ScriptRule
+from omni.model.behaviour import Tool
 from omni.model.message import Button, Buttons, Message
 from sessions.brains.base import BrainError, Break, Finish, HandOver, Say, Show, ToolOutcome
 from sessions.brains.script import ScriptBrain

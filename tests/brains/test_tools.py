@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from omni.model.agent import Agent, Tool
+from omni.model.agent import Agent
+from omni.model.behaviour import Tool
 from sessions.brains.base import ToolOutcome
 from sessions.tools import ToolRunner
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from omni.model.agent import Agent, ScriptRule, Tool
+from omni.model.agent import Agent, ScriptRule
+from omni.model.behaviour import Tool
 from omni.model.channel import Channel, ChatChannel, WhatsAppChannel
 from omni.store.base import CallFilter, Store, StoreUnavailableError
 

@@ -11,7 +11,8 @@ import yaml
 from prometheus_client import Counter, Gauge, Histogram
 
 from omni.cli import VERBS, main
-from omni.model.agent import Agent, LlmSettings, ScriptRule
+from omni.model.agent import Agent, ScriptRule
+from omni.model.behaviour import LlmSettings
 from omni.model.channel import WhatsAppChannel
 from omni.settings import Settings
 from omni.telemetry import metrics

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 from channels.base import Accepted, Action, Download, Piece, RefusedError
 from omni.bus.base import Outgoing
-from omni.model.agent import Agent, Tool
+from omni.model.agent import Agent
+from omni.model.behaviour import Tool
 from omni.model.channel import WhatsAppChannel
 from omni.model.contact import Identity, IdentityKind, Sender
 from omni.model.delivery import Delivery, DeliveryState, StatusUpdate, pack_statuses

@@ -1,0 +1,1 @@
+"""What is going on right now: calls as they grow, and the programs that are connected."""
