@@ -1,6 +1,6 @@
 # make run      a demo bot on this machine, nothing else needed than Python >= 3.11
 # make install  the virtual environment .venv with everything the server needs; then: .venv/bin/omni
-# make test     all tests, on a real RabbitMQ and a MongoDB-speaking server (make services)
+# make test     all tests, on a real RabbitMQ and a real MongoDB (make services)
 # make check    formatting, lint, types        make format  mends what it can
 # make bench    speed on this machine          make chaos   a load while processes are killed
 # make clean    removes what the targets above made
@@ -67,5 +67,5 @@ chaos: services
 
 clean:
 	@[ ! -x $(BIN)/python ] || $(BIN)/python scripts/services.py stop
-	@rm -rf $(VENV) .venv-mongo .services .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	@rm -rf $(VENV) .venv-mongo .venv-mongod .services .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

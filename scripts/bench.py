@@ -127,7 +127,9 @@ async def _on_engines(plan: Plan, folder: Path, engines: list[str], broker: Brok
     if "mongodb" in engines:
         host, _, options = services.MONGO_URL.partition("/?")
         more["store_url"] = f"{host.rstrip('/')}/{database}" + (f"?{options}" if options else "")
-        note = " on RabbitMQ and MongoDB (the test server `make services` starts is a stand-in: it is what is measured)"
+        note = " on RabbitMQ and MongoDB"
+        if services.is_stand_in(services.MONGO_URL):
+            note += " (a slow stand-in for mongod: it is what is measured)"
     async with broker.corner() as prefix:
         try:
             return await e2e.section(plan, folder, engines=note, bus_url=broker.url, bus_prefix=prefix, **more)

@@ -7,8 +7,8 @@
 * Every coroutine test fails when it leaves a task pending, or an exception that nobody took (`_nothing_left_behind`).
   A socket, session or loop that is not closed fails it too: it is a ResourceWarning, and warnings are errors here.
 
-A missing service skips its tests with a loud line. In CI it fails them; only MongoDB may be missing, without a Python
-that runs it.
+A missing service skips its tests with a loud line. In CI it fails them; only MongoDB may be missing, where neither a
+`mongod` nor the stand-in for one runs.
 """
 
 from __future__ import annotations
@@ -17,40 +17,24 @@ import asyncio
 import contextlib
 import functools
 import gc
-import importlib.util
 import inspect
 import json
 import logging
-import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import aio_pika
 import aiormq
 import pymongo
 import pytest
+import services
 
 ROOT = Path(__file__).resolve().parent.parent
 GRACE_SECONDS = 0.25  # for tasks that are already on their way out when a test returns
-
-
-def _load_services() -> ModuleType:
-    """scripts/services.py, which knows where the services are and how to ask whether they answer."""
-    spec = importlib.util.spec_from_file_location("omni_test_services", ROOT / "scripts" / "services.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-services = _load_services()
 
 
 # --- services ---------------------------------------------------------------------------------------------------------

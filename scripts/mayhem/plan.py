@@ -21,7 +21,7 @@ class Plan:
     `load_seconds` is over how long the messages are spread; `kill_every` the mean life of a process; `drain_share` of
     the faults are SIGTERM instead of SIGKILL, which must end in a clean exit; `cut` is how long the broker is out of
     reach once in the middle of the load (distributed only, 0 never); `patience` how long the end of the load, and then
-    quiet, is waited for.
+    quiet, is waited for when nothing is left to answer.
     """
 
     topology: Topology

@@ -29,6 +29,9 @@ QUIET = 2 * SETTLE_WAIT + 1.0
 GIVEN_UP = 30.0
 """Seconds of quiet after which a message without an answer counts as lost."""
 
+SLOWEST = 10.0
+"""Messages a second that are answered at the least when nobody kills any more: so much longer a backlog may take."""
+
 CONFIRM_SECONDS = 0.5
 """After a cut, an answer to a POST whose message the broker had confirmed before may still be on its way."""
 
@@ -132,14 +135,16 @@ async def _storm(
             tormenting.cancel()
             await asyncio.wait([tormenting])
         load_seconds = time.monotonic() - started
+        backlog = len(_unanswered(load, graph.ledger))
+        patience = plan.patience + backlog / SLOWEST
         try:
-            async with asyncio.timeout(plan.patience):
+            async with asyncio.timeout(patience):
                 await loading
                 if not await all_listen(place.posts, plan.patience / 2):
                     cut[1].append("a process that nobody kills any more does not listen")
                 await _quiet(load, graph.ledger, ways, place)
         except TimeoutError:
-            cut[1].append(f"there was no quiet within {plan.patience:g} s after the load")
+            cut[1].append(f"there was no quiet within {patience:.0f} s after the load, which left {backlog} to answer")
         await asyncio.gather(*(fleet.drain(post) for post in place.posts))
         return load_seconds, cut
     finally:
@@ -184,6 +189,10 @@ async def _quiet(load: Load, ledger: Ledger, ways: Gateways, place: Place) -> No
             idle = time.time() - max(ledger.changed_at, ways.changed_at)
             if idle < QUIET or await waiting(place, session) != 0:
                 continue
-            answered = {(int(c), int(n)) for request in ledger.accepted for c, n in TEXT.findall(request.text)}
-            if answered >= load.said.keys() or idle >= GIVEN_UP:
+            if idle >= GIVEN_UP or not _unanswered(load, ledger):
                 return
+
+
+def _unanswered(load: Load, ledger: Ledger) -> set[tuple[int, int]]:
+    """The messages, said by now or not, that no reply has spoken of."""
+    return load.said.keys() - {(int(c), int(n)) for request in ledger.accepted for c, n in TEXT.findall(request.text)}
