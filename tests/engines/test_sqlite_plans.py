@@ -11,17 +11,18 @@ import pytest
 
 from omni.bus.sqlite import statements
 from omni.store.base import CallFilter
-from omni.store.sqlite import agents, calls, contacts, deliveries
+from omni.store.sqlite import access, agents, calls, contacts, deliveries
 from omni.store.sqlite.schema import MIGRATIONS
 
 WHOLE_TABLES = {
     "agents.ALL", "statements.QUEUES", "statements.DEAD", "statements.PURGE_ALL",  # lists of what there is
+    "access.ALL_KEYS",
     "deliveries.UNSENT_BY_BOT",  # an index of the few that are not sent
 }  # fmt: skip
 
 
 def questions() -> Iterator[tuple[str, str]]:
-    modules: list[ModuleType] = [statements, agents, calls, contacts, deliveries]
+    modules: list[ModuleType] = [statements, access, agents, calls, contacts, deliveries]
     for module in modules:
         name = module.__name__.rpartition(".")[2]
         for constant, sql in vars(module).items():

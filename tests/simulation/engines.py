@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from omni.bus.base import MAX_ATTEMPTS, BusUnavailableError, DeadLetter, Depth, Outgoing, Take
+from omni.model.access import ApiKey, Lease
 from omni.model.agent import Agent
 from omni.model.call import Call, Snapshot
 from omni.model.contact import Contact, Identity
@@ -85,6 +86,8 @@ class World:
     queues: dict[str, SimQueue] = field(default_factory=dict)
     dead: list[DeadLetter] = field(default_factory=list)
     withdrawn: dict[str, float] = field(default_factory=dict)
+    leases: dict[str, Lease] = field(default_factory=dict)
+    api_keys: dict[str, ApiKey] = field(default_factory=dict)
 
 
 class SimStore:
@@ -322,6 +325,43 @@ class SimStore:
             return count
 
         return await self._do(act)
+
+    # leases and keys
+
+    async def take_lease(self, lease: Lease, *, now: float, over: str | None = None) -> Lease:
+        def act() -> Lease:
+            held = self._world.leases.get(lease.name)
+            if held is None or held.until <= now or held.holder in (lease.holder, over):
+                self._world.leases[lease.name] = lease
+            return self._world.leases[lease.name]
+
+        return await self._do(act)
+
+    async def drop_lease(self, name: str, holder: str) -> bool:
+        def act() -> bool:
+            held = self._world.leases.get(name)
+            if held is None or held.holder != holder:
+                return False
+            del self._world.leases[name]
+            return True
+
+        return await self._do(act)
+
+    async def leases(self, prefix: str, *, now: float) -> list[Lease]:
+        def act() -> list[Lease]:
+            held = (self._world.leases[name] for name in sorted(self._world.leases) if name.startswith(prefix))
+            return [lease for lease in held if lease.until > now]
+
+        return await self._do(act)
+
+    async def save_key(self, key: ApiKey) -> None:
+        self._world.api_keys[key.id] = key
+
+    async def keys(self, org: str | None = None) -> list[ApiKey]:
+        return [key for key in self._world.api_keys.values() if org in (None, key.org)]
+
+    async def key_by_hash(self, hash_: str) -> ApiKey | None:
+        return next((key for key in self._world.api_keys.values() if key.hash == hash_), None)
 
     async def size(self) -> Mapping[str, int]:
         return {"calls": len(self._world.calls)}

@@ -18,6 +18,8 @@ CONTACTS = "contacts"
 CALLS = "calls"
 LOG = "log"
 DELIVERIES = "deliveries"
+LEASES = "leases"
+KEYS = "keys"
 SCHEMA = "schema"
 
 Result = TypeVar("Result")

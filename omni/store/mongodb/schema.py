@@ -8,7 +8,7 @@ from pymongo.errors import DuplicateKeyError
 
 from omni.mongodb import Document
 from omni.store.base import StoreError
-from omni.store.mongodb.collections import AGENTS, CALLS, CONTACTS, DELIVERIES, LOG, SCHEMA
+from omni.store.mongodb.collections import AGENTS, CALLS, CONTACTS, DELIVERIES, KEYS, LEASES, LOG, SCHEMA
 
 _ID = "omni"
 
@@ -52,13 +52,26 @@ _INDEXES = {
     ],
 }
 
+_INDEXES_OF_ACCESS = {
+    LEASES: [IndexModel([("until", ASCENDING)], name="until")],
+    KEYS: [
+        IndexModel([("hash", ASCENDING)], name="hash", unique=True),
+        IndexModel([("org", ASCENDING), ("created_at", ASCENDING), ("_id", ASCENDING)], name="org_oldest"),
+    ],
+}
+
 
 async def _first(database: AsyncDatabase[Document]) -> None:
     for collection, indexes in _INDEXES.items():
         await database[collection].create_indexes(indexes)
 
 
-_MIGRATIONS = (_first,)
+async def _access(database: AsyncDatabase[Document]) -> None:
+    for collection, indexes in _INDEXES_OF_ACCESS.items():
+        await database[collection].create_indexes(indexes)
+
+
+_MIGRATIONS = (_first, _access)
 """The n-th brings version n to n + 1. Each may run twice, and in several processes at once."""
 
 

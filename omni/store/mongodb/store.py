@@ -6,14 +6,15 @@ from collections.abc import Mapping
 
 from omni.mongodb import MONGODB_ERRORS, MongoServer
 from omni.store.base import StoreUnavailableError
+from omni.store.mongodb.access import Access
 from omni.store.mongodb.agents import Agents
 from omni.store.mongodb.calls import Calls
-from omni.store.mongodb.collections import AGENTS, CALLS, CONTACTS, DELIVERIES, LOG
+from omni.store.mongodb.collections import AGENTS, CALLS, CONTACTS, DELIVERIES, KEYS, LEASES, LOG
 from omni.store.mongodb.contacts import Contacts
 from omni.store.mongodb.schema import migrate
 
 
-class MongoStore(Agents, Contacts, Calls):
+class MongoStore(Agents, Contacts, Calls, Access):
     """The store in the database of the URL's path (`omni` when it names none), or in `database`."""
 
     def __init__(self, url: str, *, database: str | None = None) -> None:
@@ -45,5 +46,5 @@ class MongoStore(Agents, Contacts, Calls):
         with self._told():
             return {
                 name: await self._in(name).estimated_document_count()
-                for name in (AGENTS, CONTACTS, CALLS, LOG, DELIVERIES)
+                for name in (AGENTS, CONTACTS, CALLS, LOG, DELIVERIES, KEYS, LEASES)
             }

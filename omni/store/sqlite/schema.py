@@ -48,4 +48,13 @@ MIGRATIONS: Final = (
             channel TEXT NOT NULL, provider_id TEXT NOT NULL, delivery INTEGER NOT NULL,
             PRIMARY KEY (channel, provider_id)) WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE leases (
+            name TEXT PRIMARY KEY, holder TEXT NOT NULL, until REAL NOT NULL, data TEXT NOT NULL) WITHOUT ROWID""",
+        "CREATE INDEX leases_until ON leases (until)",
+        """CREATE TABLE api_keys (
+            id TEXT PRIMARY KEY, org TEXT NOT NULL, hash TEXT NOT NULL UNIQUE, created_at REAL NOT NULL,
+            doc TEXT NOT NULL) WITHOUT ROWID""",
+        "CREATE INDEX api_keys_of_org ON api_keys (org, created_at)",
+    ),
 )

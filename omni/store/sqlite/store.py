@@ -9,6 +9,7 @@ from contextlib import closing
 
 from omni.sqlite import SqliteFile, SqliteFileError
 from omni.store.base import StoreUnavailableError
+from omni.store.sqlite.access import AccessTables
 from omni.store.sqlite.agents import AgentTables
 from omni.store.sqlite.calls import CallTables
 from omni.store.sqlite.contacts import ContactTables
@@ -22,10 +23,12 @@ COUNTED = {
     "log": "entries",
     "input_keys": "input_keys",
     "deliveries": "deliveries",
+    "keys": "api_keys",
+    "leases": "leases",
 }
 
 
-class SqliteStore(AgentTables, ContactTables, CallTables, DeliveryTables):
+class SqliteStore(AgentTables, ContactTables, CallTables, DeliveryTables, AccessTables):
     """`file` may be shared with the bus: then what both write in one moment costs one commit."""
 
     def __init__(self, file: SqliteFile) -> None:
