@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from omni.model.queues import Queue
 
 MAX_ATTEMPTS = 5
 """After so many counted failures a message becomes a dead letter."""
+
+MISSED: Final = b""
+"""What a listener hears in the place of broadcasts that may have been lost: it fell behind, or the engine was away."""
 
 RETRY_DELAYS = (1.0, 4.0, 16.0, 60.0)
 """Seconds before the second, third, … attempt of a message that was nacked."""
@@ -135,7 +138,11 @@ class Bus(Protocol):
         """Tell every process that listens now. Best effort: nothing is stored, nothing is confirmed."""
 
     def listen(self, topic: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Broadcasts on a topic from when the context is entered. A listener that falls behind loses the oldest."""
+        """Broadcasts on a topic from when the context is entered. A listener that falls behind loses the oldest, and
+        hears MISSED. Raises BusUnavailableError when the engine is away."""
+
+    def hears(self, topic: str) -> bool:
+        """False when surely nobody listens to a topic: a broadcast need not even be written."""
 
     async def dead_letters(self, queue: str | None = None, *, limit: int = 100) -> list[DeadLetter]:
         """Oldest first; reading does not change them."""

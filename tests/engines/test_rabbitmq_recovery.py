@@ -16,7 +16,7 @@ import aio_pika
 import pytest
 from yarl import URL
 
-from omni.bus.base import BusError, BusUnavailableError, Outgoing, Received
+from omni.bus.base import MISSED, BusError, BusUnavailableError, Outgoing, Received
 from omni.bus.rabbitmq import RabbitBus
 from omni.bus.rabbitmq import link as link_module
 from omni.model.queues import Queue
@@ -315,7 +315,7 @@ async def test_a_failure_that_cannot_be_recorded_is_delivered_again(bus: RabbitB
     assert (await mailbox.next()).id == "a"
 
 
-async def test_listeners_hear_again_after_a_cut(bus: RabbitBus, proxy: Proxy) -> None:
+async def test_listeners_hear_again_after_a_cut_and_that_they_missed_something(bus: RabbitBus, proxy: Proxy) -> None:
     async with bus.listen("entries") as listener:
         proxy.cut()
         await until_down(bus)
@@ -328,7 +328,8 @@ async def test_listeners_hear_again_after_a_cut(bus: RabbitBus, proxy: Proxy) ->
             return hearing.done()
 
         await until(is_heard)
-        assert await hearing == b"back"
+        assert await hearing == MISSED
+        assert await anext(listener) == b"back"
 
 
 async def test_closing_while_the_broker_is_away_ends(bus: RabbitBus, proxy: Proxy) -> None:

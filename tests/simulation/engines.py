@@ -363,6 +363,9 @@ class SimStore:
     async def key_by_hash(self, hash_: str) -> ApiKey | None:
         return next((key for key in self._world.api_keys.values() if key.hash == hash_), None)
 
+    async def touch_key(self, key_id: str, at: float) -> None:
+        self._world.api_keys[key_id] = self._world.api_keys[key_id].model_copy(update={"last_used_at": at})
+
     async def size(self) -> Mapping[str, int]:
         return {"calls": len(self._world.calls)}
 
@@ -509,6 +512,9 @@ class SimBus:
             consumer.vanish()
 
     async def broadcast(self, topic: str, body: bytes) -> None: ...
+
+    def hears(self, topic: str) -> bool:
+        return False
 
     @asynccontextmanager
     async def listen(self, topic: str) -> AsyncIterator[AsyncIterator[bytes]]:

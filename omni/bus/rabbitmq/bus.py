@@ -67,7 +67,7 @@ class RabbitBus:
             await consumer.stop()
         for consumer in consumers:
             await consumer.close()
-        await self._live.close()
+        await self._live.ear.close()
         await self._publisher.close()
         await self._publishing.close()
         await self._consuming.close()
@@ -94,7 +94,11 @@ class RabbitBus:
         await self._live.broadcast(topic, body)
 
     def listen(self, topic: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        return self._live.listen(topic)
+        return self._live.ear.listen(topic)
+
+    def hears(self, topic: str) -> bool:
+        """True: only the broker knows who listens."""
+        return True
 
     async def dead_letters(self, queue: str | None = None, *, limit: int = 100) -> list[DeadLetter]:
         return await self._graveyard.list(queue, limit)

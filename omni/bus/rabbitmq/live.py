@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Self
 
 from aiormq.abc import AbstractConnection, DeliveredMessage
 from aiormq.channel import Channel
@@ -15,60 +13,58 @@ from pamqp.commands import Basic
 
 from omni.bus.rabbitmq.link import ANSWER_TIMEOUT, GONE, Link, open_channel
 from omni.bus.rabbitmq.topology import Topology
+from omni.bus.topics import Topics
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 1000
-"""Broadcasts a listener may be behind before it loses the oldest; the broker keeps as many for a slow socket."""
+BACKLOG = 10_000
+"""Broadcasts of all topics together that the broker keeps for a process whose socket is slow."""
 
 
 class Ear:
-    """One listener: subscribes again after every loss, and misses what was said meanwhile."""
+    """The process's one queue of broadcasts, bound to the topics that somebody listens to. It subscribes again after
+    every loss, and says that what was broadcast meanwhile was missed.
 
-    def __init__(self, link: Link, topology: Topology, topic: str) -> None:
+    One task binds and unbinds: a listener that is cancelled must not cut a request of a channel that all share.
+    """
+
+    def __init__(self, link: Link, topology: Topology) -> None:
         self._link = link
         self._topology = topology
-        self._topic = topic
-        self._heard: deque[bytes] = deque(maxlen=BACKLOG)
-        self._news = asyncio.Event()
-        self._is_closed = False
-        self._begun = asyncio.Event()
+        self._topics = Topics()
+        self._begun: dict[str, asyncio.Event] = {}
+        self._changed = asyncio.Event()
+        self._was_lost = False
         self._loop: asyncio.Task[None] | None = None
 
-    async def open(self) -> None:
-        self._loop = asyncio.create_task(self._run(), name=f"omni bus listener {self._topic}")
+    @asynccontextmanager
+    async def listen(self, topic: str) -> AsyncIterator[AsyncIterator[bytes]]:
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT):
-                await self._begun.wait()
-        except TimeoutError:
-            await self.close()
-            raise self._link.unavailable(f"topic {self._topic!r} could not be listened to") from None
-        except BaseException:
-            await self.close()
-            raise
+            with self._topics.listener(topic) as listener:
+                begun = self._begun.setdefault(topic, asyncio.Event())
+                self._changed.set()
+                if self._loop is None:
+                    self._loop = asyncio.create_task(self._run(), name="omni bus listener")
+                try:
+                    async with asyncio.timeout(ANSWER_TIMEOUT):
+                        await begun.wait()
+                except TimeoutError:
+                    raise self._link.unavailable(f"topic {topic!r} could not be listened to") from None
+                yield listener
+        finally:
+            self._changed.set()
 
     async def close(self) -> None:
-        self._is_closed = True
-        self._news.set()
+        """Every listener's iterator ends."""
+        self._topics.close()
         if self._loop is not None:
             self._loop.cancel()
             with suppress(asyncio.CancelledError):
                 await self._loop
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        while not self._heard:
-            if self._is_closed:
-                raise StopAsyncIteration
-            self._news.clear()
-            await self._news.wait()
-        return self._heard.popleft()
-
     async def _hear(self, message: DeliveredMessage) -> None:
-        self._heard.append(message.body)
-        self._news.set()
+        assert isinstance(message.delivery, Basic.Deliver)
+        self._topics.tell(message.delivery.routing_key or "", message.body)
 
     async def _run(self) -> None:
         while True:
@@ -76,7 +72,7 @@ class Ear:
             try:
                 await self._listen(connection)
             except GONE as error:
-                log.debug("Topic %r: %s; listening again", self._topic, error)
+                log.debug("Broadcasts: %s; listening again", error)
                 await asyncio.sleep(0.1)
 
     async def _listen(self, connection: AbstractConnection) -> None:
@@ -90,13 +86,38 @@ class Ear:
                     auto_delete=True,
                     arguments={"x-max-length": BACKLOG, "x-overflow": "drop-head"},
                 )
-                name = declared.queue or ""
-                await channel.queue_bind(name, self._topology.live, self._topic)
-                await channel.basic_consume(name, self._hear, no_ack=True)
-            self._begun.set()
-            await asyncio.wait({channel.closing})
+                queue = declared.queue or ""
+                await channel.basic_consume(queue, self._hear, no_ack=True)
+            channel.closing.add_done_callback(lambda _: self._changed.set())
+            bound: set[str] = set()
+            await self._bind(channel, queue, bound)
+            if self._was_lost:
+                self._topics.miss()
+            self._was_lost = True
+            while not channel.closing.done():
+                await self._changed.wait()
+                await self._bind(channel, queue, bound)
         finally:
+            for begun in self._begun.values():
+                begun.clear()
             await channel.close()
+
+    async def _bind(self, channel: Channel, queue: str, bound: set[str]) -> None:
+        """Make the queue's bindings what is listened to."""
+        self._changed.clear()
+        for topic in self._topics:
+            if topic not in bound:
+                async with asyncio.timeout(ANSWER_TIMEOUT):
+                    await channel.queue_bind(queue, self._topology.live, topic)
+                bound.add(topic)
+            if topic in self._begun:
+                self._begun[topic].set()
+        for topic in [topic for topic in self._begun if topic not in self._topics]:
+            del self._begun[topic]  # whoever listens while it is being unbound waits for it to be bound again
+            if topic in bound:
+                bound.discard(topic)
+                async with asyncio.timeout(ANSWER_TIMEOUT):
+                    await channel.queue_unbind(queue, self._topology.live, topic)
 
 
 class Live:
@@ -104,11 +125,10 @@ class Live:
 
     def __init__(self, spoken: Link, heard: Link, topology: Topology) -> None:
         self._spoken = spoken
-        self._heard = heard
         self._topology = topology
         self._channel: Channel | None = None
         self._opening = asyncio.Lock()
-        self._ears: set[Ear] = set()
+        self.ear = Ear(heard, topology)
 
     async def broadcast(self, topic: str, body: bytes) -> None:
         try:
@@ -124,22 +144,6 @@ class Live:
                 )
         except GONE as error:
             log.debug("A broadcast on %r was lost: %s", topic, error)
-
-    @asynccontextmanager
-    async def listen(self, topic: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        ear = Ear(self._heard, self._topology, topic)
-        await ear.open()
-        self._ears.add(ear)
-        try:
-            yield ear
-        finally:
-            self._ears.discard(ear)
-            await ear.close()
-
-    async def close(self) -> None:
-        """Every listener's iterator ends."""
-        for ear in list(self._ears):
-            await ear.close()
 
     async def _voice(self) -> Channel | None:
         """None when there is no connection: nobody would hear it in time."""

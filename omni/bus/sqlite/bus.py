@@ -13,7 +13,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 from omni.bus.base import (
@@ -31,7 +31,7 @@ from omni.bus.sqlite import statements as sql
 from omni.bus.sqlite.flush import Flush
 from omni.bus.sqlite.lanes import Consumer, Held, Lane
 from omni.bus.sqlite.lock import ServerLock
-from omni.bus.sqlite.topics import Topics
+from omni.bus.topics import Topics
 from omni.model.queues import Queue
 from omni.sqlite import SqliteFile, SqliteFileError, SqliteFullError
 from omni.telemetry.metrics import DEAD_LETTERS
@@ -174,9 +174,14 @@ class SqliteBus:
         self._require_open()
         self._topics.tell(topic, body)
 
-    def listen(self, topic: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    @asynccontextmanager
+    async def listen(self, topic: str) -> AsyncIterator[AsyncIterator[bytes]]:
         self._require_open()
-        return self._topics.listen(topic)
+        with self._topics.listener(topic) as listener:
+            yield listener
+
+    def hears(self, topic: str) -> bool:
+        return topic in self._topics
 
     async def dead_letters(self, queue: str | None = None, *, limit: int = 100) -> list[DeadLetter]:
         await self._settled()
