@@ -26,12 +26,12 @@ $(BIN)/python:
 # A stamp says which pyproject.toml the environment was made from, so a second run has nothing to do.
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	@echo "Installing what the server needs into $(VENV) ..."
-	@$(PIP) install --editable .
+	@$(PIP) install --editable '.[server]'
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	@echo "Installing what the server, its tests and its checks need into $(VENV) ..."
-	@$(PIP) install --editable '.[test,dev]'
+	@$(PIP) install --editable '.[server,test,dev]'
 	@touch $@ $(VENV)/.installed
 
 install: $(VENV)/.installed
