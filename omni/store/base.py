@@ -150,6 +150,12 @@ class Store(Protocol):
 
     async def entries(self, call_id: str, *, after: int = 0, limit: int = 500) -> list[Entry]: ...
 
+    async def last_seqs(self, calls: Sequence[str]) -> dict[str, int]:
+        """How far the logs of these calls are, as their documents know it."""
+
+    async def newest_calls(self, conversations: Sequence[str]) -> dict[str, str]:
+        """The newest call of each of these conversations that has one, by conversation."""
+
     async def due_calls(self, now: float, *, limit: int = 100) -> list[Call]:
         """Open calls whose `wake_at` has come, the longest waiting first."""
 
@@ -194,6 +200,9 @@ class Store(Protocol):
         """Oldest first, revoked ones too."""
 
     async def key_by_hash(self, hash_: str) -> ApiKey | None: ...
+
+    async def touch_key(self, key_id: str, at: float) -> None:
+        """Note that a key was used, and change nothing else: somebody may be revoking it this moment."""
 
     # upkeep
 

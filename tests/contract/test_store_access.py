@@ -151,6 +151,20 @@ async def test_a_key_is_saved_over_by_its_id(store: Store) -> None:
     assert await store.key_by_hash("hash of k1") == revoked
 
 
+async def test_using_a_key_notes_when_and_does_not_undo_a_revocation(store: Store) -> None:
+    await store.save_key(key("k1"))
+    await store.save_key(key("k2"))
+    await store.touch_key("k1", NOW + 50)
+    assert await store.keys() == [key("k1", last_used_at=NOW + 50), key("k2")]
+    await store.save_key(key("k1", last_used_at=NOW + 50, revoked_at=NOW + 60))
+    await store.touch_key("k1", NOW + 40)
+    await store.touch_key("k1", NOW + 70)
+    await store.touch_key("nobody", NOW)
+    assert await store.keys() == [key("k1", last_used_at=NOW + 70, revoked_at=NOW + 60), key("k2")]
+    await store.touch_key("k1", NOW + 65)
+    assert (await store.keys())[0].last_used_at == NOW + 70
+
+
 async def test_two_keys_do_not_share_a_hash(store: Store) -> None:
     await store.save_key(key("k1", hash_="same"))
     with pytest.raises(StoreError, match="k2"):

@@ -257,6 +257,12 @@ class SimStore:
     async def entries(self, call_id: str, *, after: int = 0, limit: int = 500) -> list[Entry]:
         return [e for e in self._world.logs.get(call_id, []) if e.seq > after][:limit]
 
+    async def last_seqs(self, calls: Sequence[str]) -> dict[str, int]:
+        raise NotImplementedError("nobody follows the simulated calls")
+
+    async def newest_calls(self, conversations: Sequence[str]) -> dict[str, str]:
+        raise NotImplementedError("nobody follows the simulated calls")
+
     async def due_calls(self, now: float, *, limit: int = 100) -> list[Call]:
         def act() -> list[Call]:
             open_ = (self._world.calls[id_] for id_ in self._world.open.values())

@@ -76,6 +76,10 @@ class Access(Collections):
             document = await self._in(KEYS).find_one({"hash": lookup_text(hash_)})
         return _key(document) if document else None
 
+    async def touch_key(self, key_id: str, at: float) -> None:
+        with self._told():
+            await self._in(KEYS).update_one({"_id": lookup_text(key_id)}, {"$max": {"last_used_at": at}})
+
 
 def _lease(document: Document) -> Lease:
     return Lease(name=document["_id"], holder=document["holder"], until=document["until"], data=document["data"])

@@ -22,6 +22,8 @@ LEASES_FROM: Final = "SELECT name, holder, until, data FROM leases WHERE name >=
 SAVE_KEY: Final = """INSERT INTO api_keys (id, org, hash, created_at, doc) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET org = excluded.org, hash = excluded.hash, created_at = excluded.created_at,
     doc = excluded.doc"""
+TOUCH_KEY: Final = """UPDATE api_keys SET doc = json_set(doc, '$.last_used_at', ?) WHERE id = ?
+    AND ? > ifnull(json_extract(doc, '$.last_used_at'), 0)"""
 KEY_BY_HASH: Final = "SELECT doc FROM api_keys WHERE hash = ?"
 ALL_KEYS: Final = "SELECT doc FROM api_keys ORDER BY created_at, id"
 KEYS_OF_ORG: Final = "SELECT doc FROM api_keys WHERE org = ? ORDER BY created_at, id"
@@ -77,6 +79,9 @@ class AccessTables(Tables):
     async def key_by_hash(self, hash_: str) -> ApiKey | None:
         row = self._look(lambda db: db.execute(KEY_BY_HASH, (text(hash_),)).fetchone())
         return None if row is None else ApiKey.model_validate_json(row[0])
+
+    async def touch_key(self, key_id: str, at: float) -> None:
+        await self._write(lambda db: db.execute(TOUCH_KEY, (at, text(key_id), at)))
 
 
 def _lease(row: Row) -> Lease:
