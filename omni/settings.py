@@ -22,6 +22,7 @@ Role = Literal["all", "gateway", "session", "delivery"]
 
 PREFIX = "OMNI_"
 DEFAULT_FILE = "omni.yaml"
+SHORTEST_SECRET = 16
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -45,8 +46,15 @@ class Settings(BaseSettings):
     sqlite_sync: Literal["full", "normal"] = "full"
     partitions: int = Field(default=8, ge=1, le=256)
     api_key: SecretStr | None = None
+    """A key of the organisation `default`, valid without being stored."""
     secret: SecretStr | None = None
-    """Both may be set already and do nothing yet: for the REST interface, and for the tokens of the web chat."""
+    """Signs tokens and visitors. Without one the installation makes its own, and keeps it in the store."""
+    previous_secret: SecretStr | None = None
+    """Accepted beside `secret` while it is being changed."""
+    proxies: int = Field(default=0, ge=0, le=8)
+    """How many proxies stand in front of us that add to `X-Forwarded-For`; none of their headers is read with 0."""
+    agent_info: bool = True
+    """Whether anybody may ask which channels an agent has."""
     whatsapp_graph_url: str = "https://graph.facebook.com"
     llm_base_url: str | None = None
     llm_model: str = "gpt-4.1-mini"
@@ -96,6 +104,15 @@ class Settings(BaseSettings):
         if url is not None and urlsplit(url).scheme not in ("http", "https"):
             raise ValueError(f"{url!r} is not a web address; it must begin with https:// (or http:// for tests)")
         return url.rstrip("/") if url is not None else None
+
+    @field_validator("secret", "previous_secret")
+    @classmethod
+    def _is_long(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value()) < SHORTEST_SECRET:
+            raise ValueError(
+                f"is too short to sign with; take {SHORTEST_SECRET} characters or more, as `openssl rand -hex 32` makes"
+            )
+        return secret
 
     @model_validator(mode="after")
     def _one_owner_a_number(self) -> Self:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from omni.access.access import Access
 from omni.app.engines import Engines
 from omni.live.hub import Hub
 from omni.live.presence import Presence
@@ -26,6 +27,7 @@ class Parts:
     hub: Hub
     presence: Presence
     commands: Commands
+    access: Access
     url: Callable[[], str]
 
 

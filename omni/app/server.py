@@ -10,11 +10,13 @@ from contextlib import AsyncExitStack
 from typing import Protocol
 
 from aiohttp import web
+from pydantic import SecretStr
 
 from channels.base import Adapter
 from channels.whatsapp.adapter import WhatsAppAdapter
 from channels.whatsapp.directory import Directory
 from channels.whatsapp.webhook import routes as whatsapp_routes
+from omni.access.access import open_access
 from omni.app.engines import Engines, engines
 from omni.app.front import Parts, open_front
 from omni.app.partitions import partitions_to_serve
@@ -240,8 +242,15 @@ class Server:
         await presence.start()
         stack.push_async_callback(presence.stop)
         commands = Commands(opened.store, opened.bus, self._settings.partitions)
+        access = await open_access(
+            opened.store,
+            api_key=_clear(self._settings.api_key),
+            secret=_clear(self._settings.secret),
+            previous_secret=_clear(self._settings.previous_secret),
+            proxies=self._settings.proxies,
+        )
         public = self._settings.public_url
-        return Parts(self._settings, opened, book, hub, presence, commands, lambda: public or self.url)
+        return Parts(self._settings, opened, book, hub, presence, commands, access, lambda: public or self.url)
 
 
 class _Channels:
@@ -256,6 +265,10 @@ class _Channels:
             return None
         found = next(c for c in agent.channels if c.id == channel)
         return Route(channel=found, org=org, agent=agent.slug)
+
+
+def _clear(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret is not None else None
 
 
 async def _introduce(opened: Engines, agent: Agent) -> None:
