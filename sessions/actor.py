@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from omni.bus.base import BusUnavailableError
+from omni.live.told import Offer, Signal
 from omni.model.agent import Agent
 from omni.model.contact import Contact, Sender
 from omni.model.entry import DeliveryLost, HandoffRequested
-from omni.model.inbound import UserMessage, Wake
+from omni.model.inbound import ToCall, ToolResults, TurnReady, UserMessage, Wake
 from omni.store.base import DuplicateInputError, SeqConflictError, StoreUnavailableError
 from omni.telemetry import metrics
 from sessions.batch import Batch
@@ -27,11 +28,13 @@ from sessions.opening import NoAgentError, open_call
 from sessions.outbox import Outbox
 from sessions.party import Party
 from sessions.place import Place
+from sessions.preparing import Barrier
 from sessions.recovery import catch_up, close_husk, left_undone
 from sessions.rules.ending import next_wake
 from sessions.rules.turns import owed_turn, resumed
 from sessions.state import CallState
-from sessions.steps import AbortTurn, Around, BeginTurn, Happening, LiveTurn, Tick
+from sessions.steps import AbortTurn, Around, BeginTurn, Happening, LiveTurn, OfferAgain, Reply, Tick
+from sessions.telling import Telling, ask_of
 from sessions.thinking import Thinking
 from sessions.world import World
 
@@ -57,6 +60,8 @@ class Conversation:
         self._wake_at: float | None = None
         self._turn: LiveTurn | None = None
         self._thinking: Thinking | None = None
+        self._telling = Telling(world, place)
+        self._barrier = Barrier()
         self._old_thoughts: set[asyncio.Task[None]] = set()
         self._inbox: deque[Mail] = deque()
         self._new_mail = asyncio.Event()
@@ -119,14 +124,14 @@ class Conversation:
         self._new_mail.clear()
         mails = [self._inbox.popleft() for _ in range(min(len(self._inbox), MAILS_AT_ONCE))]
         turn = self._turn
-        if not mails and turn is not None and turn.phase == "waiting" and turn.due <= self._world.clock():
+        if not mails and turn is not None and turn.phase != "generating" and turn.due <= self._world.clock():
             mails.append(Mail(Tick()))
         return mails
 
     async def _wait(self) -> None:
         turn = self._turn
         timeout = None
-        if turn is not None and turn.phase == "waiting":
+        if turn is not None and turn.phase != "generating":
             timeout = max(0.0, turn.due - self._world.clock())
         try:
             async with asyncio.timeout(timeout):
@@ -144,6 +149,7 @@ class Conversation:
         while True:
             try:
                 await self._step(mails)
+                await self._answer_again(repeats)
                 for mail in repeats:
                     self._settle(mail)
                     mail.tell(True)  # it was our own append whose outcome was unknown
@@ -179,6 +185,14 @@ class Conversation:
                     return
                 log.warning("an input failed and is tried again: %r", error, extra=self._about())
                 await self._world.back_off(failures - 1)
+
+    async def _answer_again(self, repeats: Sequence[Mail]) -> None:
+        """Whoever waits for an input that acted before may not have heard of it."""
+        state = self._state
+        for mail in repeats:
+            ask = ask_of(mail.happening)
+            if ask is not None and state is not None and _speaks_of(mail, state.id):
+                await self._telling.outcome(Reply(ask), state, self._party.around(state))
 
     def _start_over(self, because: str) -> None:
         """Read the log again, and let a brain at work go: the answer may have been given elsewhere."""
@@ -222,18 +236,22 @@ class Conversation:
         if batch is not None and around is not None:
             if batch.turn is None:
                 batch.turn = owed_turn(batch.state, around)
-            if batch.turn is not None and batch.turn.phase == "waiting" and batch.turn.due <= around.now:
+            if batch.turn is not None and batch.turn.phase != "generating" and batch.turn.due <= around.now:
                 batch.take(decide(batch.state, batch.turn, Tick(), around), around)
             await self._commit(batch, around.agent)
             self._note_ages(fresh)
-            await self._perform(batch)
+            await self._perform(batch, around)
             if not batch.entries:
                 await self._rest(batch, around.agent, fresh)
+            self._bring(batch.state.id, fresh)
             self._remember(batch.keys)
         self._must_recover = False
+        await self._answer_again(repeats)
         for mail in repeats:  # not before: a step that fails is done again with all of its mail
             self._settle(mail)
         for mail in fresh:
+            if batch is None or not _speaks_of(mail, batch.state.id):
+                await self._telling.no_such_call(mail.happening)
             self._settle(mail)
             mail.tell(mail.was_taken)
         is_owed = self._state is not None and self._turn is not None
@@ -337,22 +355,50 @@ class Conversation:
 
     # effects
 
-    async def _perform(self, batch: Batch) -> None:
-        """Cut the brain, let go out what goes out, and only then put a new turn to a brain."""
+    async def _perform(self, batch: Batch, around: Around) -> None:
+        """Cut the brain, let go out what goes out, tell of it, and only then put a new turn to a brain."""
         for effect in batch.effects:
             if isinstance(effect, AbortTurn):
                 self._abort(effect.because)
         await self._outbox.run(batch.state.id, batch.effects)
+        await self._tell_of(batch, around)
         begun = [effect.turn for effect in batch.effects if isinstance(effect, BeginTurn)]
         if begun and self._turn == begun[-1]:
             self._begin(batch.state, begun[-1])
-        elif self._turn is None or self._turn.phase == "waiting":
+        elif self._turn is None or self._turn.phase != "generating":
             self._abort("the call went on")
+
+    async def _tell_of(self, batch: Batch, around: Around) -> None:
+        """Whoever looks on hears of what is in the log; whoever asked, what came of it."""
+        if batch.entries:
+            await self._telling.entries(batch.state, batch.entries)
+        for effect in batch.effects:
+            if isinstance(effect, OfferAgain):
+                await self._telling.signal(batch.state, Offer(turn=effect.turn))
+            elif isinstance(effect, Reply):
+                await self._telling.outcome(effect, batch.state, around)
+
+    def _bring(self, call: str, mails: Sequence[Mail]) -> None:
+        """What is for the brain at work, now that everything before it is in the log."""
+        for mail in mails:
+            if not _speaks_of(mail, call):
+                continue
+            if isinstance(mail.happening, TurnReady):
+                self._barrier.lift(mail.happening.turn)
+            elif isinstance(mail.happening, ToolResults) and self._thinking is not None:
+                self._thinking.bring(mail.happening)
 
     def _begin(self, state: CallState, turn: LiveTurn) -> None:
         self._abort("a newer turn began")
-        agent = self._party.around(state).agent
-        self._thinking = Thinking(self._world, state, turn, agent, self._report)
+
+        def look() -> tuple[CallState, Around]:
+            now = self._state if self._state is not None and self._state.id == state.id else state
+            return now, self._party.around(now)
+
+        async def tell(signal: Signal) -> None:
+            await self._telling.signal(state, signal)
+
+        self._thinking = Thinking(self._world, turn, look, self._report, tell, self._barrier)
         self._thinking.start()
 
     def _abort(self, because: str) -> None:
@@ -411,3 +457,7 @@ class Conversation:
 
     def _about(self) -> dict[str, str]:
         return self.place.about(self.call_id)
+
+
+def _speaks_of(mail: Mail, call: str) -> bool:
+    return not isinstance(mail.happening, ToCall) or mail.happening.call == call

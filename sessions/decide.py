@@ -9,16 +9,24 @@ from omni.model.contact import Contact
 from omni.model.entry import ContactChanged, Custom, DeliveryLost, MediaStored, UserReacted
 from omni.model.inbound import (
     ColleagueMessage,
+    Configure,
     DeliveryFailed,
+    EditHistory,
     EndCall,
     IdentityChanged,
     MediaReady,
     Pause,
     PauseAgent,
     PausePerson,
+    PersonArrived,
     PersonNotice,
+    ProgramArrived,
+    ProgramReply,
     Resume,
     SendMessage,
+    SetContext,
+    ToolResults,
+    TurnReady,
     UserEdit,
     UserMessage,
     UserReaction,
@@ -27,24 +35,39 @@ from omni.model.inbound import (
 )
 from sessions.rules.answers import answer, tool
 from sessions.rules.ending import end, wake
+from sessions.rules.memory import configure, edit_history, set_context
+from sessions.rules.program import arrived, keep_offering, offer, reply
 from sessions.rules.takeover import colleague, handed_back, human_writes, taken_over
-from sessions.rules.turns import forgo, tick
+from sessions.rules.turns import begin, forgo, held_back
 from sessions.rules.user import edited, hear, revoked
 from sessions.state import CallState
 from sessions.steps import Around, Happening, LiveTurn, Step, Tick, ToolBegan, ToolFinished, TurnDone, TurnSaid
+
+_ONE_CALL = (
+    MediaReady
+    | DeliveryFailed
+    | EndCall
+    | ProgramReply
+    | EditHistory
+    | SetContext
+    | Configure
+    | ToolResults
+    | TurnReady
+)
+"""Inputs that mean the very call they name, and not the next one of the same conversation."""
 
 
 def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around: Around) -> Step:
     """What `happening` makes of the call. Pure: the same arguments give the same step."""
     if not state.is_open:
         return Step(turn=None)
-    if isinstance(happening, MediaReady | DeliveryFailed | EndCall) and happening.call != state.id:
+    if isinstance(happening, _ONE_CALL) and happening.call != state.id:
         return Step(turn=turn)  # it speaks of an earlier call of this conversation, whose log is sealed
     match happening:
         case UserMessage():
             return hear(state, turn, happening, around)
         case Tick():
-            return tick(state, turn, around)
+            return _tick(state, turn, around)
         case TurnSaid() | TurnDone():
             return answer(state, turn, happening, around)
         case ToolBegan() | ToolFinished():
@@ -78,8 +101,31 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
             return end(state, turn, happening.reason, around.now)
         case Wake():
             return wake(state, turn, around)
-        case _:
-            return Step(turn=turn)
+        case ProgramReply():
+            return reply(state, turn, happening, around)
+        case EditHistory():
+            return edit_history(turn, happening)
+        case SetContext():
+            return set_context(state, turn, happening)
+        case Configure():
+            return configure(turn, happening)
+        case ProgramArrived():
+            return arrived(turn, around)
+        case PersonArrived() | ToolResults() | TurnReady():
+            return Step(turn=turn)  # what the last two bring is for the brain at work
+
+
+def _tick(state: CallState, turn: LiveTurn | None, around: Around) -> Step:
+    """A turn that is due: it begins when the user has paused long enough and the files are there (or have kept us long
+    enough); one that was offered to a program is looked after."""
+    if turn is None or turn.phase == "generating" or turn.due > around.now:
+        return Step(turn=turn)
+    if turn.phase == "offered":
+        return keep_offering(state, turn, around)
+    held = held_back(state, turn, around)
+    if held is not None:
+        return held
+    return offer(state, turn, around) if around.agent.brain == "client" else begin(state, turn, around)
 
 
 def _lost(failed: DeliveryFailed) -> DeliveryLost:

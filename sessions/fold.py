@@ -6,34 +6,44 @@ from collections.abc import Iterable
 from functools import singledispatch
 from typing import Any
 
+from omni.model.behaviour import Overrides, merged
 from omni.model.contact import address_of
 from omni.model.entry import (
     BotSaid,
+    CallConfigured,
     CallEnded,
     CallStarted,
     CallSummary,
     ContactChanged,
+    ContextAdded,
     Custom,
     DeliveryLost,
     Entry,
     HandoffActive,
     HandoffReleased,
     HandoffRequested,
+    HistoryChanged,
     HumanSaid,
     MediaStored,
+    PromptChanged,
     ToolAnswered,
     ToolCalled,
+    TurnContinued,
     TurnEnded,
     TurnStarted,
     UserEdited,
     UserReacted,
     UserRevoked,
     UserSaid,
+    VarsChanged,
 )
 from omni.model.message import Media, Part
-from sessions.state import MAX_EARLY, MAX_LINES, Awaited, CallState, Early, Remembered
+from sessions.memory import remembered, without_call
+from sessions.state import MAX_CONTEXTS, MAX_EARLY, MAX_LINES, Awaited, CallState, Context, Early, Offered, Remembered
 
 Changes = dict[str, Any]
+
+_NOTHING_OWED: Changes = {"unanswered": (), "offered": None, "continued_turn": None}
 
 
 def fold(state: CallState, entry: Entry) -> CallState:
@@ -68,6 +78,8 @@ def _(fact: CallStarted, state: CallState, ts: float) -> Changes:
         "contact": fact.contact,
         "last_user_at": fact.last_user_at,
         "recap": fact.recap,
+        "language": fact.language,
+        "metadata": fact.metadata,
     }
 
 
@@ -97,6 +109,7 @@ def _(fact: UserSaid, state: CallState, ts: float) -> Changes:
         changes["awaited"] = (*state.awaited, *(Awaited(message_id=fact.id, part=n) for n in pending))
     if not fact.paused:
         changes["unanswered"] = (*state.unanswered, fact.id)
+        changes["newest_user"] = fact.id
         changes["last_user_text_at"] = ts
     elif state.waiting_since is None and fact.mode == "live" and fact.text.strip():
         changes["waiting_since"] = ts
@@ -175,12 +188,26 @@ def _with_media(line: Remembered, fact: MediaStored) -> Remembered:
 
 @_apply.register
 def _(fact: TurnStarted, state: CallState, ts: float) -> Changes:
-    return {"turns": fact.turn, "recent_turns": (*(at for at in state.recent_turns if ts - 60 < at <= ts), ts)}
+    return {
+        "turns": fact.turn,
+        "recent_turns": (*(at for at in state.recent_turns if ts - 60 < at <= ts), ts),
+        "offered": Offered(turn=fact.turn, answers=fact.answers, at=ts) if fact.offered else None,
+        "continued_turn": None,
+    }
+
+
+@_apply.register
+def _(fact: TurnContinued, state: CallState, ts: float) -> Changes:
+    return {"offered": None, "continued_turn": fact.turn}
 
 
 @_apply.register
 def _(fact: TurnEnded, state: CallState, ts: float) -> Changes:
-    return {"unanswered": tuple(id_ for id_ in state.unanswered if id_ not in fact.answers)}
+    return {
+        "unanswered": tuple(id_ for id_ in state.unanswered if id_ not in fact.answers),
+        "offered": None,
+        "continued_turn": None,
+    }
 
 
 @_apply.register
@@ -191,19 +218,59 @@ def _(fact: ToolCalled, state: CallState, ts: float) -> Changes:
 
 @_apply.register
 def _(fact: ToolAnswered, state: CallState, ts: float) -> Changes:
+    if fact.passing:
+        return {"lines": without_call(state.lines, fact.id)}
     line = Remembered(role="tool", text="", ref=fact.id, tool=fact.name, arguments=fact.result)
     return {"lines": _remember(state, line)}
 
 
 @_apply.register
 def _(fact: BotSaid, state: CallState, ts: float) -> Changes:
+    said = Remembered(role="assistant", text=fact.text, ref=fact.id)
     return {
-        "lines": _remember(state, Remembered(role="assistant", text=fact.text, ref=fact.id)),
+        "lines": _remember(state, said) if fact.in_history else state.lines,
         "last_activity": ts,
         "last_text": fact.text[:200],
         "bot_messages": state.bot_messages + 1,
         "spoken_turn": fact.turn or state.spoken_turn,
     }
+
+
+@_apply.register
+def _(fact: HistoryChanged, state: CallState, ts: float) -> Changes:
+    added = remembered(fact.messages, ref=f"history:{state.seq + 1}")
+    if fact.act == "add":
+        return {"lines": (*state.lines, *added)[-MAX_LINES:]}
+    owed = tuple(line for line in state.lines if line.role == "user" and line.ref in state.unanswered)
+    return {"lines": (*added, *owed)[-MAX_LINES:], "recap": None}
+
+
+@_apply.register
+def _(fact: PromptChanged, state: CallState, ts: float) -> Changes:
+    return {"overrides": merged(state.overrides, Overrides(prompt=fact.prompt))}
+
+
+@_apply.register
+def _(fact: VarsChanged, state: CallState, ts: float) -> Changes:
+    return {"overrides": merged(state.overrides, Overrides(vars=fact.vars))}
+
+
+@_apply.register
+def _(fact: CallConfigured, state: CallState, ts: float) -> Changes:
+    changes: Changes = {"overrides": merged(state.overrides, fact.overrides)}
+    if fact.overrides.language is not None:
+        changes["language"] = fact.overrides.language
+    return changes
+
+
+@_apply.register
+def _(fact: ContextAdded, state: CallState, ts: float) -> Changes:
+    contexts = state.contexts
+    if fact.key is not None:
+        contexts = tuple(c for c in contexts if (c.key, c.by) != (fact.key, fact.by))
+    if fact.text is not None:
+        contexts = (*contexts, Context(text=fact.text, key=fact.key, by=fact.by))[-MAX_CONTEXTS:]
+    return {"contexts": contexts}
 
 
 @_apply.register
@@ -214,13 +281,13 @@ def _(fact: HumanSaid, state: CallState, ts: float) -> Changes:
         "last_text": fact.text[:200],
         "human_messages": state.human_messages + 1,
         "waiting_since": None,
-        "unanswered": (),
+        **_NOTHING_OWED,
     }
 
 
 @_apply.register
 def _(fact: HandoffRequested, state: CallState, ts: float) -> Changes:
-    return {"handler": "nobody", "handled_by": None, "waiting_since": ts, "unanswered": (), "last_activity": ts}
+    return {"handler": "nobody", "handled_by": None, "waiting_since": ts, "last_activity": ts, **_NOTHING_OWED}
 
 
 @_apply.register
@@ -229,7 +296,7 @@ def _(fact: HandoffActive, state: CallState, ts: float) -> Changes:
     return {
         "handler": "human",
         "handled_by": fact.by,
-        "unanswered": (),
+        **_NOTHING_OWED,
         "last_activity": ts,
         "lines": _remember(state, note),
     }
@@ -243,7 +310,7 @@ def _(fact: HandoffReleased, state: CallState, ts: float) -> Changes:
         "handler": "bot",
         "handled_by": None,
         "waiting_since": None,
-        "unanswered": (),
+        **_NOTHING_OWED,
         "last_activity": ts,
         "lines": _remember(state, note),
     }
@@ -272,7 +339,7 @@ def _(fact: Custom, state: CallState, ts: float) -> Changes:
 
 @_apply.register
 def _(fact: CallEnded, state: CallState, ts: float) -> Changes:
-    return {"ended_at": ts, "reason": fact.reason, "unanswered": (), "awaited": (), "waiting_since": None}
+    return {"ended_at": ts, "reason": fact.reason, "awaited": (), "waiting_since": None, **_NOTHING_OWED}
 
 
 @_apply.register

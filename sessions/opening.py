@@ -6,9 +6,10 @@ from omni.model.agent import Agent
 from omni.model.call import TRANSPORT_PREFIX, Call
 from omni.model.contact import Contact, address_of
 from omni.model.entry import CallStarted
-from omni.model.inbound import FromPerson, PersonNotice, SendMessage, UserMessage
+from omni.model.inbound import FromPerson, Opening, PersonArrived, PersonNotice, SendMessage, UserMessage
 from omni.store.base import CallFilter
 from sessions.batch import Batch
+from sessions.briefing import vars_of
 from sessions.document import state_of
 from sessions.history import recap_of
 from sessions.party import Party
@@ -50,10 +51,11 @@ async def open_call(world: World, place: Place, party: Party, happening: Happeni
     batch = Batch(state, None)
     around = party.around(state)
     batch.take(Step((_started(place, contact, happening, earlier, recap, around.now),)), around)
-    greets = isinstance(happening, UserMessage) and happening.mode == "live" and not is_silent(batch.state, around)
-    greeting = agent.greeting_in(agent.language)
-    if greeting and greets:
-        batch.take(greet(batch.state, world.render(greeting, agent.vars), around), around)
+    if _is_greeted(place, around.agent, happening) and not is_silent(batch.state, around):
+        greeting = around.agent.greeting_in(batch.state.language)
+        if greeting:
+            values = vars_of(batch.state, around.agent, around.now)
+            batch.take(greet(batch.state, world.render(greeting, values), around), around)
     return batch
 
 
@@ -63,11 +65,19 @@ def _opens(happening: Happening) -> bool:
     )
 
 
+def _is_greeted(place: Place, agent: Agent, happening: Happening) -> bool:
+    """A visitor of the web chat is greeted only by an agent that wants it; elsewhere whoever writes first is."""
+    if place.transport == "chat":
+        return agent.greeting_in_chat and isinstance(happening, PersonArrived | UserMessage)
+    return isinstance(happening, UserMessage) and happening.mode == "live"
+
+
 def _started(
     place: Place, contact: Contact, happening: Happening, earlier: Call | None, recap: str | None, now: float
 ) -> CallStarted:
     person = address_of(contact.identities) or contact.id
     is_outbound = isinstance(happening, SendMessage)
+    opening = (happening.opening if isinstance(happening, PersonArrived | UserMessage) else None) or Opening()
     # The greeting, too, is sent in the service window that the user's first message opens.
     wrote_at = min(happening.sent_at, now) if isinstance(happening, UserMessage) else 0
     return CallStarted.model_validate(
@@ -80,7 +90,8 @@ def _started(
             "name": contact.name,
             "last_user_at": max(earlier.last_user_at if earlier else 0, wrote_at),
             "recap": recap,
-            "metadata": {"group": place.group} if place.group else {},
+            "metadata": {"group": place.group} if place.group else opening.metadata,
+            "language": opening.language,
         }
     )
 

@@ -20,6 +20,7 @@ class Party:
         self.contact: Contact | None = None
         self._identities: tuple[Identity, ...] = ()
         self._recipient: Recipient | None = None
+        self._special: tuple[object, Agent] | None = None
 
     def meet(self, contact: Contact | None, sender: Sender | None) -> None:
         """The person as the store knows them by now, and as the channel named them in their newest input."""
@@ -35,9 +36,7 @@ class Party:
 
     def around(self, state: CallState) -> Around:
         """What is true around the call right now. An agent that was removed is silent."""
-        agent = self._world.agents.get(state.org, state.agent)
-        if agent is None:
-            agent = Agent(slug=state.agent, org=state.org, brain="script", is_paused=True)
+        agent = self._agent(state)
         contact = self.contact or Contact(id=state.contact, org=state.org, home=state.home, identities=())
         if self._recipient is None:
             self._recipient = Recipient(
@@ -52,7 +51,22 @@ class Party:
             contact=contact,
             new_id=self._world.new_id,
             recipient=self._recipient,
+            program_since=self._world.program_since(state.org, state.agent),
         )
+
+    def _agent(self, state: CallState) -> Agent:
+        """The agent as this call has it: with what its channel and the call itself have otherwise."""
+        agent = self._world.agents.get(state.org, state.agent)
+        if agent is None:
+            return Agent(slug=state.agent, org=state.org, brain="script", is_paused=True)
+        channel = next((c for c in agent.channels if c.id == state.channel), None)
+        overrides = channel.overrides if channel is not None else None
+        if overrides is None and state.overrides is None:
+            return agent
+        wanted = (agent, overrides, state.overrides)
+        if self._special is None or self._special[0] != wanted:
+            self._special = (wanted, agent.with_(overrides).with_(state.overrides))
+        return self._special[1]
 
 
 def _reachable(identities: tuple[Identity, ...], contact: Contact) -> tuple[Identity, ...]:

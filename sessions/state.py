@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from omni.model.base import Value
+from omni.model.behaviour import Overrides
 from omni.model.entry import Handler
 from omni.model.message import Message
 
@@ -18,6 +19,7 @@ WINDOW_MARGIN: Final = 90
 
 MAX_LINES: Final = 120
 MAX_EARLY: Final = 20
+MAX_CONTEXTS: Final = 50
 
 
 class Remembered(Value):
@@ -48,6 +50,22 @@ class Early(Value):
 
     target: str
     message: Message | None = None
+
+
+class Offered(Value):
+    """A turn that was put to the connected program at `at` and has no end yet."""
+
+    turn: int
+    answers: tuple[str, ...]
+    at: float
+
+
+class Context(Value):
+    """A text that stands behind the prompt."""
+
+    text: str
+    key: str | None = None
+    by: Literal["program", "page"] = "program"
 
 
 class CallState(Value):
@@ -93,6 +111,16 @@ class CallState(Value):
     spoken_turn: int = 0
     """The newest turn in which the bot said something."""
     recent_turns: tuple[float, ...] = ()
+    offered: Offered | None = None
+    continued_turn: int | None = None
+    """A turn that the user continued before the program had replied: it is put to it again under this number."""
+    newest_user: str | None = None
+    """Our id of the user's newest message that the bot may answer: what a program's reply must be to."""
+    overrides: Overrides | None = None
+    """What this call has otherwise than its agent."""
+    contexts: tuple[Context, ...] = ()
+    language: str | None = None
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
     recap: str | None = None
     lines: tuple[Remembered, ...] = ()
     user_messages: int = 0

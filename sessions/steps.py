@@ -15,7 +15,7 @@ from omni.model.contact import Contact
 from omni.model.delivery import Delivery, FetchMedia, Recipient
 from omni.model.entry import Fact
 from omni.model.ids import NewId
-from omni.model.inbound import AnyInput
+from omni.model.inbound import AnyInput, Ask
 from omni.model.message import Message
 
 # what a brain's turn reports back to its call
@@ -33,17 +33,21 @@ class TurnSaid:
     key: str
     turn: int
     message: Message
+    message_id: str | None = None
+    """The id under which its words were told while it was being written."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolBegan:
-    """The brain wants to run a tool; it runs once this is in the log."""
+    """The brain wants to run a tool; it runs once this is in the log. `round` names the request when the connected
+    program is to run it."""
 
     key: str
     turn: int
     id: str
     name: str
     arguments: JsonValue
+    round: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class ToolFinished:
     result: JsonValue
     ms: int
     is_error: bool
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class TurnDone:
     key: str
     turn: int
     message: Message | None = None
+    message_id: str | None = None
     error: str | None = None
     hands_over: bool = False
     reason: str | None = None
@@ -81,14 +87,15 @@ Happening = AnyInput | Tick | TurnSaid | ToolBegan | ToolFinished | TurnDone
 
 @dataclass(frozen=True, slots=True)
 class LiveTurn:
-    """A turn that waits for the user to finish (`waiting` until `due`) or whose brain is at work (`generating`).
+    """A turn that waits for the user to finish (`waiting` until `due`), whose brain is at work (`generating`), or that
+    the connected program has to answer (`offered`; it is looked at again when `due`).
 
     `wants_files`: the user has finished, and only their files keep it waiting. `restarts` counts how often the user's
     next message has cut its brain.
     """
 
     number: int
-    phase: Literal["waiting", "generating"]
+    phase: Literal["waiting", "generating", "offered"]
     first_at: float
     due: float
     answers: tuple[str, ...] = ()
@@ -106,6 +113,8 @@ class Around:
     contact: Contact
     new_id: NewId
     recipient: Recipient
+    program_since: float | None = None
+    """Since when a program is connected for the agent; None when none is."""
 
 
 # effects: what the actor does once the entries are in the log
@@ -139,13 +148,28 @@ class Withdraw:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferAgain:
+    """Tell the connected program once more of the turn that waits for its reply."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Tell whoever asked what came of it."""
+
+    ask: Ask
+    shows_history: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Fetch:
     """Ask the media worker for a file."""
 
     job: FetchMedia
 
 
-Effect = BeginTurn | AbortTurn | Dispatch | Withdraw | Fetch
+Effect = BeginTurn | AbortTurn | Dispatch | Withdraw | Fetch | OfferAgain | Reply
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from typing import Any
 from pydantic import JsonValue
 
 from omni.bus.base import BusUnavailableError, Outgoing
-from omni.model.agent import Agent
-from omni.model.delivery import Typing, pack_outbound
-from omni.model.message import Message
+from omni.live.told import Typing
+from omni.model.delivery import Typing as ShowTyping
+from omni.model.delivery import pack_outbound
+from omni.model.inbound import ToolResults
 from omni.model.queues import outbound_for
 from omni.telemetry import metrics
 from sessions.brains.base import (
@@ -29,9 +30,13 @@ from sessions.brains.base import (
     Turn,
     TurnOverError,
 )
+from sessions.briefing import prompt_of
+from sessions.drafting import Draft, Tell
 from sessions.history import Memory, asked
+from sessions.lending import PROGRAM_SECONDS, Lent
+from sessions.preparing import Barrier
 from sessions.state import CallState
-from sessions.steps import Happening, LiveTurn, ToolBegan, ToolFinished, TurnDone, TurnSaid
+from sessions.steps import Around, Happening, LiveTurn, ToolBegan, ToolFinished, TurnDone, TurnSaid
 from sessions.world import World
 
 log = logging.getLogger("omni.session")
@@ -39,18 +44,25 @@ log = logging.getLogger("omni.session")
 TYPING_LASTS = 20.0
 """WhatsApp's typing bubble ends after 25 s; it is shown again a little earlier."""
 
+Look = Callable[[], tuple[CallState, Around]]
+"""The call as it is now."""
+
 Report = Callable[[Happening, "asyncio.Future[bool] | None"], None]
 
 
 class Thinking:
     """One turn of a brain. `start` it once; `cancel` cuts it at once."""
 
-    def __init__(self, world: World, state: CallState, turn: LiveTurn, agent: Agent, report: Report) -> None:
+    def __init__(self, world: World, turn: LiveTurn, look: Look, report: Report, tell: Tell, barrier: Barrier) -> None:
         self._world = world
-        self._state = state
         self._turn = turn
-        self._agent = agent
+        self._look = look
+        self._state, self._around = look()
+        self._agent = self._around.agent
         self._report = report
+        self._tell = tell
+        self._barrier = barrier
+        self._lent = Lent()
         self._task: asyncio.Task[None] | None = None
         self._id = world.new_id("turn")
         self._reports = 0
@@ -106,34 +118,53 @@ class Thinking:
         log.warning("a turn failed: %s", why, extra={"call": self._state.id, "agent": self._agent.slug})
         return TurnDone(self._key(), self._turn.number, error=why)
 
+    def bring(self, results: ToolResults) -> None:
+        """Results of tools that the connected program ran."""
+        self._lent.bring(results)
+
     async def _answer(self) -> TurnDone:
+        await self._prepare()
         brain = self._world.brains(self._agent)
-        draft = _Draft()
+        words = self._tell if self._state.transport == "chat" else None
+        draft = Draft(self._turn.number, self._world.new_id, self._world.clock, words)
         async with aclosing(brain.answer(self._brief())) as chunks:
             async for chunk in chunks:
                 if self._first_token is None:
                     self._first_token = self._world.clock()
                 match chunk:
                     case Say():
-                        self._say(draft.begin_text())
-                        draft.words.append(chunk.text)
+                        if not draft.has_words:
+                            self._say(draft)  # a whole message before it is complete
+                        await draft.add(chunk.text)
                     case Break():
-                        self._say(draft.finish())
+                        self._say(draft)
                     case Show():
-                        self._say(draft.finish())
-                        draft.whole = chunk.message
+                        self._say(draft)
+                        draft.show(chunk.message)
                     case Restart():
-                        draft.forget()
+                        await draft.forget()
                     case HandOver():
-                        return self._done(draft.finish(), hands_over=True, reason=chunk.reason)
+                        return self._done(draft, hands_over=True, reason=chunk.reason)
                     case Finish():
-                        return self._done(draft.finish(), ends_call=True, reason=chunk.reason)
-        return self._done(draft.finish())
+                        return self._done(draft, ends_call=True, reason=chunk.reason)
+        return self._done(draft)
 
-    def _say(self, message: Message | None) -> None:
-        """Report a complete message; more follows."""
+    async def _prepare(self) -> None:
+        """Let the connected program change what the model will read. One that does not know the call is not asked."""
+        since = self._around.program_since
+        if since is None or self._agent.brain != "llm":
+            return
+        if self._state.transport == "whatsapp" and self._state.started_at < since:
+            return
+        await self._barrier.wait(self._turn.number, self._agent, self._tell)
+        self._state, self._around = self._look()
+        self._agent = self._around.agent
+
+    def _say(self, draft: Draft) -> None:
+        """Report a complete message, if there is one; more follows."""
+        message, id_ = draft.finish()
         if message is not None:
-            self._report(TurnSaid(self._key(), self._turn.number, message), None)
+            self._report(TurnSaid(self._key(), self._turn.number, message, id_), None)
 
     def _key(self) -> str:
         self._reports += 1
@@ -141,16 +172,18 @@ class Thinking:
 
     def _done(
         self,
-        message: Message | None,
+        draft: Draft,
         *,
         hands_over: bool = False,
         ends_call: bool = False,
         reason: str | None = None,
     ) -> TurnDone:
+        message, id_ = draft.finish()
         return TurnDone(
             self._key(),
             self._turn.number,
             message=message,
+            message_id=id_,
             hands_over=hands_over,
             ends_call=ends_call,
             reason=reason,
@@ -159,51 +192,66 @@ class Thinking:
 
     def _brief(self) -> Turn:
         messages = asked(self._state, self._turn.answers)
-        vars_ = {"name": self._state.name or "", **self._agent.vars}
         return Turn(
             call=self._state.id,
             agent=self._agent,
             number=self._turn.number,
-            prompt=self._world.render(self._agent.prompt, vars_) if self._agent.prompt else "",
+            prompt=prompt_of(self._state, self._agent, self._world.render, self._world.clock()),
             text="\n".join(message.text for message in messages),
             messages=messages,
             history=Memory(self._state, self._turn.answers),
             use_tool=self._use_tool,
-            vars=vars_,
+            vars={"name": self._state.name or "", **self._agent.vars},
         )
 
     async def _use_tool(self, id_: str, name: str, arguments: JsonValue) -> ToolOutcome:
         """Log the call, run the tool, log the result. A tool never runs for a turn that is over."""
+        tool = self._agent.tool(name)
+        is_lent = tool is not None and tool.url is None and self._look()[1].program_since is not None
+        round_ = self._world.new_id("tc") if is_lent else None
         accepted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._report(ToolBegan(self._key(), self._turn.number, id_, name, arguments), accepted)
-        if not await accepted:
-            raise TurnOverError
         began = self._world.clock()
+        lent = asyncio.ensure_future(self._lent.result(round_, id_, name, PROGRAM_SECONDS)) if round_ else None
+        try:
+            self._report(ToolBegan(self._key(), self._turn.number, id_, name, arguments, round_), accepted)
+            if not await accepted:
+                raise TurnOverError
+            outcome = await (lent if lent is not None else self._run_tool(id_, name, arguments))
+        finally:
+            if lent is not None:
+                lent.cancel()
+        took = max(0.0, self._world.clock() - began)
+        metrics.TOOL_SECONDS.labels("error" if outcome.is_error else "ok").observe(took)
+        key = self._key()
+        self._tool_keys.add(key)
+        done = ToolFinished(
+            key, self._turn.number, id_, name, outcome.result, round(took * 1000), outcome.is_error, outcome.passing
+        )
+        self._report(done, None)
+        return outcome
+
+    async def _run_tool(self, id_: str, name: str, arguments: JsonValue) -> ToolOutcome:
         facts: dict[str, Any] = {
             "id": self._state.id,
             "agent_id": self._agent.slug,
             "from": self._state.person,
             "to": self._state.channel.partition(":")[2],
             "channel": self._state.transport,
-            "metadata": {},
+            "metadata": self._state.metadata,
         }
-        outcome = await self._world.run_tool(self._agent, facts, id_, name, arguments)
-        took = max(0.0, self._world.clock() - began)
-        metrics.TOOL_SECONDS.labels("error" if outcome.is_error else "ok").observe(took)
-        key = self._key()
-        self._tool_keys.add(key)
-        self._report(
-            ToolFinished(key, self._turn.number, id_, name, outcome.result, round(took * 1000), outcome.is_error), None
-        )
-        return outcome
+        return await self._world.run_tool(self._agent, facts, id_, name, arguments)
 
     async def _show_typing(self) -> None:
         """While the brain works for longer than a blink, show that the message was read and an answer is coming."""
         pause = self._world.typing_after
+        if self._state.transport == "chat":
+            await self._world.sleep(pause)
+            await self._tell(Typing(who="bot"))
+            return
         while self._state.newest_provider_id is not None:
             await self._world.sleep(pause)
             pause = TYPING_LASTS
-            item = Typing(
+            item = ShowTyping(
                 call=self._state.id,
                 channel=self._state.channel,
                 org=self._state.org,
@@ -213,26 +261,3 @@ class Thinking:
             queue = outbound_for(self._state.home, self._world.partitions)
             with contextlib.suppress(BusUnavailableError):
                 await self._world.bus.publish([Outgoing(queue.name, pack_outbound(item), f"typing:{self._state.id}")])
-
-
-class _Draft:
-    """The message being written: words so far, or one whole message."""
-
-    def __init__(self) -> None:
-        self.words: list[str] = []
-        self.whole: Message | None = None
-
-    def begin_text(self) -> Message | None:
-        """Words follow: a whole message before them is complete."""
-        whole, self.whole = self.whole, None
-        return whole
-
-    def finish(self) -> Message | None:
-        text = "".join(self.words).strip()
-        message = Message.of(text) if text else self.whole
-        self.forget()
-        return message
-
-    def forget(self) -> None:
-        self.words = []
-        self.whole = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from omni.bus.base import Bus
+from omni.live.told import Answered, Told
 from omni.model.agent import Agent
 from omni.model.ids import NewId
 from omni.store.base import Store
@@ -30,6 +31,14 @@ RunTool = Callable[[Agent, dict[str, Any], str, str, Any], Awaitable[ToolOutcome
 """`(agent, call facts, tool call id, name, arguments)` to an outcome."""
 
 
+async def _nobody_listens(told: Told) -> None:
+    pass
+
+
+async def _nobody_asked(desk: str, answered: Answered) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything an actor reaches outside itself."""
@@ -46,6 +55,12 @@ class World:
     render: Callable[[str, dict[str, str]], str]
     typing_after: float = 0.2
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    tell: Callable[[Told], Awaitable[None]] = _nobody_listens
+    """Broadcasts news of a call; never raises."""
+    answer: Callable[[str, Answered], Awaitable[None]] = _nobody_asked
+    """`(desk, answer)`: tells a gateway process what its request came to; never raises."""
+    program_since: Callable[[str, str], float | None] = lambda org, slug: None
+    """Since when a program is connected for an agent; None when none is."""
     lateness: Lateness = field(default_factory=Lateness)
     """How long inputs waited until they were acted on."""
 

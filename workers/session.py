@@ -22,6 +22,7 @@ from omni.model.inbound import (
     PauseAgent,
     PausePerson,
     PersonNotice,
+    ProgramArrived,
     ToCall,
     Wake,
     pack,
@@ -88,6 +89,7 @@ class SessionWorker:
         self._lanes: dict[str, deque[_Item]] = {}
         self._lane_tasks: set[asyncio.Task[None]] = set()
         self._actors: OrderedDict[str, Conversation] = OrderedDict()
+        self._calls: dict[str, Conversation] = {}
         self._running: dict[asyncio.Task[None], Conversation] = {}
         self._consumers: list[Consumer] = []
         self._sweeper: asyncio.Task[None] | None = None
@@ -150,6 +152,11 @@ class SessionWorker:
     def _pass(self, item: _Item) -> bool:
         """The quick way: an input of somebody at hand goes to the actor at once."""
         happening = item.happening
+        if isinstance(happening, ToCall):
+            actor = self._actor_of(happening.call)
+            if actor is not None:
+                self._give(actor, item)
+            return actor is not None
         if not isinstance(happening, FromPerson):
             return False
         contact = self._contacts.at_hand(happening.org, happening.sender)
@@ -186,6 +193,8 @@ class SessionWorker:
         match happening:
             case PauseAgent():
                 await self._pause_agent(item, happening)
+            case ProgramArrived():
+                self._program_arrived(item, happening)
             case PausePerson():
                 await self._pause_person(item, happening)
             case IdentityChanged():
@@ -230,11 +239,10 @@ class SessionWorker:
         return (await self._contacts.change(contact.id, **changes) if changes else None) or contact
 
     async def _to_call(self, item: _Item, happening: ToCall) -> None:
-        for actor in self._actors.values():
-            if actor.call_id == happening.call:
-                actor.post(Mail(item.happening, item.parcel))
-                self._wake(actor)
-                return
+        actor = self._actor_of(happening.call)
+        if actor is not None:
+            self._give(actor, item)
+            return
         call = await self._world.store.call(happening.call)
         if call is None:
             log.warning("an input for a call that does not exist is dropped: %s", happening.call)
@@ -242,8 +250,33 @@ class SessionWorker:
             return
         contact = await self._world.store.contact(call.contact)
         actor = self._actor(Place.of(call))
+        self._know(happening.call, actor)
         actor.post(Mail(item.happening, item.parcel), contact)
         self._wake(actor)
+
+    def _actor_of(self, call: str) -> Conversation | None:
+        """The actor that has a call in memory, as far as that is known."""
+        actor = self._calls.get(call)
+        is_so = actor is not None and actor.call_id == call and self._actors.get(actor.place.conversation) is actor
+        return actor if is_so else None
+
+    def _know(self, call: str, actor: Conversation) -> None:
+        self._calls[call] = actor
+        while len(self._calls) > 2 * self._hot_calls + LOOKS:
+            del self._calls[next(iter(self._calls))]
+
+    def _give(self, actor: Conversation, item: _Item) -> None:
+        actor.post(Mail(item.happening, item.parcel))
+        self._wake(actor)
+
+    def _program_arrived(self, item: _Item, happening: ProgramArrived) -> None:
+        """Turns that wait for a program are offered to the one that came."""
+        for actor in list(self._actors.values()):
+            is_theirs = (actor.place.org, actor.place.agent) == (happening.org, happening.agent)
+            if is_theirs and actor.is_busy:
+                actor.post(Mail(_copy_for(actor.place.conversation, happening)))
+                self._wake(actor)
+        item.parcel.done()
 
     async def _pause_person(self, item: _Item, happening: PausePerson) -> None:
         contact = await self._contacts.change(happening.contact, is_paused=happening.paused)
@@ -315,6 +348,8 @@ class SessionWorker:
     def _rested(self, task: asyncio.Task[None]) -> None:
         actor = self._running.pop(task)
         actor.task = None
+        if actor.call_id is not None:
+            self._know(actor.call_id, actor)
         if task.cancelled():
             return
         if task.exception() is not None:

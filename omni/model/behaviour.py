@@ -61,3 +61,14 @@ class Overrides(Value):
     tools: tuple[Tool, ...] | None = None
     preparing_ms: int | None = None
     audio: dict[str, JsonValue] | None = None
+
+
+def merged(first: Overrides | None, then: Overrides) -> Overrides:
+    """Both, where `then` wins; variables and audio are joined."""
+    if first is None:
+        return then
+    changes = {name: value for name, value in then if value is not None}
+    for name in ("vars", "audio"):
+        if name in changes:
+            changes[name] = {**(getattr(first, name) or {}), **changes[name]}
+    return first.model_copy(update=changes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import JsonValue
 
@@ -40,13 +40,31 @@ class Line(Value):
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
 
+    def wire(self) -> dict[str, Any]:
+        """The line as a request carries it."""
+        message: dict[str, Any] = {"role": self.role, "content": self.content}
+        if self.tool_calls:
+            message["content"] = self.content or None
+            message["tool_calls"] = [
+                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+                for call in self.tool_calls
+            ]
+        if self.role == "tool":
+            message["tool_call_id"] = self.tool_call_id
+        return message
+
 
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
-    """`result` is any JSON value; for an error a sentence that the model can read."""
+    """`result` is any JSON value; for an error a sentence that the model can read.
+
+    `passing`: for the answer that follows only. `is_final`: when all tools of a round say so, none follows.
+    """
 
     result: JsonValue
     is_error: bool = False
+    passing: bool = False
+    is_final: bool = False
 
 
 class UseTool(Protocol):

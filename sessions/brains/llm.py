@@ -103,7 +103,10 @@ class LlmBrain:
                 yield Break()
             calls = _with_own_ids(completion.tool_calls, turn, rounds, number)
             rounds.append(Line(role="assistant", content=completion.text, tool_calls=calls))
-            rounds.extend(await _use(turn, calls))
+            outcomes = await _use(turn, calls)
+            if all(outcome.is_final for outcome in outcomes):
+                return
+            rounds.extend(_results(turn, calls, outcomes))
 
     async def _round(
         self, agent: Agent, endpoints: list[Endpoint], request: dict[str, Any], *, may_be_empty: bool
@@ -199,20 +202,7 @@ def _context(
     room = agent.context_tokens - tokens_in(turn.prompt) - tokens_in(json.dumps(tools))
     kept = trim([*past, *rounds], max_messages=agent.context_window, max_tokens=room)
     system = [{"role": "system", "content": turn.prompt}] if turn.prompt.strip() else []
-    return [*system, *map(_wire, kept)]
-
-
-def _wire(line: Line) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": line.role, "content": line.content}
-    if line.tool_calls:
-        message["content"] = line.content or None
-        message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in line.tool_calls
-        ]
-    if line.role == "tool":
-        message["tool_call_id"] = line.tool_call_id
-    return message
+    return [*system, *(line.wire() for line in kept)]
 
 
 def _request(agent: Agent, messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> dict[str, Any]:
@@ -241,17 +231,19 @@ def _with_own_ids(calls: Sequence[ToolCall], turn: Turn, rounds: Sequence[Line],
     return tuple(named)
 
 
-async def _use(turn: Turn, calls: Sequence[ToolCall]) -> list[Line]:
-    """Run a round's tools side by side; their results in the order of the calls."""
+async def _use(turn: Turn, calls: Sequence[ToolCall]) -> list[ToolOutcome]:
+    """Run a round's tools side by side; their outcomes in the order of the calls."""
     if len(calls) == 1:
-        outcomes = [await _use_one(turn, calls[0])]
-    else:
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(_use_one(turn, call)) for call in calls]
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None  # TurnOverError: whoever raised it first, the turn is over
-        outcomes = [task.result() for task in tasks]
+        return [await _use_one(turn, calls[0])]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_use_one(turn, call)) for call in calls]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None  # TurnOverError: whoever raised it first, the turn is over
+    return [task.result() for task in tasks]
+
+
+def _results(turn: Turn, calls: Sequence[ToolCall], outcomes: Sequence[ToolOutcome]) -> list[Line]:
     room = turn.agent.context_tokens // 2 // len(calls)
     return [
         Line(role="tool", content=cut_to(_words(outcome), room), tool_call_id=call.id)

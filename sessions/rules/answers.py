@@ -26,7 +26,7 @@ def answer(state: CallState, turn: LiveTurn | None, report: TurnSaid | TurnDone,
     if isinstance(report, TurnDone) and report.error is not None and message is None and not current.has_spoken:
         message = Message.of(around.agent.fallback) if around.agent.fallback else None
     if message is not None:
-        said, delivery = speech(state, current, message, around, after=len(facts))
+        said, delivery = speech(state, current, message, around, after=len(facts), id_=report.message_id)
         facts += [said, BotFinished(id=said.id)]
         deliveries = (delivery,)
     effects = tuple(Dispatch(delivery) for delivery in deliveries)
@@ -66,12 +66,19 @@ def _ended_turn(state: CallState, turn: LiveTurn, done: TurnDone, message: Messa
 def tool(state: CallState, turn: LiveTurn | None, report: ToolBegan | ToolFinished, around: Around) -> Step:
     """Tools are logged as they happen: what they did outlives the turn, even one that was cut meanwhile."""
     if isinstance(report, ToolFinished):
-        fact = ToolAnswered(id=report.id, name=report.name, result=report.result, ms=report.ms, error=report.is_error)
+        fact = ToolAnswered(
+            id=report.id,
+            name=report.name,
+            result=report.result,
+            ms=report.ms,
+            error=report.is_error,
+            passing=report.passing,
+        )
         return Step((fact,), (), turn)
     current = _is_current(state, turn, report.turn, around)
     if current is None:
         return _outdated(state, turn, report.turn, around)
-    called = ToolCalled(id=report.id, name=report.name, args=report.arguments, turn=report.turn)
+    called = ToolCalled(id=report.id, name=report.name, args=report.arguments, turn=report.turn, round=report.round)
     return Step((*_started(state, current), called), (), current)
 
 

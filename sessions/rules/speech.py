@@ -10,11 +10,19 @@ from sessions.steps import Around, Dispatch, LiveTurn, Step
 
 
 def speech(
-    state: CallState, turn: LiveTurn | None, message: Message, around: Around, *, after: int = 0
+    state: CallState,
+    turn: LiveTurn | None,
+    message: Message,
+    around: Around,
+    *,
+    after: int = 0,
+    id_: str | None = None,
 ) -> tuple[BotSaid, Delivery]:
-    """What the bot says, and its way to the person; `after` as in `delivery_of`."""
+    """What the bot says, and its way to the person; `after` as in `delivery_of`. `id_` when it has one already."""
     delivery = delivery_of(state, message, "bot", around, after=after)
-    said = BotSaid(id=around.new_id("msg"), text=message.text, turn=turn.number if turn else None, delivery=delivery)
+    said = BotSaid(
+        id=id_ or around.new_id("msg"), text=message.text, turn=turn.number if turn else None, delivery=delivery
+    )
     return said, delivery
 
 

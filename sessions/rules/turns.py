@@ -25,15 +25,16 @@ def resumed(state: CallState, turn: LiveTurn | None, around: Around) -> LiveTurn
     """What a turn in memory is still worth once the log was read again: it may have been answered, or overtaken."""
     if turn is None or not state.unanswered:
         return owed_turn(state, around)
+    if turn.phase == "offered" and state.offered is not None and turn.answers == state.unanswered:
+        return turn
     if turn.phase == "generating" and turn.answers == state.unanswered:
         return replace(turn, has_spoken=state.spoken_turn == turn.number)
     return replace(turn, phase="waiting", answers=(), has_spoken=False)
 
 
-def tick(state: CallState, turn: LiveTurn | None, around: Around) -> Step:
-    """Begin the turn when the user has paused long enough and the files are there (or have kept us long enough)."""
-    if turn is None or turn.phase != "waiting" or turn.due > around.now:
-        return Step(turn=turn)
+def held_back(state: CallState, turn: LiveTurn, around: Around) -> Step | None:
+    """What happens instead of a turn that is due: nobody is owed an answer, the bot is silent, files are on their way,
+    or it has answered too often. None: it begins."""
     if is_silent(state, around):
         return forgo(state, None, "the bot is paused")
     if not state.unanswered:
@@ -46,6 +47,11 @@ def tick(state: CallState, turn: LiveTurn | None, around: Around) -> Step:
     if len(recent) >= around.agent.max_turns_per_minute:
         fact = HandoffRequested(by="rate-guard", reason="more automatic answers in a minute than the agent allows")
         return Step((fact,), (), None)
+    return None
+
+
+def begin(state: CallState, turn: LiveTurn, around: Around) -> Step:
+    """Put the user's words to the brain."""
     begun = replace(turn, number=state.turns + 1, phase="generating", answers=state.unanswered, due=around.now)
     return Step((), (BeginTurn(begun),), begun)
 
@@ -68,8 +74,8 @@ def cut(turn: LiveTurn, because: str) -> tuple[tuple[Fact, ...], tuple[Effect, .
 
 
 def drop(turn: LiveTurn | None, because: str) -> tuple[tuple[Fact, ...], tuple[Effect, ...]]:
-    """As `cut`; a turn that only waits for the user needs no end."""
-    if turn is None or turn.phase == "waiting":
+    """As `cut`; a turn without a brain at work (the user has not finished, or a program was asked) needs no end."""
+    if turn is None or turn.phase != "generating":
         return (), ()
     return cut(turn, because)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from omni.model.delivery import FetchMedia
-from omni.model.entry import Fact, UserEdited, UserRevoked, UserSaid
+from omni.model.entry import Fact, TurnContinued, UserEdited, UserRevoked, UserSaid
 from omni.model.inbound import UserEdit, UserMessage, UserRevoke
 from omni.model.message import Media, Message
 from sessions.rules.turns import drop, is_silent
@@ -51,9 +51,11 @@ def _still_writing(
     if turn is not None and turn.phase == "waiting":
         due = min(around.now + debounce, turn.first_at + around.agent.max_debounce_ms / 1000)
         return (), (), replace(turn, due=max(due, around.now), wants_files=False)
-    if turn is not None and turn.restarts >= MAX_RESTARTS:
+    if turn is not None and turn.phase == "generating" and turn.restarts >= MAX_RESTARTS:
         return (), (), turn
     facts, aborted = drop(turn, "user continued")
+    if state.offered is not None:
+        facts = (*facts, TurnContinued(turn=state.offered.turn))
     number, restarts = state.turns + 1, 0
     if turn is not None:
         number = turn.number + 1 if turn.has_spoken else turn.number

@@ -5,16 +5,20 @@ import time
 
 import pytest
 
+from omni.live.told import Signal
 from omni.model.agent import Agent, ScriptRule
 from omni.model.call import conversation_key
+from omni.model.contact import Contact
+from omni.model.delivery import Recipient
 from omni.model.entry import Entry, UserSaid
 from omni.model.ids import new_call_id, new_id
 from omni.model.message import Message
 from sessions.brains.script import ScriptBrain
 from sessions.fold import fold
+from sessions.preparing import Barrier
 from sessions.prompt import render
 from sessions.state import CallState
-from sessions.steps import LiveTurn
+from sessions.steps import Around, Happening, LiveTurn
 from sessions.thinking import Thinking
 from sessions.world import World
 
@@ -54,7 +58,22 @@ async def test_a_cut_brain_reports_nothing_whenever_the_cut_comes(steps):
     )
     reports = []
     turn = LiveTurn(number=1, phase="generating", first_at=1.0, due=1.0, answers=("msg_1",))
-    thinking = Thinking(world, heard(), turn, AGENT, lambda happening, accepted: reports.append(happening))
+    state = heard()
+    around = Around(
+        now=1.0,
+        agent=AGENT,
+        contact=Contact(id="ct_1", home="home", identities=()),
+        new_id=new_id,
+        recipient=Recipient(identities=()),
+    )
+
+    async def tell(signal: Signal) -> None:
+        raise AssertionError("nobody looks on")
+
+    def report(happening: Happening, accepted: object) -> None:
+        reports.append(happening)
+
+    thinking = Thinking(world, turn, lambda: (state, around), report, tell, Barrier())
     thinking.start()
     for _ in range(steps):
         await asyncio.sleep(0)
