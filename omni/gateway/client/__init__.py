@@ -1,0 +1,1 @@
+"""`/client`: the WebSocket on which programs own their agents' conversations."""
