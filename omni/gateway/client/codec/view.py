@@ -1,0 +1,68 @@
+"""A call as one socket was told of it: what decides which events may still be sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic import JsonValue
+
+PROGRAM: Final = "program"
+"""Who did it, where the log asks: the connected program."""
+
+Event = dict[str, Any]
+"""A wire event: JSON-ready, snake_case, discriminated by `event`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the end of a call tells of all of it. `messages` are in the OpenAI chat shape; `transcript` is what people
+    read, `{"role": "user" | "assistant", "text": …}`; `count` is how many messages either side wrote."""
+
+    messages: tuple[dict[str, JsonValue], ...] = ()
+    transcript: tuple[dict[str, JsonValue], ...] = ()
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """`agent_id` is as the program wrote it. `is_announced`: the program was sent the call's start event, and nothing
+    that belongs to the call is sent before it, or after the end.
+
+    `newest` is the user's newest message that may be replied to, `turn` the newest turn put to the program. `speaking`
+    are the bot's messages that are begun and not finished, `awaited` (by our id) the events of voice notes whose words
+    are still to come. `is_paused` None: nobody has said.
+    """
+
+    agent_id: str
+    call: str
+    transport: str
+    person: str = ""
+    name: str | None = None
+    ours: str = ""
+    direction: str = "inbound"
+    metadata: dict[str, JsonValue] = field(default_factory=dict)
+    language: str | None = None
+    started_at: float = 0
+    is_announced: bool = False
+    has_ended: bool = False
+    is_paused: bool | None = None
+    turn: int = 0
+    newest: str | None = None
+    newest_text: str = ""
+    speaking: dict[str, str] = field(default_factory=dict)
+    awaited: tuple[tuple[str, Event], ...] = ()
+
+    def event(self, event: str, /, **fields: Any) -> Event:
+        """An event of this call; fields without a value are left out."""
+        head: Event = {"event": event, "agent_id": self.agent_id, "call_id": self.call, "session_id": self.call}
+        return head | {key: value for key, value in fields.items() if value is not None}
+
+    def agents(self, event: str, /, **fields: Any) -> Event:
+        """An event that is the agent's affair, and may be sent at any time: it has no `call_id`."""
+        head: Event = {"event": event, "agent_id": self.agent_id, "session_id": self.call}
+        return head | {key: value for key, value in fields.items() if value is not None}
+
+
+Seen = tuple[CallView, list[Event]]
+"""A view after something happened, and the events of it."""
