@@ -1,40 +1,18 @@
-"""The gateway's surfaces of a process: what each needs, and the routes it adds to the HTTP front."""
+"""The gateway's surfaces of a process: each adds its routes to the HTTP front."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from typing import Final
 
 from aiohttp import web
 
-from omni.access.access import Access
-from omni.app.engines import Engines
-from omni.live.hub import Hub
-from omni.live.presence import Presence
-from omni.settings import Settings
-from sessions.book import Book
-from sessions.commands import Commands
+from omni.app.parts import Parts, Surface
+from omni.app.surfaces.access import access
 
+__all__ = ["SURFACES", "Parts", "open_front"]
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What surfaces are built from. `url` tells the public address without a trailing slash (known once listening)."""
-
-    settings: Settings
-    engines: Engines
-    book: Book
-    hub: Hub
-    presence: Presence
-    commands: Commands
-    access: Access
-    url: Callable[[], str]
-
-
-Surface = Callable[[Parts, AsyncExitStack], Awaitable[Iterable[web.RouteDef]]]
-"""Opens one surface; what has to be closed goes on the stack."""
-
-SURFACES: tuple[Surface, ...] = ()
+SURFACES: Final[tuple[Surface, ...]] = (access,)
 
 
 async def open_front(parts: Parts, stack: AsyncExitStack) -> list[web.RouteDef]:

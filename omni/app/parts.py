@@ -1,0 +1,35 @@
+"""What the gateway's surfaces are built from."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from omni.access.access import Access
+from omni.app.engines import Engines
+from omni.live.hub import Hub
+from omni.live.presence import Presence
+from omni.settings import Settings
+from sessions.book import Book
+from sessions.commands import Commands
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What surfaces are built from. `url` tells the public address without a trailing slash (known once listening)."""
+
+    settings: Settings
+    engines: Engines
+    book: Book
+    hub: Hub
+    presence: Presence
+    commands: Commands
+    access: Access
+    url: Callable[[], str]
+
+
+Surface = Callable[[Parts, AsyncExitStack], Awaitable[Iterable[web.RouteDef]]]
+"""Opens one surface; what has to be closed goes on the stack."""
