@@ -14,10 +14,6 @@ class Teller:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
-    def is_heard(self, org: str, agent: str) -> bool:
-        """False when surely nobody follows the agent's calls: what is to be told need not be made."""
-        return self._bus.hears(calls_topic(org, agent))
-
     async def tell(self, told: Told) -> None:
         topic = calls_topic(told.org, told.agent)
         if self._bus.hears(topic):

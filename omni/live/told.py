@@ -112,6 +112,10 @@ def dump_told(told: Told) -> bytes:
 
 def load_told(body: bytes) -> Told:
     """Raises ValueError or KeyError for a body that we did not write."""
-    data = json.loads(body)
+    return told_of(json.loads(body))
+
+
+def told_of(data: dict[str, Any]) -> Told:
+    """The same, from its JSON."""
     entries = tuple(entry_of(wire) for wire in data.pop("entries"))
     return Told.model_validate(data).model_copy(update={"entries": entries})
