@@ -207,6 +207,7 @@ def _(fact: TurnEnded, state: CallState, ts: float) -> Changes:
         "unanswered": tuple(id_ for id_ in state.unanswered if id_ not in fact.answers),
         "offered": None,
         "continued_turn": None,
+        "answered_by": fact.program,
     }
 
 

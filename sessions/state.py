@@ -114,6 +114,8 @@ class CallState(Value):
     offered: Offered | None = None
     continued_turn: int | None = None
     """A turn that the user continued before the program had replied: it is put to it again under this number."""
+    answered_by: str | None = None
+    """The connection whose program answered the user's newest message."""
     newest_user: str | None = None
     """Our id of the user's newest message that the bot may answer: what a program's reply must be to."""
     overrides: Overrides | None = None

@@ -257,8 +257,12 @@ class SessionWorker:
     def _actor_of(self, call: str) -> Conversation | None:
         """The actor that has a call in memory, as far as that is known."""
         actor = self._calls.get(call)
-        is_so = actor is not None and actor.call_id == call and self._actors.get(actor.place.conversation) is actor
-        return actor if is_so else None
+        if actor is not None and actor.call_id == call and self._actors.get(actor.place.conversation) is actor:
+            return actor
+        actor = next((actor for actor in self._actors.values() if actor.call_id == call), None)
+        if actor is not None:
+            self._know(call, actor)
+        return actor
 
     def _know(self, call: str, actor: Conversation) -> None:
         self._calls[call] = actor

@@ -108,6 +108,8 @@ class TurnEnded(Value):
     outcome: Literal["answered", "silent", "failed", "handed_over"] = "answered"
     error: str | None = None
     latency: dict[str, float] = Field(default_factory=dict)
+    program: str | None = None
+    """The connection whose program answered."""
 
 
 class ToolCalled(Value):

@@ -195,6 +195,8 @@ class ProgramReply(ToCall):
     in_reply_to: str = ""
     message: Message | None = None
     in_history: bool = True
+    program: str = ""
+    """The connection it came by: when two have had the same turn, only one of them answers it."""
 
 
 class EditHistory(ToCall):

@@ -71,8 +71,7 @@ def arrived(turn: LiveTurn | None, around: Around) -> Step:
 def reply(state: CallState, turn: LiveTurn | None, said: ProgramReply, around: Around) -> Step:
     """What the program says: rejected while the bot must be silent, and when it answers words that are not the user's
     newest. The first reply to those ends the turn; what it says beside (no `in_reply_to`) does not."""
-    is_stale = bool(said.in_reply_to) and said.in_reply_to != state.newest_user
-    if is_stale or is_silent(state, around):
+    if _is_stale(state, said) or is_silent(state, around):
         fact = ReplyRejected(id=said.message_id, in_reply_to=said.in_reply_to, expected=state.newest_user)
         return Step((fact,), (), turn)
     settles = bool(said.in_reply_to) and around.agent.brain == "client" and bool(state.unanswered)
@@ -93,5 +92,16 @@ def reply(state: CallState, turn: LiveTurn | None, said: ProgramReply, around: A
     _, aborted = drop(turn, "the program replied")
     latency = {"e2e": round(max(0.0, around.now - state.last_user_text_at), 6)}
     outcome: Literal["answered", "silent"] = "answered" if said.message is not None else "silent"
-    facts.append(TurnEnded(turn=number, answers=state.unanswered, outcome=outcome, latency=latency))
+    facts.append(
+        TurnEnded(turn=number, answers=state.unanswered, outcome=outcome, latency=latency, program=said.program or None)
+    )
     return Step(tuple(facts), (*aborted, *effects), None, deliveries)
+
+
+def _is_stale(state: CallState, said: ProgramReply) -> bool:
+    """True for a reply to what the user has gone on from, or what was answered before its program had a say."""
+    if not said.in_reply_to:
+        return False
+    if said.in_reply_to != state.newest_user:
+        return True
+    return said.in_reply_to not in state.unanswered and state.answered_by != (said.program or None)

@@ -15,18 +15,29 @@ from dataclasses import dataclass, field
 
 from channels.base import Accepted, Action, Download, Piece, RefusedError
 from omni.bus.base import Outgoing
+from omni.live.told import Told
 from omni.model.agent import Agent
 from omni.model.behaviour import Tool
 from omni.model.channel import WhatsAppChannel
 from omni.model.contact import Identity, IdentityKind, Sender
 from omni.model.delivery import Delivery, DeliveryState, StatusUpdate, pack_statuses
-from omni.model.entry import BotSaid, HandoffActive, HandoffReleased, HandoffRequested, HumanSaid, TurnEnded, UserSaid
+from omni.model.entry import (
+    BotSaid,
+    Entry,
+    HandoffActive,
+    HandoffReleased,
+    HandoffRequested,
+    HumanSaid,
+    TurnEnded,
+    UserSaid,
+)
 from omni.model.inbound import AnyInput, Pause, Resume, SendMessage, UserMessage, pack
 from omni.model.message import Message
 from omni.model.queues import STATUSES, commands_for, every_queue, inbound_for
 from sessions.brains.base import BrainError, Break, Chunk, HandOver, Say, ToolOutcome, Turn
 from sessions.world import World as Outside
 from tests.simulation.engines import Process, SimBus, SimStore, World
+from tests.simulation.program import Program
 from tests.simulation.virtual import VirtualLoop
 from workers.delivery import DeliveryWorker
 from workers.line import Route
@@ -202,6 +213,8 @@ class Machine:
             new_id=town.new_id,
             new_call_id=town.new_id,
             render=lambda text, vars_: text,
+            tell=town.tell,
+            program_since=lambda org, slug: town.program.since if town.program is not None else None,
         )
         clock = TownClock(town)
         self.session = SessionWorker(outside)
@@ -259,7 +272,14 @@ class Town:
     """`kills` and `is_rough` (engines and provider that fail now and then) make it worse."""
 
     def __init__(
-        self, seed: int, *, people: int = 100, is_rough: bool = True, lazy: bool | None = None, kills: int = 30
+        self,
+        seed: int,
+        *,
+        people: int = 100,
+        is_rough: bool = True,
+        lazy: bool | None = None,
+        kills: int = 30,
+        has_program: bool = False,
     ) -> None:
         self.seed = seed
         self.rng = random.Random(seed)
@@ -277,13 +297,15 @@ class Town:
         self.report = Report(seed)
         self.agent = Agent(
             slug="desk",
-            brain="llm",
+            brain="client" if has_program else "llm",
             debounce_ms=self.rng.choice((0, 0, 300, 600)),
             tools=(Tool(name="look"),),
             max_turns_per_minute=1000,
             channels=(CHANNEL,),
         )
         self.book = Book(self.agent)
+        self.has_program = has_program
+        self.program: Program | None = None
         self._machine: Machine | None = None
 
     def now(self) -> float:
@@ -292,6 +314,17 @@ class Town:
     def new_id(self, prefix: str) -> str:
         self._ids += 1
         return f"{prefix}-{self._ids:08d}"
+
+    async def tell(self, told: Told) -> None:
+        await asyncio.sleep(0)
+        if self.program is not None:
+            await self.program.hear(told)
+
+    def log_of(self, call: str) -> list[Entry]:
+        return list(self.disk.logs[call])
+
+    def home_of(self, call: str) -> str:
+        return self.disk.calls[call].home
 
     # the street
 
@@ -421,9 +454,17 @@ class Town:
         ours: set[asyncio.Task[object]] = {asyncio.current_task()}  # type: ignore[arg-type]
         people = [asyncio.create_task(self._live(n, gateway)) for n in range(self.people)]
         ours.update(people)  # type: ignore[arg-type]
+        if self.has_program:
+            self.program = Program(self, gateway, random.Random(self.seed), PARTITIONS, CHANNEL.id, ours)
+            living = asyncio.create_task(self.program.run())
+            ours.add(living)  # type: ignore[arg-type]
         reaper = asyncio.create_task(self._reap(ours))
         ours.add(reaper)  # type: ignore[arg-type]
         await asyncio.gather(*people)
+        if self.program is not None:
+            living.cancel()
+            await asyncio.wait([living])
+            await self.program.stay()
         for _ in range(2000):
             await asyncio.sleep(5)
             if self._is_quiet():
@@ -517,10 +558,18 @@ class Town:
         self.report.answered += len(answered)
         if owed:
             broken.append(f"{call_id}: {owed} were never answered")
+        if self.has_program:
+            self._inspect_replies(call_id, entries)
         if any(count > 1 for count in answered.values()):
             broken.append(f"{call_id}: answered twice: {dict(answered)}")
         if len(set(human)) != len(human):
             broken.append(f"{call_id}: a person's line acted twice: {human}")
+
+    def _inspect_replies(self, call_id: str, entries: list[Entry]) -> None:
+        """Nothing that a person said is answered by two replies of the program."""
+        words = [word for e in entries if isinstance(e.fact, BotSaid) for word in e.fact.text.split() if "<" in word]
+        if len(set(words)) != len(words):
+            self.report.broken.append(f"{call_id}: the program's replies answer twice: {words}")
 
     def _inspect_order(self, by_delivery: dict[str, list[Sent]]) -> None:
         """First arrivals of one call's deliveries are in the order of the log; nothing of the bot's starts after a
