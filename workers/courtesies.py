@@ -26,6 +26,7 @@ _REMEMBERED: Final = 2_000
 class _Courtesy:
     call: str
     org: str
+    agent: str
     channel: str
     provider_id: str
     typing: bool
@@ -46,13 +47,15 @@ class Courtesies:
         self._is_over = False
 
     def typing(self, typing: Typing) -> None:
-        self._show(_Courtesy(typing.call, typing.org, typing.channel, typing.provider_id, typing.typing, typing.until))
+        about = (typing.call, typing.org, typing.agent, typing.channel)
+        self._show(_Courtesy(*about, typing.provider_id, typing.typing, typing.until))
 
     def answered(self, delivery: Delivery) -> None:
         """The answer was sent: the message it answers was read, unless it was shown as read before."""
         if delivery.mark_read is not None and delivery.mark_read not in self._shown:
             until = self._clock.now() + 60
-            self._show(_Courtesy(delivery.call, delivery.org, delivery.channel, delivery.mark_read, False, until))
+            about = (delivery.call, delivery.org, delivery.agent, delivery.channel)
+            self._show(_Courtesy(*about, delivery.mark_read, False, until))
 
     def overtaken(self, call: str) -> None:
         """An answer is about to be sent: an indicator that was not shown yet would come after it."""
@@ -93,7 +96,7 @@ class Courtesies:
     async def _request(self, courtesy: _Courtesy) -> None:
         if self._clock.now() > courtesy.until:
             return
-        route = await self._channels.route(courtesy.org, courtesy.channel)
+        route = await self._channels.route(courtesy.org, courtesy.channel, courtesy.agent)
         if route is None or not self._lines.of(route).is_open():
             return
         if isinstance(route.channel, WhatsAppChannel) and not route.channel.read_receipts:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from omni.model.channel import Channel, WhatsAppChannel
+from omni.model.channel import Channel, WhatsAppChannel, has_account
 from workers.breaker import Breaker
 from workers.clock import Clock
 from workers.pacing import NumberRate
@@ -38,8 +38,9 @@ class Route:
 class Channels(Protocol):
     """The channels as they are configured now. Looked up before every send, so it must answer from memory mostly."""
 
-    async def route(self, org: str, channel: str) -> Route | None:
-        """None when no agent of the organisation has such a channel (any more)."""
+    async def route(self, org: str, channel: str, agent: str) -> Route | None:
+        """None when no agent of the organisation has such a channel (any more). A channel with an account is found by
+        it, whichever agent has it now; one without (web chat) is the named agent's own."""
 
 
 class Line:
@@ -91,17 +92,18 @@ class Lines:
         self._probe_every = probe_every
         self._slots = asyncio.Semaphore(slots)
         self._clock = clock
-        self._lines: dict[tuple[str, str], Line] = {}
+        self._lines: dict[str, Line] = {}
         self._tokens: dict[str, Breaker] = {}
 
     def of(self, route: Route) -> Line:
         channel = route.channel
-        token = self._token(channel)
-        line = self._lines.get((route.org, channel.id))
+        token = self._token(route)
+        name = _name_of(route)
+        line = self._lines.get(name)
         if line is None:
             number = Breaker(f"the number {channel.id}", self._clock, NUMBER_PROBE_EVERY)
             line = Line(_rate_of(channel), number, token, self._slots, self._clock)
-            self._lines[route.org, channel.id] = line
+            self._lines[name] = line
         line.token = token
         line.rate.rate = _rate_of(channel)
         return line
@@ -110,23 +112,30 @@ class Lines:
         for breaker in (*self._tokens.values(), *(line.number for line in self._lines.values())):
             await breaker.stop()
 
-    def _token(self, channel: Channel) -> Breaker:
-        name = credentials_of(channel)
+    def _token(self, route: Route) -> Breaker:
+        name = credentials_of(route)
         breaker = self._tokens.get(name)
         if breaker is None:
-            breaker = Breaker(f"the credentials of {channel.id}", self._clock, self._probe_every)
+            breaker = Breaker(f"the credentials of {route.channel.id}", self._clock, self._probe_every)
             self._tokens[name] = breaker
         return breaker
 
 
-def credentials_of(channel: Channel) -> str:
+def _name_of(route: Route) -> str:
+    """An account is one line whichever agent has it; a channel without one is a line for each agent."""
+    agent = "" if has_account(route.channel.id) else route.agent
+    return f"{route.org}/{agent}/{route.channel.id}"
+
+
+def credentials_of(route: Route) -> str:
     """What channels with the same credentials have in common; says nothing about the credentials."""
+    channel = route.channel
     if isinstance(channel, WhatsAppChannel):
         digest = hashlib.blake2s(channel.access_token.get_secret_value().encode(), digest_size=16)
         if channel.app_secret_proof:  # a token that is refused with a wrong secret may be well with the right one
             digest.update(b"\0" + channel.app_secret.get_secret_value().encode())
         return digest.hexdigest()
-    return channel.id
+    return _name_of(route)
 
 
 def pair_of(channel: Channel) -> tuple[float, int]:

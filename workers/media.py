@@ -145,7 +145,7 @@ class MediaWorker:
         return media
 
     async def _download(self, job: FetchMedia, key: str) -> Blob:
-        route = await self._channels.route(job.org, job.channel)
+        route = await self._channels.route(job.org, job.channel, job.agent)
         adapter = None if route is None else self._adapters.get(route.channel.kind)
         if route is None or adapter is None:
             raise _NeverError(f"The channel {job.channel} is not configured any more, so its files cannot be fetched.")

@@ -174,7 +174,7 @@ class Sender:
         return None
 
     async def _route(self, delivery: Delivery) -> tuple[Route, Adapter]:
-        route = await self._channels.route(delivery.org, delivery.channel)
+        route = await self._channels.route(delivery.org, delivery.channel, delivery.agent)
         if route is None:
             raise _LostError(
                 DeliveryError(
@@ -344,7 +344,7 @@ class Sender:
 
     async def _is_well(self, route: Route, adapter: Adapter) -> bool:
         """Whether sends may go on: the provider answers us, or has nothing to do with us any more."""
-        now = await self._channels.route(route.org, route.channel.id)
+        now = await self._channels.route(route.org, route.channel.id, route.agent)
         if now is not None:
             await adapter.probe(now.channel)
         return True

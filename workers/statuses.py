@@ -34,6 +34,7 @@ from omni.model.queues import outbound_for
 from omni.store.base import Change, Store, StoreUnavailableError
 from omni.telemetry.metrics import STATUSES
 from workers.clock import Clock, SystemClock
+from workers.news import Tell, news_of, nobody_listens
 from workers.persisting import persist
 from workers.records import failure_of, names_of
 
@@ -80,6 +81,7 @@ class StatusWorker:
         prefetch: int = 50,
         park_at_most: int = 5_000,
         draw: Callable[[], float] = random.random,
+        tell: Tell = nobody_listens,
     ) -> None:
         self._bus = bus
         self._store = store
@@ -89,6 +91,7 @@ class StatusWorker:
         self._prefetch = prefetch
         self._park_at_most = park_at_most
         self._draw = draw
+        self._tell = tell
         self._mail: deque[tuple[Received, tuple[StatusUpdate, ...]]] = deque()
         self._has_mail = asyncio.Event()
         self._parked: deque[_Parked] = deque()
@@ -198,6 +201,10 @@ class StatusWorker:
                 messages.extend(self._consequences(record, one))
         if messages:
             await self._bus.publish(messages)
+        for delivery_id, one in found.items():
+            if one.is_changed and delivery_id in records:
+                for update, _ in one.updates:
+                    await self._tell(news_of(records[delivery_id], update))
         return unknown
 
     async def _by_provider_id(self, update: StatusUpdate) -> tuple[str, int] | None:
