@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from omni.bus.base import MISSED, Bus
 from omni.live.follower import CallFollower, ConversationFollower, Follower, SlowFollowerError, header_of
 from omni.live.healing import compare, find_new_calls
+from omni.live.listening import Listening
 from omni.live.told import Answered, Told, calls_topic, desk_topic
-from omni.live.topic import Listening, Topic
+from omni.live.topic import Topic
 from omni.model.entry import CallSummary
 from omni.model.ids import NewId, new_id
 from omni.model.inbound import Ask
