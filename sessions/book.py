@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from omni.bus.base import Bus, BusError
 from omni.model.agent import Agent
+from omni.model.channel import has_account
 from omni.store.base import Store, StoreError
 
 log = logging.getLogger("omni.agents")
@@ -42,7 +43,7 @@ class Book:
         return self._agents.get((org, slug))
 
     def owner(self, org: str, channel: str) -> Agent | None:
-        """The agent that has a channel."""
+        """The agent that has a channel's account. A channel without one (web chat) has no such owner."""
         return self._by_channel.get((org, channel))
 
     def everyone(self) -> tuple[Agent, ...]:
@@ -68,7 +69,9 @@ class Book:
         if found == self._agents:
             return
         self._agents = found
-        self._by_channel = {(a.org, channel.id): a for a in found.values() for channel in a.channels}
+        self._by_channel = {
+            (a.org, channel.id): a for a in found.values() for channel in a.channels if has_account(channel.id)
+        }
         if self._on_change is not None:
             self._on_change(tuple(found.values()))
 

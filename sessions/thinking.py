@@ -255,6 +255,7 @@ class Thinking:
                 call=self._state.id,
                 channel=self._state.channel,
                 org=self._state.org,
+                agent=self._agent.slug,
                 provider_id=self._state.newest_provider_id,
                 until=self._world.clock() + 10,
             )

@@ -20,6 +20,7 @@ from omni.access.access import open_access
 from omni.app.engines import Engines, engines
 from omni.app.front import Parts, open_front
 from omni.app.partitions import partitions_to_serve
+from omni.app.routes import Routes
 from omni.gateway.health import Health
 from omni.live.hub import Hub
 from omni.live.presence import Presence
@@ -36,7 +37,6 @@ from sessions.commands import Commands
 from sessions.prompt import render
 from sessions.tools import ToolRunner
 from sessions.world import World
-from workers.line import Route
 from workers.session import SessionWorker
 
 log = logging.getLogger("omni.server")
@@ -170,7 +170,7 @@ class Server:
         await whatsapp.open()
         stack.push_async_callback(whatsapp.close)
         adapters: dict[str, Adapter] = {"whatsapp": whatsapp}
-        channels = _Channels(book)
+        channels = Routes(book)
         transcriber = load_transcriber(settings.stt_model)
         if transcriber is not None:
             stack.push_async_callback(transcriber.close)
@@ -251,20 +251,6 @@ class Server:
         )
         public = self._settings.public_url
         return Parts(self._settings, opened, book, hub, presence, commands, access, lambda: public or self.url)
-
-
-class _Channels:
-    """The delivery worker's look at the agents."""
-
-    def __init__(self, book: Book) -> None:
-        self._book = book
-
-    async def route(self, org: str, channel: str) -> Route | None:
-        agent = self._book.owner(org, channel)
-        if agent is None:
-            return None
-        found = next(c for c in agent.channels if c.id == channel)
-        return Route(channel=found, org=org, agent=agent.slug)
 
 
 def _clear(secret: SecretStr | None) -> str | None:

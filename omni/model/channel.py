@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, SerializationInfo, field_serializer
@@ -116,3 +117,17 @@ class MicChannel(Config):
 Channel = Annotated[
     WhatsAppChannel | ChatChannel | PhoneChannel | SipChannel | WebRtcChannel | MicChannel, Field(discriminator="kind")
 ]
+
+
+_WITHOUT_ACCOUNT: dict[str, Channel] = {one.id: one for one in (ChatChannel(), WebRtcChannel(), MicChannel())}
+
+
+def has_account(channel_id: str) -> bool:
+    """An account (a number, an address) belongs to one agent; a channel without one is each agent's own."""
+    return channel_id not in _WITHOUT_ACCOUNT
+
+
+def own_channel(channels: Iterable[Channel], channel_id: str) -> Channel | None:
+    """An agent's channel by its id. One without an account every agent has, declared or not."""
+    declared = next((channel for channel in channels if channel.id == channel_id), None)
+    return declared or _WITHOUT_ACCOUNT.get(channel_id)

@@ -163,6 +163,7 @@ class Typing(Value):
     call: str
     channel: str
     org: str = DEFAULT_ORG
+    agent: str = ""
     provider_id: str
     typing: bool = True
     until: float

@@ -11,6 +11,7 @@ import pytest
 
 from omni.bus.sqlite import SqliteBus
 from omni.model.agent import Agent
+from omni.model.channel import ChatChannel
 from omni.sqlite import SqliteFile
 from omni.store.base import StoreUnavailableError
 from omni.store.sqlite import SqliteStore
@@ -69,6 +70,12 @@ async def test_agents_are_found_by_slug_and_by_channel(shelf: Shelf) -> None:
     assert shelf.ours.get("other-org", "desk") is None
     assert shelf.ours.owner("default", "whatsapp:200") is None
     assert shelf.ours.everyone() == (desk,)
+
+
+async def test_a_channel_without_an_account_has_no_owner(shelf: Shelf) -> None:
+    for slug in ("desk", "sales"):
+        await shelf.ours.save(Agent(slug=slug, channels=(ChatChannel(),)))
+    assert shelf.ours.owner("default", "chat") is None
 
 
 async def test_change_reaches_every_process(shelf: Shelf) -> None:

@@ -101,7 +101,7 @@ class Book:
 
     async def refresh(self) -> None: ...
 
-    async def route(self, org: str, channel: str) -> Route | None:
+    async def route(self, org: str, channel: str, agent: str) -> Route | None:
         return Route(org="default", agent=self._agent.slug, channel=CHANNEL)
 
 

@@ -221,7 +221,7 @@ class Configured:
         self.channels[channel.id] = channel
         return channel
 
-    async def route(self, org, channel):
+    async def route(self, org, channel, agent):
         found = self.channels.get(channel)
         return None if found is None else Route(found, org, "echo")
 

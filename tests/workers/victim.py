@@ -48,11 +48,11 @@ class Wire:
 
 
 class OneChannel:
-    async def route(self, org, channel):
+    async def route(self, org, channel, agent):
         number = WhatsAppChannel(
             phone_number_id="100", access_token="T", app_secret="S", verify_token="V", rate=1000, pair_interval=0
         )
-        return Route(number, org, "echo")
+        return Route(number, org, agent)
 
 
 async def main(path, url, slots):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pymongo.errors import DuplicateKeyError
 
 from omni.model.agent import Agent
-from omni.model.channel import REVEAL, Channel
+from omni.model.channel import REVEAL, Channel, has_account
 from omni.mongodb import Document
 from omni.store.mongodb.collections import AGENTS, Collections, write
 
@@ -50,8 +50,8 @@ def _id(org: str, slug: str) -> str:
 
 
 def _account(channel: Channel) -> str | None:
-    """What only one agent can have of a channel. A kind without accounts is each agent's own (web chat)."""
-    return channel.id if channel.id != channel.kind else None
+    """What only one agent can have of a channel."""
+    return channel.id if has_account(channel.id) else None
 
 
 def _document(agent: Agent) -> Document:

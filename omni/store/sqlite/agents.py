@@ -6,7 +6,7 @@ import sqlite3
 from typing import Final
 
 from omni.model.agent import Agent
-from omni.model.channel import REVEAL, Channel
+from omni.model.channel import REVEAL, has_account
 from omni.store.sqlite.tables import Tables
 
 SAVE: Final = "INSERT INTO agents (org, slug, doc) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET doc = excluded.doc"
@@ -22,7 +22,7 @@ DISOWN: Final = "DELETE FROM channels WHERE org = ? AND agent = ?"
 class AgentTables(Tables):
     async def save_agent(self, agent: Agent) -> None:
         document = _document(agent)
-        accounts = [channel.id for channel in agent.channels if _has_account(channel)]
+        accounts = [channel.id for channel in agent.channels if has_account(channel.id)]
 
         def job(db: sqlite3.Connection) -> None:
             db.execute(DISOWN, (agent.org, agent.slug))
@@ -52,11 +52,6 @@ class AgentTables(Tables):
             return db.execute(REMOVE, (org, slug)).rowcount > 0
 
         return await self._write(job)
-
-
-def _has_account(channel: Channel) -> bool:
-    """A number belongs to one agent; a kind without accounts (web chat) is each agent's own."""
-    return channel.id != channel.kind
 
 
 def _take_away(db: sqlite3.Connection, org: str, slug: str, channel_id: str) -> None:
