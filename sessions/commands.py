@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from omni.bus.base import Bus, Outgoing
 from omni.model.call import Call
 from omni.model.contact import Contact
 from omni.model.ids import NewId, new_id
-from omni.model.inbound import EndCall, Input, Pause, PauseAgent, PausePerson, Resume, SendMessage, ToCall, pack
+from omni.model.inbound import (
+    EndCall,
+    Input,
+    Pause,
+    PauseAgent,
+    PausePerson,
+    ProgramArrived,
+    Resume,
+    SendMessage,
+    ToCall,
+    pack,
+)
 from omni.model.message import Message
 from omni.model.queues import commands, commands_for
 from omni.store.base import Store
@@ -97,6 +108,25 @@ class Commands:
     async def issue(self, command: ToCall) -> None:
         """Any command for one call; `head` makes what all of them have."""
         await self._publish(commands_for(command.home, self._partitions).name, command)
+
+    async def issue_all(self, commands_: Sequence[ToCall]) -> None:
+        """Several at once; those for one call keep their order."""
+        await self._bus.publish(
+            [
+                Outgoing(commands_for(command.home, self._partitions).name, pack((command,)), command.key)
+                for command in commands_
+            ]
+        )
+
+    async def program_arrived(self, org: str, slug: str) -> None:
+        """A program connected for the agent: every partition offers it the turns that wait."""
+        copies = [
+            ProgramArrived(
+                key=self._new_id("cmd"), org=org, agent=slug, channel="", at=self._clock(), partition=partition
+            )
+            for partition in range(self._partitions)
+        ]
+        await self._bus.publish([Outgoing(commands(one.partition).name, pack((one,)), one.key) for one in copies])
 
     async def _publish(self, queue: str, command: Input) -> None:
         await self._bus.publish([Outgoing(queue, pack((command,)), command.key)])
