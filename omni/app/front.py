@@ -9,10 +9,11 @@ from aiohttp import web
 
 from omni.app.parts import Parts, Surface
 from omni.app.surfaces.access import access
+from omni.app.surfaces.chat import chat
 
 __all__ = ["SURFACES", "Parts", "open_front"]
 
-SURFACES: Final[tuple[Surface, ...]] = (access,)
+SURFACES: Final[tuple[Surface, ...]] = (access, chat)
 
 
 async def open_front(parts: Parts, stack: AsyncExitStack) -> list[web.RouteDef]:

@@ -1,0 +1,1 @@
+"""Web chat: the browser socket, its REST fallback, attachments, the hosted page and the widget."""
