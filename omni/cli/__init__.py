@@ -12,6 +12,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "serve": ("omni.cli.serve", "Run the server: one role of it, or all in one process."),
     "agents": ("omni.cli.agents", "Who answers: list, show, pause and resume agents."),
     "calls": ("omni.cli.calls", "Conversations: list, show, and a live log in the terminal."),
+    "keys": ("omni.cli.keys", "API keys: create, list and revoke what programs show to omni."),
     "pause": ("omni.cli.takeover", "Silence the bot for a call, a person or an agent."),
     "resume": ("omni.cli.takeover", "Give a call, a person or an agent back to the bot."),
     "send": ("omni.cli.takeover", "Write to a person yourself, in their conversation."),

@@ -10,7 +10,7 @@ import click
 from omni.cli.checks.base import FAIL, OK, WARN, Finding
 from omni.cli.checks.engines import check_engines
 from omni.cli.checks.host import check_clock, check_disk, check_file
-from omni.cli.checks.setup import check_agents, check_settings
+from omni.cli.checks.setup import check_access, check_agents, check_settings
 from omni.cli.checks.whatsapp import check_numbers, check_webhook
 from omni.cli.opening import Failure, config_option, on_loop, settings_for
 from omni.cli.show import as_json
@@ -47,7 +47,7 @@ async def doctor(config: str | None, offline: bool, as_lines: bool) -> None:
 
 async def examine(settings: Settings, *, offline: bool = False) -> list[Finding]:
     """All findings, in the order in which one would mend them."""
-    findings = check_settings(settings)
+    findings = check_settings(settings) + check_access(settings)
     findings += await asyncio.to_thread(check_disk, settings)
     engines, agents = await check_engines(settings)
     findings += engines

@@ -37,7 +37,7 @@ _NOISY: Final = (
 
 HIDDEN: Final = "…"
 _NAMES: Final = (
-    r"access_token|appsecret_proof|app_secret|hub\.verify_token|verify_token|client_secret|api[-_]?key|password"
+    r"access_token|appsecret_proof|app_secret|hub\.verify_token|verify_token|client_secret|api[-_]?key|password|token"
 )
 _SECRETS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -46,13 +46,16 @@ _SECRETS: Final = tuple(
         r"(?P<keep>\bauthorization[\"']?\s*[:=,]\s*[\"']?(?:bearer|basic|oauth)?\s*)[^\s\"',;&}\])]+",
         r"(?P<keep>\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}",
         rf"(?P<keep>\b(?:{_NAMES})[\"']?\s*(?:[:=]|%3d)\s*[\"']?)[^\s\"',;&}}\])]+",
+        r"(?P<keep>[?&]k=)[^\s\"'&]+",
         r"(?P<keep>\bsk-)[A-Za-z0-9_-]{8,}",
+        r"(?P<keep>\bpk_)[A-Za-z0-9_-]{8,}",
+        r"(?P<keep>\b[a-z]{2,4}_)eyJ[A-Za-z0-9_.-]{8,}",  # what we seal: tokens, visitors
         r"(?P<keep>\bEAA)[A-Za-z0-9]{20,}",
         r"(?P<keep>\b[a-z][a-z0-9+.-]{1,20}://[^\s/@:\"']{0,256}:)[^\s/@\"']{1,256}(?=@)",
     )
 )
 _MAY_HOLD_SECRET: Final = re.compile(
-    r"authoriz|bearer|token|secret|api[-_]?key|password|sk-|EAA|://[^\s/]*@", re.IGNORECASE
+    r"authoriz|bearer|token|secret|api[-_]?key|password|sk-|pk_|_eyJ|[?&]k=|EAA|://[^\s/]*@", re.IGNORECASE
 )
 
 

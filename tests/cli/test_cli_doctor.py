@@ -6,12 +6,14 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from omni.cli.checks.base import FAIL, OK, WARN
 from omni.cli.checks.host import check_file
-from omni.cli.checks.setup import check_agents
+from omni.cli.checks.setup import check_access, check_agents
 from omni.cli.checks.whatsapp import graph_version
 from omni.model.agent import Agent, ScriptRule
+from omni.model.behaviour import Tool
 from omni.settings import Settings, load
 
 
@@ -49,6 +51,8 @@ def test_a_database_that_others_may_read_is_named(tmp_path: Path) -> None:
         (Agent(slug="a", brain="llm", script=(ScriptRule(when="."),)), WARN, "OPENAI_API_KEY"),
         (Agent(slug="a", brain="script"), FAIL, "script:"),
         (Agent(slug="a", brain="webhook"), FAIL, "not in this release"),
+        (Agent(slug="a", brain="client"), OK, "`client`"),
+        (Agent(slug="a", brain="client", tools=(Tool(name="look"),)), WARN, "no program is connected"),
         (Agent(slug="a", brain="script", script=(ScriptRule(when="."),), is_paused=True), WARN, "omni resume a"),
         (Agent(slug="a", brain="script", script=(ScriptRule(when="."),)), OK, ""),
     ],
@@ -61,3 +65,20 @@ def test_an_agent_that_cannot_answer_is_named_with_the_mend(
     finding = check_agents(Settings(), [agent])[0]
     assert finding.level == level
     assert mend in finding.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "level", "told"),
+    [
+        ({}, OK, "keeps in the store"),
+        ({"secret": SecretStr("x" * 32), "api_key": SecretStr("pk_" + "y" * 32)}, OK, "OMNI_SECRET, OMNI_API_KEY is"),
+        ({"api_key": SecretStr("pk_short")}, WARN, "omni keys create"),
+    ],
+)
+def test_a_key_that_can_be_guessed_is_told_of_without_showing_it(
+    settings: dict[str, SecretStr], level: str, told: str
+) -> None:
+    [finding] = check_access(load(None, **settings))
+    assert finding.level == level
+    assert told in finding.text
+    assert not any(secret.get_secret_value() in finding.text for secret in settings.values())

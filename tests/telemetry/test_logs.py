@@ -90,6 +90,14 @@ def test_libraries_are_heard_from_warning_on() -> None:
         "mongodb+srv://user:S3CRET@host/db",
         "app_secret=S3CRET",
         "Incorrect API key provided: sk-S3CRET0123456789",
+        "GET /chat/ws?token=S3CRET&thread=1",
+        "GET /chat/ws?token=cht_eyJS3CRET.S3CRET",
+        "GET /live/1/player?k=S3CRET",
+        "wss://h/v1/audio/transcriptions/stream?a=1&api_key=S3CRET",
+        "refused the key pk_S3CRET0123456789",
+        "the visitor vis_eyJS3CRETxxxxxxx came back",
+        '{"event": "connect", "api_key": "S3CRET"}',
+        "token='S3CRET'",
     ],
 )
 def test_what_looks_like_a_secret_is_left_out(text: str) -> None:
@@ -97,5 +105,5 @@ def test_what_looks_like_a_secret_is_left_out(text: str) -> None:
 
 
 def test_ordinary_text_stays() -> None:
-    text = "the token budget of wa-1 is 8000; see https://example.com/a:b?c=d and user@example.com"
+    text = "the token budget of wa-1 is 8000; see https://example.com/a:b?c=d&ok=1 and user@example.com, max_tokens=5"
     assert logs.without_secrets(text) == text

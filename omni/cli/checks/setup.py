@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Final
 
 from omni.cli.checks.base import FAIL, OK, WARN, Finding
 from omni.model.agent import Agent
 from omni.settings import Settings
 from omni.telemetry.logs import without_secrets
 from sessions.brains.endpoint import LlmDefaults, has_endpoint
+
+SHORTEST_KEY: Final = 20
+"""Characters of a key that nobody can guess."""
 
 
 def check_settings(settings: Settings) -> list[Finding]:
@@ -34,6 +38,22 @@ def check_settings(settings: Settings) -> list[Finding]:
     return findings
 
 
+def check_access(settings: Settings) -> list[Finding]:
+    """What opens the server to programs, and what signs its tokens."""
+    key = settings.api_key.get_secret_value() if settings.api_key is not None else ""
+    if key and len(key) < SHORTEST_KEY:
+        return [
+            Finding(
+                WARN,
+                "access",
+                f"OMNI_API_KEY has {len(key)} characters, so it can be guessed; use one that `omni keys create` makes",
+            )
+        ]
+    secret = "OMNI_SECRET" if settings.secret is not None else "a secret that it keeps in the store"
+    also = ", OMNI_API_KEY is a key" if key else ""
+    return [Finding(OK, "access", f"tokens are signed with {secret}{also}")]
+
+
 def check_agents(settings: Settings, agents: Sequence[Agent]) -> list[Finding]:
     if not agents:
         return [Finding(WARN, "agents", "none declared; add one under `agents:` in omni.yaml")]
@@ -43,8 +63,8 @@ def check_agents(settings: Settings, agents: Sequence[Agent]) -> list[Finding]:
 
 def _agent(agent: Agent, defaults: LlmDefaults) -> Finding:
     name = f"agent {agent.slug!r}"
-    if agent.brain in ("webhook", "client"):
-        return Finding(FAIL, "agents", f"{name}: the brain {agent.brain!r} is not in this release; use llm or script")
+    if agent.brain == "webhook":
+        return Finding(FAIL, "agents", f"{name}: the brain 'webhook' is not in this release; use llm, client or script")
     if agent.brain == "script" and not agent.script:
         return Finding(FAIL, "agents", f"{name} has the brain `script` and no rules; write some under `script:`")
     for endpoint in (agent.llm, *agent.llm.failover):
@@ -62,7 +82,9 @@ def _agent(agent: Agent, defaults: LlmDefaults) -> Finding:
         )
     deaf = [tool.name for tool in agent.tools if tool.url is None]
     if deaf:
-        return Finding(WARN, "agents", f"{name}: the tool {deaf[0]!r} has no `url`, so every use of it fails")
+        return Finding(
+            WARN, "agents", f"{name}: the tool {deaf[0]!r} has no `url`, so it fails while no program is connected"
+        )
     if agent.is_paused:
         return Finding(WARN, "agents", f"{name} is paused; `omni resume {agent.slug}` lets it answer again")
     return Finding(OK, "agents", f"{name} answers with the brain `{agent.brain}`, channels: {len(agent.channels)}")
