@@ -13,6 +13,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from channels.base import Adapter
+from channels.chat.adapter import ChatAdapter
 from channels.whatsapp.adapter import WhatsAppAdapter
 from channels.whatsapp.directory import Directory
 from channels.whatsapp.webhook import routes as whatsapp_routes
@@ -23,7 +24,8 @@ from omni.app.partitions import partitions_to_serve
 from omni.app.routes import Routes
 from omni.gateway.health import Health
 from omni.live.hub import Hub
-from omni.live.presence import Presence
+from omni.live.presence import Presence, Program
+from omni.live.teller import Teller
 from omni.model.agent import Agent
 from omni.model.ids import new_call_id, new_id
 from omni.model.queues import every_queue
@@ -97,11 +99,14 @@ class Server:
             opened = await stack.enter_async_context(engines(self._settings, serves=True))
             self._served = await partitions_to_serve(opened.bus, self._settings.partitions)
             await opened.bus.declare(every_queue(self._served))
+            presence = Presence(opened.bus, opened.store)
             book = Book(opened.store, opened.bus, self._learn)
             for agent in self._settings.agents:
                 await _introduce(opened, agent)
             await book.start()
             stack.push_async_callback(book.stop)
+            await presence.start()
+            stack.push_async_callback(presence.stop)
             lag = LoopLag()
             lag.start()
             stack.push_async_callback(lag.stop)
@@ -109,10 +114,10 @@ class Server:
                 if self._has("delivery"):
                     await self._start_delivery(stack, opened, book)
                 if self._has("session"):
-                    await self._start_session(stack, opened, book)
+                    await self._start_session(stack, opened, book, presence)
             finally:  # before what they use is closed, also when one of them could not start
                 stack.push_async_callback(self._stop_workers)
-            await self._start_http(stack, opened, book)
+            await self._start_http(stack, opened, book, presence)
             self._stack = stack.pop_all()
         log.info("omni (%s) listens on %s", self._role, self.url)
 
@@ -133,7 +138,7 @@ class Server:
     def _learn(self, agents: tuple[Agent, ...]) -> None:
         self._directory = Directory.of(agents)
 
-    async def _start_session(self, stack: AsyncExitStack, opened: Engines, book: Book) -> None:
+    async def _start_session(self, stack: AsyncExitStack, opened: Engines, book: Book, presence: Presence) -> None:
         settings = self._settings
         brains = Brains(
             LlmDefaults(base_url=settings.llm_base_url, api_key=settings.openai_api_key, model=settings.llm_model)
@@ -141,6 +146,7 @@ class Server:
         stack.push_async_callback(brains.close)
         tools = ToolRunner()
         stack.push_async_callback(tools.close)
+        teller = Teller(opened.bus)
         world = World(
             store=opened.store,
             bus=opened.bus,
@@ -152,6 +158,9 @@ class Server:
             new_id=new_id,
             new_call_id=new_call_id,
             render=render,
+            tell=teller.tell,
+            answer=teller.answer,
+            program_since=lambda org, slug: _since(presence.program(org, slug)),
         )
         worker = SessionWorker(
             world, prefetch=settings.session_prefetch, hot_calls=settings.hot_calls, serves=self._served
@@ -169,7 +178,7 @@ class Server:
         whatsapp = WhatsAppAdapter(graph_url=settings.whatsapp_graph_url, blobs=opened.blobs)
         await whatsapp.open()
         stack.push_async_callback(whatsapp.close)
-        adapters: dict[str, Adapter] = {"whatsapp": whatsapp}
+        adapters: dict[str, Adapter] = {"whatsapp": whatsapp, "chat": ChatAdapter(opened.blobs)}
         channels = Routes(book)
         transcriber = load_transcriber(settings.stt_model)
         if transcriber is not None:
@@ -184,7 +193,9 @@ class Server:
             settle_wait=settings.settle_wait,
             probe_every=settings.probe_every,
         )
-        statuses = StatusWorker(bus=opened.bus, store=opened.store, partition_count=settings.partitions)
+        statuses = StatusWorker(
+            bus=opened.bus, store=opened.store, partition_count=settings.partitions, tell=Teller(opened.bus).tell
+        )
         media = MediaWorker(
             bus=opened.bus,
             blobs=opened.blobs,
@@ -206,7 +217,7 @@ class Server:
         workers, self._workers = self._workers, []
         await asyncio.gather(*(worker.stop(DRAIN_SECONDS) for worker in workers))
 
-    async def _start_http(self, stack: AsyncExitStack, opened: Engines, book: Book) -> None:
+    async def _start_http(self, stack: AsyncExitStack, opened: Engines, book: Book, presence: Presence) -> None:
         settings = self._settings
         app = web.Application()
         queues = [queue.name for queue in every_queue(self._served)]
@@ -216,7 +227,7 @@ class Server:
             app.add_routes(
                 whatsapp_routes(lambda: self._directory, opened.bus, settings.partitions, is_pressed=self._is_pressed)
             )
-            app.add_routes(await open_front(await self._parts(stack, opened, book), stack))
+            app.add_routes(await open_front(await self._parts(stack, opened, book, presence), stack))
         if self._mount is not None:
             self._mount(app)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
@@ -233,14 +244,11 @@ class Server:
         address = runner.addresses[0]
         self.port = int(address[1])
 
-    async def _parts(self, stack: AsyncExitStack, opened: Engines, book: Book) -> Parts:
+    async def _parts(self, stack: AsyncExitStack, opened: Engines, book: Book, presence: Presence) -> Parts:
         """What the gateway's surfaces share, started."""
         hub = Hub(opened.bus, opened.store, new_id("desk"))
         await hub.start()
         stack.push_async_callback(hub.stop)
-        presence = Presence(opened.bus, opened.store)
-        await presence.start()
-        stack.push_async_callback(presence.stop)
         commands = Commands(opened.store, opened.bus, self._settings.partitions)
         access = await open_access(
             opened.store,
@@ -255,6 +263,10 @@ class Server:
 
 def _clear(secret: SecretStr | None) -> str | None:
     return secret.get_secret_value() if secret is not None else None
+
+
+def _since(program: Program | None) -> float | None:
+    return None if program is None else program.since
 
 
 async def _introduce(opened: Engines, agent: Agent) -> None:
