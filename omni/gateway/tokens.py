@@ -158,11 +158,21 @@ class TokenMint:
             raise RefusedError(401, WRONG_KEY)
         _slow_down(self._access.limits.key_mints.take(key.id))
         for slug in wanted.slugs:
-            if not is_online(self._presence, key.org, slug, self._book.get(key.org, slug)):
+            if not self._is_online(key.org, slug) and not await self._is_online_after_all(key.org, slug):
                 raise offline(slug)
         return self._access.tokens.mint(
             wanted.kind, key.org, wanted.slugs, scope=wanted.scope, call=wanted.call, meta=wanted.meta
         )
+
+    def _is_online(self, org: str, slug: str) -> bool:
+        return is_online(self._presence, org, slug, self._book.get(org, slug))
+
+    async def _is_online_after_all(self, org: str, slug: str) -> bool:
+        """A program that has just connected, to another gateway, may ask here before we heard of it."""
+        await self._presence.refresh()
+        if self._book.get(org, slug) is None:
+            await self._book.refresh()
+        return self._is_online(org, slug)
 
     def _without_key(self, request: web.Request, wanted: TokenRequest) -> str:
         origin = request.headers.get(hdrs.ORIGIN)
