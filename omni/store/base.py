@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from omni.model.access import ApiKey, Lease
 from omni.model.agent import Agent
@@ -70,6 +70,18 @@ class Loaded:
     entries: Sequence[Entry]
     unsent: Sequence[Delivery] = ()
     snapshot: Snapshot | None = None
+
+
+MILESTONES: Final = frozenset({"call.ringing", "call.started", "call.ended"})
+"""Types of the entries that make up an agent's log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """An entry of an agent's log: that one of its calls began, or ended. `number` grows by one an entry."""
+
+    number: int
+    entry: Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +167,13 @@ class Store(Protocol):
 
     async def newest_calls(self, conversations: Sequence[str]) -> dict[str, str]:
         """The newest call of each of these conversations that has one, by conversation."""
+
+    async def milestones(self, org: str, agent: str, *, after: int = 0, limit: int = 500) -> list[Milestone]:
+        """An agent's log from number `after` + 1 on. Whoever has read a number misses nothing before it: what is
+        written later has a greater one."""
+
+    async def last_milestone(self, org: str, agent: str) -> int:
+        """The number at which an agent's log ends now; 0 for an empty one."""
 
     async def due_calls(self, now: float, *, limit: int = 100) -> list[Call]:
         """Open calls whose `wake_at` has come, the longest waiting first."""

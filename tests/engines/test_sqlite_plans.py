@@ -11,7 +11,7 @@ import pytest
 
 from omni.bus.sqlite import statements
 from omni.store.base import CallFilter
-from omni.store.sqlite import access, agents, calls, contacts, deliveries, heads
+from omni.store.sqlite import access, agents, calls, contacts, deliveries, heads, milestones
 from omni.store.sqlite.schema import MIGRATIONS
 
 WHOLE_TABLES = {
@@ -22,7 +22,7 @@ WHOLE_TABLES = {
 
 
 def questions() -> Iterator[tuple[str, str]]:
-    modules: list[ModuleType] = [statements, access, agents, calls, contacts, deliveries, heads]
+    modules: list[ModuleType] = [statements, access, agents, calls, contacts, deliveries, heads, milestones]
     for module in modules:
         name = module.__name__.rpartition(".")[2]
         for constant, sql in vars(module).items():

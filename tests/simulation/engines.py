@@ -28,6 +28,7 @@ from omni.store.base import (
     Change,
     DuplicateInputError,
     Loaded,
+    Milestone,
     SeqConflictError,
     StoreUnavailableError,
     VersionConflictError,
@@ -261,6 +262,12 @@ class SimStore:
         raise NotImplementedError("nobody follows the simulated calls")
 
     async def newest_calls(self, conversations: Sequence[str]) -> dict[str, str]:
+        raise NotImplementedError("nobody follows the simulated calls")
+
+    async def milestones(self, org: str, agent: str, *, after: int = 0, limit: int = 500) -> list[Milestone]:
+        raise NotImplementedError("nobody follows the simulated calls")
+
+    async def last_milestone(self, org: str, agent: str) -> int:
         raise NotImplementedError("nobody follows the simulated calls")
 
     async def due_calls(self, now: float, *, limit: int = 100) -> list[Call]:

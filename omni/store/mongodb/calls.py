@@ -28,6 +28,7 @@ from omni.store.base import (
 )
 from omni.store.mongodb.collections import CALLS, LOG, both, write
 from omni.store.mongodb.deliveries import Deliveries
+from omni.store.mongodb.milestones import mark
 
 WITHOUT_STATE = {"snapshot": 0}
 """A call's document has its snapshot too, which only whoever loads the call needs."""
@@ -52,6 +53,7 @@ class Calls(Deliveries):
         if keys := [lookup_text(key) for key in dict.fromkeys(step.keys)]:
             # Queries and indexes take a value for an array of one, and an index without arrays is the quicker one.
             batch["keys"] = keys if len(keys) > 1 else keys[0]
+        mark(batch, call, entries)
         with self._told():
             if first == 1:
                 document["nth"] = nth = await self._next_place(document["conversation"])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateMany
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
 from omni.mongodb import Document
-from omni.store.base import StoreError
-from omni.store.mongodb.collections import AGENTS, CALLS, CONTACTS, DELIVERIES, KEYS, LEASES, LOG, SCHEMA
+from omni.store.base import MILESTONES, StoreError
+from omni.store.mongodb.collections import AGENTS, CALLS, CONTACTS, DELIVERIES, KEYS, LEASES, LOG, MILESTONE, SCHEMA
+from omni.store.mongodb.milestones import place_of
 
 _ID = "omni"
 
@@ -61,6 +62,12 @@ _INDEXES_OF_ACCESS = {
 }
 
 
+_INDEXES_OF_MILESTONES = {
+    LOG: [IndexModel([("milestone", ASCENDING)], name="milestone", sparse=True)],  # marked, and not numbered yet
+    MILESTONE: [IndexModel([("place", ASCENDING), ("number", ASCENDING)], name="place_number", unique=True)],
+}
+
+
 async def _first(database: AsyncDatabase[Document]) -> None:
     for collection, indexes in _INDEXES.items():
         await database[collection].create_indexes(indexes)
@@ -71,7 +78,22 @@ async def _access(database: AsyncDatabase[Document]) -> None:
         await database[collection].create_indexes(indexes)
 
 
-_MIGRATIONS = (_first, _access)
+async def _milestones(database: AsyncDatabase[Document]) -> None:
+    """Agents have logs: mark where the calls there are began and ended."""
+    for collection, indexes in _INDEXES_OF_MILESTONES.items():
+        await database[collection].create_indexes(indexes)
+    marks: list[UpdateMany] = []
+    async for call in database[CALLS].find({}, {"org": 1, "agent": 1}):
+        where = {"call": call["_id"], "entries.type": {"$in": list(MILESTONES)}}
+        marks.append(UpdateMany(where, {"$set": {"milestone": place_of(call["org"], call["agent"])}}))
+        if len(marks) == 500:
+            await database[LOG].bulk_write(marks, ordered=False)
+            marks = []
+    if marks:
+        await database[LOG].bulk_write(marks, ordered=False)
+
+
+_MIGRATIONS = (_first, _access, _milestones)
 """The n-th brings version n to n + 1. Each may run twice, and in several processes at once."""
 
 

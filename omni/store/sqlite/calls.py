@@ -9,9 +9,10 @@ from typing import Any, Final
 from omni.model.call import Call, Snapshot
 from omni.model.delivery import Delivery
 from omni.model.entry import Entry, fact_from_json
-from omni.store.base import Append, CallFilter, DuplicateInputError, Loaded, SeqConflictError, StoreError
+from omni.store.base import MILESTONES, Append, CallFilter, DuplicateInputError, Loaded, SeqConflictError, StoreError
 from omni.store.sqlite.deliveries import UNSENT, delivery_row, insert_deliveries
 from omni.store.sqlite.documents import document, fact_document, text
+from omni.store.sqlite.milestones import note
 from omni.store.sqlite.tables import Tables
 
 LOOK_ENTRIES: Final = 200
@@ -59,6 +60,7 @@ class CallTables(Tables):
         ]
         keys = {text(key): key for key in step.keys}
         at = entries[0].ts
+        milestones = [entry.seq for entry in entries if entry.fact.type in MILESTONES]
         snapshot = step.snapshot
         deliveries = [delivery_row(delivery) for delivery in step.deliveries]
 
@@ -69,6 +71,7 @@ class CallTables(Tables):
             try:
                 number = _advance(db, columns, before)
                 db.executemany(WRITE, [(number, *row) for row in rows])
+                note(db, call.org, call.agent, number, milestones)
                 if snapshot is not None:
                     db.execute(KEEP_STATE, (number, snapshot.seq, text(snapshot.state)))
             except sqlite3.IntegrityError as error:

@@ -57,4 +57,14 @@ MIGRATIONS: Final = (
             doc TEXT NOT NULL) WITHOUT ROWID""",
         "CREATE INDEX api_keys_of_org ON api_keys (org, created_at)",
     ),
+    (
+        """CREATE TABLE milestones (
+            org TEXT NOT NULL, agent TEXT NOT NULL, number INTEGER NOT NULL, call INTEGER NOT NULL,
+            seq INTEGER NOT NULL, PRIMARY KEY (org, agent, number)) WITHOUT ROWID""",
+        """INSERT INTO milestones (org, agent, number, call, seq)
+            SELECT c.org, c.agent, row_number() OVER (PARTITION BY c.org, c.agent ORDER BY e.ts, e.call, e.seq),
+                e.call, e.seq
+            FROM entries e JOIN calls c ON c.number = e.call
+            WHERE e.type IN ('call.ringing', 'call.started', 'call.ended')""",
+    ),
 )
