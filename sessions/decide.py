@@ -6,7 +6,7 @@ Which rule a happening belongs to stands here; the rules are in `sessions.rules`
 from __future__ import annotations
 
 from omni.model.contact import Contact
-from omni.model.entry import ContactChanged, Custom, DeliveryLost, MediaStored, UserReacted
+from omni.model.entry import ContactChanged, Custom, DeliveryLost, HumanWhispered, MediaStored, UserReacted
 from omni.model.inbound import (
     ColleagueMessage,
     Configure,
@@ -32,6 +32,7 @@ from omni.model.inbound import (
     UserReaction,
     UserRevoke,
     Wake,
+    Whisper,
 )
 from sessions.rules.answers import answer, tool
 from sessions.rules.ending import end, wake
@@ -46,6 +47,7 @@ from sessions.steps import Around, Happening, LiveTurn, Step, Tick, ToolBegan, T
 _ONE_CALL = (
     MediaReady
     | DeliveryFailed
+    | Whisper
     | EndCall
     | ProgramReply
     | EditHistory
@@ -78,6 +80,8 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
             return handed_back(state, turn, happening)
         case SendMessage():
             return human_writes(state, turn, happening, around)
+        case Whisper():
+            return Step((HumanWhispered(text=happening.text, by=happening.by),), (), turn)
         case ColleagueMessage():
             return colleague(state, turn, happening, around)
         case UserReaction():

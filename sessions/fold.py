@@ -24,6 +24,7 @@ from omni.model.entry import (
     HandoffRequested,
     HistoryChanged,
     HumanSaid,
+    HumanWhispered,
     MediaStored,
     PromptChanged,
     ToolAnswered,
@@ -315,6 +316,12 @@ def _(fact: HandoffReleased, state: CallState, ts: float) -> Changes:
         "last_activity": ts,
         "lines": _remember(state, note),
     }
+
+
+@_apply.register
+def _(fact: HumanWhispered, state: CallState, ts: float) -> Changes:
+    note = Remembered(role="note", text=f"A colleague tells you, and not the user: {fact.text}", ref=f"whisper:{ts}")
+    return {"last_activity": ts, "lines": _remember(state, note)}
 
 
 @_apply.register

@@ -209,6 +209,14 @@ class HumanSaid(Value):
     provider_id: str | None = None
 
 
+class HumanWhispered(Value):
+    """A person on our side told the bot something that the customer does not see."""
+
+    type: Literal["supervisor.whispered"] = "supervisor.whispered"
+    text: str
+    by: str
+
+
 class HumanChanged(Value):
     """A colleague edited or deleted (no text) what they wrote in the channel's own app."""
 
@@ -310,6 +318,7 @@ Known = (
     | ContextAdded
     | CallConfigured
     | HumanSaid
+    | HumanWhispered
     | HumanChanged
     | HandoffRequested
     | HandoffActive

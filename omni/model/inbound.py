@@ -172,6 +172,14 @@ class SendMessage(ToCall):
     """The bot is silent from here on, until the call is handed back."""
 
 
+class Whisper(ToCall):
+    """A person tells the bot something; the customer does not see it."""
+
+    type: Literal["whisper"] = "whisper"
+    by: str
+    text: str
+
+
 class EndCall(ToCall):
     type: Literal["end"] = "end"
     by: str
@@ -291,6 +299,7 @@ AnyInput = Annotated[
     | Pause
     | Resume
     | SendMessage
+    | Whisper
     | EndCall
     | ProgramReply
     | EditHistory
