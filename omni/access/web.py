@@ -21,7 +21,7 @@ Refuse = Callable[[int, str], web.Response]
 
 NO_KEY: Final = "an API key is needed: send it as `Authorization: Bearer pk_…` (`omni keys create` makes one)"
 WRONG_KEY: Final = "the API key is not valid; make another with `omni keys create`"
-TRY_LATER: Final = "the server cannot look up keys and tokens right now; try again in a moment"
+TRY_LATER: Final = "the server cannot reach its store right now; try again in a moment"
 
 ANY_PAGE: Final[Mapping[str, str]] = {
     hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",

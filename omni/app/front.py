@@ -11,8 +11,6 @@ from omni.app.parts import Parts, Surface
 from omni.app.surfaces.access import access
 from omni.app.surfaces.chat import chat
 
-__all__ = ["SURFACES", "Parts", "open_front"]
-
 SURFACES: Final[tuple[Surface, ...]] = (access, chat)
 
 

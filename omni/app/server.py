@@ -19,8 +19,9 @@ from channels.whatsapp.directory import Directory
 from channels.whatsapp.webhook import routes as whatsapp_routes
 from omni.access.access import open_access
 from omni.app.engines import Engines, engines
-from omni.app.front import Parts, open_front
+from omni.app.front import open_front
 from omni.app.partitions import partitions_to_serve
+from omni.app.parts import Parts
 from omni.app.routes import Routes
 from omni.gateway.health import Health
 from omni.live.hub import Hub
