@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from omni.bus.base import Bus, BusError
-from omni.live.told import Answered, Told, calls_topic, desk_topic, dump_told
+from omni.live.told import Answered, Told, calls_topic, desk_topic, dump_answered, dump_told
 
 
 class Teller:
@@ -21,7 +21,7 @@ class Teller:
 
     async def answer(self, desk: str, answered: Answered) -> None:
         """To the gateway process that waits for it."""
-        await self._broadcast(desk_topic(desk), answered.model_dump_json().encode())
+        await self._broadcast(desk_topic(desk), dump_answered(answered))
 
     async def _broadcast(self, topic: str, body: bytes) -> None:
         with contextlib.suppress(BusError):

@@ -107,7 +107,19 @@ PROGRAMS_TOPIC = "programs"
 def dump_told(told: Told) -> bytes:
     data: dict[str, Any] = told.model_dump(mode="json", exclude={"entries"}, exclude_none=True)
     data["entries"] = [entry.wire() for entry in told.entries]
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+    return _json(data)
+
+
+def dump_answered(answered: Answered) -> bytes:
+    return _json(answered.model_dump(exclude_none=True))
+
+
+def _json(data: dict[str, Any]) -> bytes:
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which the store replaces too
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def load_told(body: bytes) -> Told:

@@ -382,3 +382,15 @@ async def test_each_process_hears_its_own_outcomes(open_hub: OpenHub, bus: Bus) 
     assert (await one.ask(send, 20)).error == "for desk_1"
     with pytest.raises(TimeoutError):
         await two.ask(send, 0.05)
+
+
+async def test_half_a_character_keeps_nobody_from_hearing(hub: Hub, bus: Bus, open_line: OpenLine) -> None:
+    line = await open_line()
+    async with hub.follow_agent(ORG, AGENT) as news:
+        await line.go_on(Custom(name="note", value="half \ud83d of \U0001f600"))
+        assert (await following(news)).entries[0].fact == Custom(name="note", value="half \ufffd of \U0001f600")
+
+    async def send(ask: Ask) -> None:
+        await Teller(bus).answer(ask.desk, Answered(id=ask.id, data={"text": "\ud83d"}))
+
+    assert (await hub.ask(send, 20)).data == {"text": "\ufffd"}
