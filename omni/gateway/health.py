@@ -34,7 +34,7 @@ class Health:
         ]
 
     async def health(self, _: web.Request) -> web.Response:
-        return web.json_response({"status": "alive"})
+        return web.json_response({"status": "ok"})
 
     async def ready(self, _: web.Request) -> web.Response:
         """200 when every engine answers, else 503 and which does not, in a sentence without credentials."""

@@ -43,7 +43,7 @@ METRICS = (
 async def test_health_and_ready_answer_on_every_engine(open_shop: OpenShop, engine: dict[str, Any]) -> None:
     shop = await open_shop(engine)
     status, text = await shop.get("/health")
-    assert (status, json.loads(text)) == (200, {"status": "alive"})
+    assert (status, json.loads(text)) == (200, {"status": "ok"})
     status, text = await shop.get("/ready")
     assert (status, json.loads(text)) == (200, {"status": "ready"})
 
