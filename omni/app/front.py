@@ -10,8 +10,9 @@ from aiohttp import web
 from omni.app.parts import Parts, Surface
 from omni.app.surfaces.access import access
 from omni.app.surfaces.chat import chat
+from omni.app.surfaces.client import client
 
-SURFACES: Final[tuple[Surface, ...]] = (access, chat)
+SURFACES: Final[tuple[Surface, ...]] = (access, chat, client)
 
 
 async def open_front(parts: Parts, stack: AsyncExitStack) -> list[web.RouteDef]:

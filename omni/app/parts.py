@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -19,7 +19,10 @@ from sessions.commands import Commands
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What surfaces are built from. `url` tells the public address without a trailing slash (known once listening)."""
+    """What surfaces are built from. `url` tells the public address without a trailing slash (known once listening).
+
+    `drains` are called when the process was asked to stop, while everything still works: sockets say goodbye.
+    """
 
     settings: Settings
     engines: Engines
@@ -29,6 +32,7 @@ class Parts:
     commands: Commands
     access: Access
     url: Callable[[], str]
+    drains: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
 
 Surface = Callable[[Parts, AsyncExitStack], Awaitable[Iterable[web.RouteDef]]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from typing import Protocol
 
@@ -228,7 +228,9 @@ class Server:
             app.add_routes(
                 whatsapp_routes(lambda: self._directory, opened.bus, settings.partitions, is_pressed=self._is_pressed)
             )
-            app.add_routes(await open_front(await self._parts(stack, opened, book, presence), stack))
+            parts = await self._parts(stack, opened, book, presence)
+            app.add_routes(await open_front(parts, stack))
+            app.on_shutdown.append(lambda _: _all(parts.drains))
         if self._mount is not None:
             self._mount(app)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
@@ -268,6 +270,10 @@ def _clear(secret: SecretStr | None) -> str | None:
 
 def _since(program: Program | None) -> float | None:
     return None if program is None else program.since
+
+
+async def _all(drains: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    await asyncio.gather(*(drain() for drain in drains))
 
 
 async def _introduce(opened: Engines, agent: Agent) -> None:

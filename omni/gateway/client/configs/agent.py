@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from pydantic import JsonValue
 
 from omni.gateway.client.configs.models import model_of
@@ -36,13 +38,17 @@ def overrides_of(config: Raw) -> Overrides:
     )
 
 
-def created(known: Agent | None, org: str, slug: str, config: Raw, origins: tuple[str, ...]) -> Agent:
+def blank(org: str, slug: str) -> Agent:
+    """An agent of which nothing was said: its program answers."""
+    return Agent(slug=slug, org=org, brain="client")
+
+
+def created(known: Agent, config: Raw, origins: tuple[str, ...]) -> Agent:
     """The agent a program registers. All that programs can say is as it says, or as when nothing was ever said; what
-    they cannot say (channels, limits, whether it is paused) stays. Raises ConfigError."""
-    fresh = Agent(slug=slug, org=org, brain="client")
-    kept = {name: getattr(known, name) for name in _NOT_SAID} if known is not None else {}
-    said = _said(config)
-    return fresh.model_copy(update={**kept, **said, "allowed_origins": origins})
+    they cannot say (channels, limits, whether it is paused) stays as it is known. Raises ConfigError."""
+    kept = {name: getattr(known, name) for name in _NOT_SAID}
+    fresh = blank(known.org, known.slug)
+    return fresh.model_copy(update={**kept, **_said(config), "allowed_origins": origins})
 
 
 def configured(agent: Agent, config: Raw) -> Agent:
@@ -60,8 +66,8 @@ def with_channel(agent: Agent, channel: Channel) -> Agent:
     return agent.model_copy(update={"channels": (*rest, channel)})
 
 
-def without_channel(agent: Agent, channel: str) -> Agent:
-    return agent.model_copy(update={"channels": tuple(one for one in agent.channels if one.id != channel)})
+def without_channels(agent: Agent, ids: Collection[str]) -> Agent:
+    return agent.model_copy(update={"channels": tuple(one for one in agent.channels if one.id not in ids)})
 
 
 _NOT_SAID = (

@@ -1,0 +1,240 @@
+"""Chats that a program or a terminal begins itself, with `llm.chat`: a visitor's conversation behind each session."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+from omni.bus.base import BusError
+from omni.gateway.client.codec import answers
+from omni.gateway.client.codec.view import Event
+from omni.gateway.client.frames import LlmChat
+from omni.gateway.client.gear import Gear
+from omni.gateway.client.sockets import Socket
+from omni.live.hub import SlowFollowerError
+from omni.live.online import is_online
+from omni.live.told import Told, Words
+from omni.live.visitor import Visit, Visitor
+from omni.model.entry import BotSaid, CallEnded, CallStarted, ToolAnswered, ToolCalled, TurnEnded, UserSaid
+from omni.model.inbound import Opening
+from omni.model.message import Message
+from omni.model.slugs import slug_of
+from omni.store.base import StoreError
+
+log = logging.getLogger("omni.client")
+
+WAITING: Final = 20
+"""Texts of one session that wait for the turn before them; more are refused."""
+
+
+class Chats:
+    """The sessions of one socket; they end with it."""
+
+    def __init__(self, gear: Gear, socket: Socket) -> None:
+        self._gear = gear
+        self._socket = socket
+        self._sessions: dict[str, Chat] = {}
+        self._by_contact: dict[str, Chat] = {}
+
+    async def handle(self, frame: LlmChat, *, is_ours: bool) -> None:
+        """One text for an agent. `is_ours`: this socket has the agent, and is told of the call in any case. Raises
+        StoreError and BusError."""
+        session = self._sessions.get(frame.session_id)
+        slug = slug_of(frame.agent_id)
+        if session is None:
+            refusal = self._refusal(slug, frame.agent_id)
+            if refusal is not None:
+                self._socket.send(answers.chat_error(frame.session_id, refusal))
+                return
+            session = await self._begin(frame, slug, is_ours=is_ours)
+        if not session.ask(frame.text):
+            sentence = f"more than {WAITING} messages of this session wait for their turn; wait for an answer"
+            self._socket.send(answers.chat_error(frame.session_id, sentence))
+
+    def greeted(self, contact: str, event: Event) -> Event:
+        """The start event of one of our own sessions, with what its requester reads there."""
+        chat = self._by_contact.get(contact)
+        if chat is None:
+            return event
+        return event | {"session_id": chat.id, "model": chat.model}
+
+    async def close(self) -> None:
+        await asyncio.gather(*(session.end("disconnected") for session in list(self._sessions.values())))
+
+    def _refusal(self, slug: str, name: str) -> str | None:
+        agent = self._gear.book.get(self._socket.org, slug) if slug else None
+        if not slug or not is_online(self._gear.presence, self._socket.org, slug, agent):
+            return f"Agent '{name}' is not online"
+        if len(self._sessions) >= self._gear.limits.chats:
+            return f"this connection has {len(self._sessions)} chats open; end some, or open another connection"
+        return None
+
+    async def _begin(self, frame: LlmChat, slug: str, *, is_ours: bool) -> Chat:
+        who = Visitor(self._socket.org, slug, f"{self._socket.id}:{frame.session_id}")
+        visit = await self._gear.visits.enter(who)
+        agent = self._gear.book.get(self._socket.org, slug)
+        model = (agent.llm.model if agent is not None else None) or self._gear.model
+        chat = Chat(self._gear, self._socket, frame, visit, model, is_ours=is_ours)
+        self._sessions[frame.session_id] = self._by_contact[visit.contact.id] = chat
+        chat.start(self._forget)
+        return chat
+
+    def _forget(self, chat: Chat) -> None:
+        if self._sessions.get(chat.id) is chat:
+            del self._sessions[chat.id]
+            del self._by_contact[chat.contact]
+
+
+class Chat:
+    """One session: a text at a time is put to the agent, and what comes of it is told to whoever asked."""
+
+    def __init__(self, gear: Gear, socket: Socket, first: LlmChat, visit: Visit, model: str, *, is_ours: bool) -> None:
+        self._gear = gear
+        self._socket = socket
+        self._visit = visit
+        self._agent_id = first.agent_id
+        self._opening = Opening(metadata=first.metadata or {})
+        self._is_ours = is_ours
+        self._waiting: deque[str] = deque()
+        self._has_text = asyncio.Event()
+        self._call: str | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.id = first.session_id
+        self.contact = visit.contact.id
+        self.model = model
+
+    def start(self, forget: Callable[[Chat], None]) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"chat session {self.id[:40]}")
+        self._task.add_done_callback(lambda _: forget(self))
+
+    def ask(self, text: str) -> bool:
+        if len(self._waiting) >= WAITING:
+            return False
+        self._waiting.append(text)
+        self._has_text.set()
+        return True
+
+    async def end(self, reason: str) -> None:
+        """Stop, and end the call."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._hang_up(reason)
+
+    async def _hang_up(self, reason: str) -> None:
+        call, self._call = self._call, None
+        if call is not None:
+            with contextlib.suppress(BusError):  # then it ends when it has been idle
+                await self._visit.end(call, reason)
+
+    async def _run(self) -> None:
+        try:
+            async with self._visit.follow() as news:
+                while await self._has_more():
+                    text = self._waiting.popleft()
+                    if not self._is_ours:
+                        self._send(answers.chat_started(self.id, self._agent_id, self.model))
+                    await self._turn(news, text)
+            await self._hang_up("idle_timeout")
+        except (StoreError, BusError, SlowFollowerError) as error:
+            log.warning("a chat of a program broke off: %s", error)
+            self._send(answers.chat_error(self.id, "the server cannot go on with this chat now; try again in a moment"))
+
+    async def _has_more(self) -> bool:
+        """Wait for the next text; False when there was none for too long."""
+        if not self._waiting:
+            self._has_text.clear()
+            try:
+                async with asyncio.timeout(self._gear.timing.chat_idle):
+                    await self._has_text.wait()
+            except TimeoutError:
+                return False
+        return True
+
+    async def _turn(self, news: AsyncIterator[Told], text: str) -> None:
+        """Put a text to the agent; returns when it has its answer."""
+        turn = _Turn(self.id, self.model, self._gear.new_id("chat"))
+        await self._visit.say(Message.of(text), turn.asked, self._opening)
+        async for told in news:
+            for entry in told.entries:
+                if isinstance(entry.fact, CallStarted):
+                    self._call = told.call
+                elif isinstance(entry.fact, CallEnded) and told.call == self._call:
+                    self._call = None
+                self._send(*turn.hear(entry.fact))
+            for signal in told.signals:
+                if isinstance(signal, Words):
+                    self._send(*turn.words(signal))
+            if turn.is_over:
+                return
+
+    def _send(self, *events: Event) -> None:
+        """A turn that failed is no error of a program that has the agent itself: it hears of the call in any case."""
+        self._socket.send(*(e for e in events if not (self._is_ours and e["event"] == "llm.chat.error")))
+
+
+class _Turn:
+    """One question, and what was told of its answer. Exactly one `done` or `error`."""
+
+    def __init__(self, session: str, model: str, asked: str) -> None:
+        self._session = session
+        self._model = model
+        self._ours: str | None = None
+        self._said: dict[str, str] = {}
+        self._tools: dict[str, str] = {}
+        self.asked = asked
+        self.is_over = False
+
+    @property
+    def _text(self) -> str:
+        return "\n".join(text for text in self._said.values() if text)
+
+    def words(self, words: Words) -> list[Event]:
+        if self._ours is None or self.is_over:
+            return []
+        if words.void:
+            self._said.pop(words.id, None)
+            return []
+        self._said[words.id] = self._said.get(words.id, "") + words.text
+        return [answers.chat_token(self._session, words.text, self._text)]
+
+    def hear(self, fact: object) -> list[Event]:
+        if self.is_over:
+            return []
+        match fact:
+            case UserSaid() if fact.provider_id == self.asked:
+                self._ours = fact.id
+                return self._failed("a person has this conversation; the agent is paused") if fact.paused else []
+            case BotSaid() if self._ours is not None:
+                before = self._said.get(fact.id, "")
+                self._said[fact.id] = fact.text
+                rest = fact.text.removeprefix(before) if fact.text.startswith(before) else fact.text
+                return [answers.chat_token(self._session, rest, self._text)] if rest else []
+            case ToolCalled():
+                arguments = json.dumps(fact.args or {}, ensure_ascii=False)
+                call = {"id": fact.id, "name": fact.name, "arguments": arguments}
+                return [answers.chat_tool_call(self._session, [call])]
+            case ToolAnswered():
+                result = fact.result if isinstance(fact.result, str) else json.dumps(fact.result, ensure_ascii=False)
+                return [answers.chat_tool_result(self._session, fact.id, fact.name, result)]
+            case TurnEnded() if self._ours is not None and self._ours in fact.answers:
+                if fact.outcome == "failed" and not self._text:
+                    return self._failed(fact.error or "the agent did not answer")
+                return self._done()
+            case CallEnded() if self._ours is not None:
+                return self._done()
+            case _:
+                return []
+
+    def _done(self) -> list[Event]:
+        self.is_over = True
+        return [answers.chat_done(self._session, self._text, self._model)]
+
+    def _failed(self, why: str) -> list[Event]:
+        self.is_over = True
+        return [answers.chat_error(self._session, why)]

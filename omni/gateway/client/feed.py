@@ -1,0 +1,171 @@
+"""One agent's calls as the connected program is told of them: the log followed, and put into the codec's words."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any, Protocol
+
+from aiohttp import WSCloseCode
+from pydantic import JsonValue
+
+from omni.bus.base import BusError
+from omni.gateway.client.codec import calls, turns
+from omni.gateway.client.codec.view import CallView, Event, Record
+from omni.gateway.client.gear import Gear
+from omni.gateway.client.sockets import Socket
+from omni.live.hub import SlowFollowerError
+from omni.live.told import Offer, Preparing, Signal, Told
+from omni.model.entry import CallEnded, CallStarted, Entry, ReplyRejected, TurnContinued, TurnStarted
+from omni.store.base import StoreError
+from sessions.document import state_of
+from sessions.history import asked, lines_for
+
+log = logging.getLogger("omni.client")
+
+
+class Witness(Protocol):
+    """Whoever else on this connection must know what became of a call."""
+
+    async def user_went_on(self, call: str) -> None:
+        """The user said more: what is being written is void."""
+
+    def was_rejected(self, call: str, message_id: str) -> None: ...
+
+    def has_ended(self, call: str) -> None: ...
+
+    async def unprepared(self, told: Told, turn: int) -> None:
+        """A generation waits for a program that was never told of its call."""
+
+    def started(self, contact: str, event: Event) -> Event:
+        """The start event of a call with a contact, with what else the program should know."""
+
+
+class Feed:
+    """`begin` it before the program is told that it is registered, `release` it afterwards: nothing is lost between,
+    and nothing comes too early."""
+
+    def __init__(self, gear: Gear, socket: Socket, org: str, slug: str, agent_id: str, witness: Witness) -> None:
+        self._gear = gear
+        self._socket = socket
+        self._org = org
+        self._slug = slug
+        self._witness = witness
+        self._stack = AsyncExitStack()
+        self._task: asyncio.Task[None] | None = None
+        self._calls: dict[str, tuple[Told, CallView]] = {}
+        self._agent_id = agent_id
+        self._start: Callable[[], None] = lambda: None
+
+    def rename(self, agent_id: str) -> None:
+        """The program writes its agent otherwise from here on."""
+        self._agent_id = agent_id
+
+    def find(self, call: str) -> tuple[Told, CallView] | None:
+        """An open call that was heard of, and the program's view of it. The first has the call's addresses."""
+        return self._calls.get(call)
+
+    async def begin(self) -> None:
+        """Listen. Raises BusError."""
+        news = await self._stack.enter_async_context(self._gear.hub.follow_agent(self._org, self._slug))
+
+        def start() -> None:
+            self._task = asyncio.create_task(self._run(news), name=f"tell a program of {self._slug}")
+
+        self._start = start
+
+    def release(self) -> None:
+        self._start()
+
+    async def end(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._stack.aclose()
+
+    async def _run(self, news: Any) -> None:
+        try:
+            async for told in news:
+                await self._tell(told)
+        except (SlowFollowerError, StoreError, BusError) as error:
+            log.warning("a program must connect again: %s", error, extra={"agent": self._slug})
+            self._socket.close(WSCloseCode.TRY_AGAIN_LATER, "connect again")
+
+    async def _tell(self, told: Told) -> None:
+        _, view = self._calls.get(told.call) or (told, self._stranger(told))
+        for entry in told.entries:
+            view = await self._entry(told, view, entry)
+        for signal in told.signals:
+            view = await self._signal(told, view, signal)
+        if view.has_ended:
+            self._calls.pop(told.call, None)
+        elif told.entries or told.call in self._calls:
+            header = told.model_copy(update={"entries": (), "signals": ()})
+            self._calls[told.call] = (header, view)
+
+    def _stranger(self, told: Told) -> CallView:
+        transport = told.channel.partition(":")[0]
+        return CallView(agent_id=self._agent_id, call=told.call, transport=transport, person=told.person or "")
+
+    async def _entry(self, told: Told, view: CallView, entry: Entry) -> CallView:
+        fact = entry.fact
+        if isinstance(fact, TurnStarted) and fact.offered and not view.is_announced:
+            return await self._reopen(view, fact, entry.ts)
+        record = await self._record(told.call) if isinstance(fact, CallEnded) else None
+        view, events = calls.told(view, entry, record)
+        if isinstance(fact, CallStarted) and events:
+            events[0] = self._witness.started(fact.contact, events[0])
+        self._socket.send(*events)
+        match fact:
+            case TurnContinued():
+                await self._witness.user_went_on(told.call)
+            case ReplyRejected():
+                self._witness.was_rejected(told.call, fact.id)
+            case CallEnded():
+                self._witness.has_ended(told.call)
+        return view
+
+    async def _signal(self, told: Told, view: CallView, signal: Signal) -> CallView:
+        if isinstance(signal, Offer) and not view.is_announced:
+            return await self._offered(view, signal)
+        if isinstance(signal, Preparing) and not view.is_announced:
+            await self._witness.unprepared(told, signal.turn)
+        self._socket.send(*calls.signalled(view, signal))
+        return view
+
+    async def _offered(self, view: CallView, offer: Offer) -> CallView:
+        """A turn that was begun before this program came, as it is by now."""
+        loaded = await self._gear.store.load_call(view.call)
+        state = state_of(loaded) if loaded is not None else None
+        if state is None or state.offered is None or state.offered.turn != offer.turn:
+            return view
+        text = "\n".join(message.text for message in asked(state, state.offered.answers))
+        fact = TurnStarted(turn=offer.turn, answers=state.offered.answers, offered=True, text=text)
+        return await self._reopen(view, fact, state.offered.at)
+
+    async def _reopen(self, view: CallView, turn: TurnStarted, at: float) -> CallView:
+        """Tell the program of a call that is older than its connection, since it has something to answer."""
+        first = await self._gear.store.entries(view.call, limit=1)
+        if not first or not isinstance(first[0].fact, CallStarted):
+            return view
+        view, events = calls.started(view, first[0].fact, first[0].ts)
+        view, more = turns.offered_again(view, turn, at)
+        self._socket.send(*events, *more)
+        return view
+
+    async def _record(self, call: str) -> Record:
+        """All of a call, for the event of its end."""
+        loaded = await self._gear.store.load_call(call)
+        if loaded is None:
+            return Record()
+        state = state_of(loaded)
+        lines = [line.wire() for line in lines_for(state, ())]
+        said: list[dict[str, JsonValue]] = [
+            {"role": line.role, "text": line.text}
+            for line in state.lines
+            if line.role in ("user", "assistant") and line.tool is None and line.text
+        ]
+        count = state.user_messages + state.bot_messages + state.human_messages
+        return Record(messages=tuple(lines), transcript=tuple(said), count=count)
