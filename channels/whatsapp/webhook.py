@@ -24,13 +24,14 @@ from aiohttp import web
 from prometheus_client import Counter, Histogram
 
 from channels.whatsapp import payloads
-from channels.whatsapp.batch import Batch
+from channels.whatsapp.batch import Batch, PersonInput
 from channels.whatsapp.body import BadBodyError, load, load_odd
 from channels.whatsapp.directory import Directory
 from channels.whatsapp.notices import SEVERE
 from channels.whatsapp.per_minute import PerMinute
 from channels.whatsapp.signature import HEADER, SignatureMissingError, SignatureWrongError, claimed_digest
 from omni.bus.base import Bus, BusError, BusFullError, Outgoing
+from omni.model.contact import IdentityKind
 from omni.model.delivery import StatusUpdate, pack_statuses
 from omni.model.ids import new_id, partition_of
 from omni.model.inbound import AnyInput, pack
@@ -42,6 +43,9 @@ log = logging.getLogger("omni.whatsapp.webhook")
 PATH: Final = "/whatsapp/webhook"
 STATUSES_PER_MESSAGE = 200
 INPUTS_PER_MESSAGE = 200
+Reroute = Callable[[str, str, str], str | None]
+"""The agent that a developer's program answers with instead, from organisation, channel id and the caller's number."""
+
 _FORBIDDEN: Final = b"forbidden"
 _MAX_CHALLENGE = 256
 _LONG_BODY = 128 * 1024
@@ -67,13 +71,15 @@ def routes(
     clock: Callable[[], float] = time.time,
     limits: WebhookLimits | None = None,
     is_pressed: Callable[[], bool] = lambda: False,
+    reroute: Reroute = lambda *_: None,
 ) -> list[web.RouteDef]:
     """The routes of `/whatsapp/webhook`. `directory` returns the newest snapshot of the numbers we serve.
 
     The body's cap is read here and does not depend on the application's `client_max_size`. While `is_pressed` says so,
-    POSTs are answered 503 before anything is done for them: the platform keeps them and sends them again.
+    POSTs are answered 503 before anything is done for them: the platform keeps them and sends them again. `reroute`
+    names another agent than the number's own for those callers that a developer has claimed.
     """
-    webhook = Webhook(directory, bus, partitions, clock, limits or WebhookLimits(), is_pressed)
+    webhook = Webhook(directory, bus, partitions, clock, limits or WebhookLimits(), is_pressed, reroute)
     return [web.get(PATH, webhook.handshake, allow_head=False), web.post(PATH, webhook.receive)]
 
 
@@ -86,8 +92,10 @@ class Webhook:
         clock: Callable[[], float],
         limits: WebhookLimits,
         is_pressed: Callable[[], bool] = lambda: False,
+        reroute: Reroute = lambda *_: None,
     ) -> None:
         self._is_pressed = is_pressed
+        self._reroute = reroute
         self._directory = directory
         self._bus = bus
         self._partitions = partitions
@@ -199,6 +207,7 @@ class Webhook:
                     log.warning("whatsapp webhook: signed, but not JSON: %s", ascii(str(bad))[:200])
                 return _answer(400, b"not json")
         batch = payloads.read(document, now, find=directory.find, secret=secret, own=directory.own_keys)
+        batch.inputs = [self._rerouted(one) for one in batch.inputs]
         messages = self._messages(batch)
         if messages:
             try:
@@ -214,6 +223,15 @@ class Webhook:
         if batch.news or batch.notes:
             self._report(batch)
         return _answer(200, b"ok")
+
+    def _rerouted(self, one: PersonInput) -> PersonInput:
+        """The input, for the agent that gets what this person writes."""
+        for identity in one.sender.identities:
+            if identity.kind in (IdentityKind.WA_ID, IdentityKind.PHONE):
+                agent = self._reroute(one.org, one.channel, identity.value)
+                if agent is not None:
+                    return one.model_copy(update={"agent": agent})
+        return one
 
     def _messages(self, batch: Batch) -> list[Outgoing]:
         """One bus message for each partition that the inputs touch, and statuses in their own lane."""

@@ -226,7 +226,13 @@ class Server:
         app.add_routes(self._health.routes())
         if self._has("gateway"):
             app.add_routes(
-                whatsapp_routes(lambda: self._directory, opened.bus, settings.partitions, is_pressed=self._is_pressed)
+                whatsapp_routes(
+                    lambda: self._directory,
+                    opened.bus,
+                    settings.partitions,
+                    is_pressed=self._is_pressed,
+                    reroute=presence.dev_owner,
+                )
             )
             parts = await self._parts(stack, opened, book, presence)
             app.add_routes(await open_front(parts, stack))
