@@ -40,7 +40,7 @@ def _listed(header: str | None, body: str, items: list[str], footer: str | None)
 
 
 def parts_of(message: Message, url_of: UrlOf) -> list[JsonValue]:
-    """The parts of a message, each `{"type", …}`: `text`, `media`, `choices`, `link` or `location`."""
+    """The parts of a message, each `{"type", …}`: `text`, `media`, `choices` or `link`."""
     return [shown for part in message.parts if (shown := _part(part, url_of)) is not None]
 
 
@@ -63,12 +63,18 @@ def _part(part: Part, url_of: UrlOf) -> dict[str, JsonValue] | None:
         case LinkButton():
             return {"type": "link", "text": _framed(part), "label": part.label, "url": part.url}
         case Location():
-            place = {"name": part.name, "address": part.address}
-            named: dict[str, JsonValue] = {name: value for name, value in place.items() if value}
-            return {"type": "location", "latitude": part.latitude, "longitude": part.longitude, **named}
+            return _place(part)
         case _:
             words = words_of(part)
             return {"type": "text", "text": words} if words else None
+
+
+def _place(part: Location) -> dict[str, JsonValue]:
+    """A place as a link to a map; the address that came with it is not to be trusted."""
+    label = ", ".join(words for words in (part.name, part.address) if words)
+    where = f"mlat={part.latitude:.6f}&mlon={part.longitude:.6f}"
+    url = f"https://www.openstreetmap.org/?{where}#map=16/{part.latitude:.6f}/{part.longitude:.6f}"
+    return {"type": "link", "text": "", "label": label or f"{part.latitude:.5f}, {part.longitude:.5f}", "url": url}
 
 
 def _choices(part: Buttons | Menu, items: list[JsonValue]) -> dict[str, JsonValue]:

@@ -77,6 +77,12 @@ class EndFrame(Value):
     event: Literal["end"]
 
 
+class PingFrame(Value):
+    """Is anybody there? A browser cannot see the pings of the WebSocket itself."""
+
+    event: Literal["ping"]
+
+
 class HelloFrame(Value):
     """The first frame of omni's own page: how it may come in, and what it has seen.
 
@@ -93,9 +99,9 @@ class HelloFrame(Value):
     after: str | None = Field(default=None, max_length=200)
 
 
-Frame = MessageFrame | ContextFrame | TypingFrame | EndFrame | HelloFrame
+Frame = MessageFrame | ContextFrame | TypingFrame | EndFrame | PingFrame | HelloFrame
 _FRAMES: TypeAdapter[Frame] = TypeAdapter(Annotated[Frame, Field(discriminator="event")])
-_EVENTS: Final = frozenset({"message", "set_context", "typing", "end", "hello"})
+_EVENTS: Final = frozenset({"message", "set_context", "typing", "end", "ping", "hello"})
 
 
 def parse(text: str) -> Frame | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
@@ -17,6 +18,9 @@ from omni.model.agent import Agent
 from omni.model.base import DEFAULT_ORG
 
 ASSETS: Final = Path(__file__).parent / "assets"
+_INDENT: Final = re.compile(rb"^ +", re.MULTILINE)
+"""Readers of the source need it, browsers do not."""
+
 SCRIPT_CACHE: Final = "public, max-age=300, stale-while-revalidate=86400"
 
 
@@ -36,7 +40,7 @@ class Pages:
     def __init__(self, agents: Agents, asking: Callable[[web.Request], Asking]) -> None:
         self._agents = agents
         self._asking = asking
-        self._script = _Asset.of((ASSETS / "widget.js").read_bytes())
+        self._script = _Asset.of(_INDENT.sub(b"", (ASSETS / "widget.js").read_bytes()))
         self._page = Template((ASSETS / "page.html").read_text(encoding="utf-8"))
 
     def routes(self) -> list[web.RouteDef]:

@@ -22,6 +22,7 @@ from channels.chat.frames import (
     FrameRefusedError,
     HelloFrame,
     MessageFrame,
+    PingFrame,
     TypingFrame,
 )
 from channels.chat.line import Line
@@ -110,6 +111,8 @@ class Talk(ABC):
                         await self._line.typing(on=frame.on)
                 case EndFrame():
                     await (await self.line()).end(HUNG_UP)
+                case PingFrame():
+                    await self.send(wire.pong())
                 case HelloFrame():
                     raise FrameRefusedError("You are in already.", what="hello")
         except FrameRefusedError as refused:

@@ -70,6 +70,10 @@ def refused(what: str, sentence: str, id_: str | None = None, *, may_retry: bool
     return {**frame, "id": id_} if id_ else frame
 
 
+def pong() -> Frame:
+    return {"event": "pong"}
+
+
 # for omni's own page
 
 
