@@ -1,0 +1,89 @@
+"""An agent's configuration on its way to the server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from omni.sdk.errors import ConfigError
+from omni.sdk.tools import Tool
+
+CHANNELS: Final = ("phone", "sip", "webrtc", "chat", "whatsapp", "mic", "sms")
+_WIRE_NAMES: Final = {
+    "access_token": "accessToken",
+    "verify_token": "verifyToken",
+    "app_secret": "appSecret",
+    "greeting_in_chat": "greetingInChat",
+}
+"""What the wire spells otherwise than everything else."""
+
+
+def slug(name: str) -> str:
+    """The name under which the server knows an agent."""
+    words = re.sub(r"[\s_]+", "-", name.strip().lower())
+    return re.sub(r"-{2,}", "-", re.sub(r"[^a-z0-9-]", "", words)).strip("-")
+
+
+def wire_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration as JSON values; what is None is left out. Raises ConfigError with the key that cannot be sent."""
+    wire: dict[str, Any] = {}
+    for key, value in config.items():
+        if value is None:
+            continue
+        try:
+            plain = tools_wire(value) if key == "tools" else to_jsonable_python(value)
+        except PydanticSerializationError as error:
+            raise ConfigError(f"{key} cannot be sent to the server: {error}") from None
+        wire[_WIRE_NAMES.get(key, key)] = plain
+    return wire
+
+
+def tools_wire(tools: Iterable[Any]) -> list[dict[str, Any]]:
+    """Tools as the server reads them: functions made with `@tool`, or dictionaries in OpenAI's form."""
+    wire = []
+    for one in tools:
+        if isinstance(one, Tool):
+            wire.append(one.wire())
+        elif isinstance(one, Mapping):
+            wire.append(dict(one))
+        else:
+            raise ConfigError(f"{one!r} is no tool; decorate the function with @tool, or give OpenAI's JSON")
+    return wire
+
+
+def own_tools(tools: Iterable[Any] | None) -> dict[str, Tool[..., Any]]:
+    """The tools that this program runs by itself, by name."""
+    return {one.name: one for one in tools or () if isinstance(one, Tool)}
+
+
+def merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration after a change of some of its keys. Another `llm` without a prompt keeps the prompt it had."""
+    after = {**config, **changes}
+    before, llm = config.get("llm"), changes.get("llm")
+    if isinstance(before, dict) and "prompt" in before and llm is not None and "prompt" not in changes:
+        if isinstance(llm, dict):
+            after["llm"] = {"prompt": before["prompt"], **llm}
+        else:
+            after.setdefault("prompt", before["prompt"])
+    return after
+
+
+def channel_ref(type_: str, ref: str | None, config: Mapping[str, Any]) -> str | None:
+    """What a channel is called: its number, its phone-number id, or nothing. Raises ConfigError with the mend."""
+    if type_ not in CHANNELS:
+        raise ConfigError(f"there is no channel {type_!r}; there are {', '.join(CHANNELS)}")
+    if type_ == "whatsapp":
+        ref = ref or config.get("phone_number_id") or config.get("phoneNumberId")
+        if not ref or not str(ref).isdecimal():
+            raise ConfigError("a WhatsApp channel needs phone_number_id=, the digits from Meta's dashboard")
+        return str(ref)
+    if type_ in {"phone", "sip", "sms"} and not _is_number(ref):
+        raise ConfigError(f"a {type_} channel needs a number such as +34911222333 or sip:bot@example.com, not {ref!r}")
+    return ref
+
+
+def _is_number(ref: str | None) -> bool:
+    return ref is not None and (ref.startswith("sip:") or bool(re.fullmatch(r"\+?[\d\s().-]{3,}", ref)))

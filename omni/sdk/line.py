@@ -1,0 +1,185 @@
+"""The program's line to the server: what its agents share, whatever becomes of one connection."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+from omni.sdk import commands
+from omni.sdk.answer import Answer
+from omni.sdk.errors import ConfigError, ConnectionLostError, RequestRefusedError, RequestTimeoutError
+from omni.sdk.mailbox import Tasks
+from omni.sdk.timing import Timing
+
+T = TypeVar("T")
+
+ROOM: Final = 256
+"""Frames that may wait for the socket before who awaits a command has to wait as well."""
+
+
+class Owner(Protocol):
+    """Who gets its frame back when the connection broke before the frame left."""
+
+    def not_sent(self, frame: commands.Frame) -> None: ...
+
+
+class Waiting(NamedTuple):
+    frame: commands.Frame
+    owner: Owner | None
+
+
+class Outbox:
+    """Frames on their way into one socket."""
+
+    def __init__(self) -> None:
+        self.frames: deque[Waiting] = deque()
+        self._some = asyncio.Event()
+        self._room = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._room.set()
+        self._empty.set()
+
+    def push(self, frame: commands.Frame, owner: Owner | None = None) -> None:
+        self.frames.append(Waiting(frame, owner))
+        self._some.set()
+        self._empty.clear()
+        if len(self.frames) >= ROOM:
+            self._room.clear()
+
+    async def first(self) -> commands.Frame:
+        """The next frame; it stays until `drop`, so that one that could not be written is not forgotten."""
+        while not self.frames:
+            self._some.clear()
+            await self._some.wait()
+        return self.frames[0].frame
+
+    def drop(self) -> None:
+        self.frames.popleft()
+        if len(self.frames) < ROOM:
+            self._room.set()
+        if not self.frames:
+            self._empty.set()
+
+    async def room(self) -> None:
+        await asyncio.sleep(0)
+        await self._room.wait()
+
+    async def flushed(self) -> None:
+        await self._empty.wait()
+
+    def close(self) -> None:
+        """Nobody waits for a socket that is gone."""
+        self._room.set()
+        self._empty.set()
+
+
+class Line:
+    """`connection` counts connections. Requests wait for their answers here."""
+
+    def __init__(self, timing: Timing, tasks: Tasks) -> None:
+        self.timing = timing
+        self.tasks = tasks
+        self.connection = 0
+        self.callers: dict[str, tuple[str, ...]] = {}
+        """Numbers whose calls are routed to this program, by the agent that asked for them."""
+        self._outbox: Outbox | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._asked: dict[str, tuple[str, Callable[[commands.Frame], None], Answer[object]]] = {}
+
+    # --- the connection ---
+
+    def started(self) -> None:
+        """From the coroutine that runs the program."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+
+    @property
+    def is_open(self) -> bool:
+        return self._outbox is not None
+
+    def opened(self, outbox: Outbox) -> None:
+        self.connection += 1
+        self._outbox = outbox
+
+    def lost(self) -> None:
+        """Frames that did not leave go back to who sent them, and whoever waits for an answer hears that none comes."""
+        outbox, self._outbox = self._outbox, None
+        if outbox is None:
+            return
+        outbox.close()
+        unsent = {waiting.frame.get("request_id") for waiting in outbox.frames}
+        for frame, owner in outbox.frames:
+            if owner is not None:
+                owner.not_sent(frame)
+        for key in [key for key in self._asked if key not in unsent]:
+            name, _, answer = self._asked.pop(key)
+            answer.fail(ConnectionLostError(f"the connection broke before the answer to {name} came; ask again"))
+
+    def push(self, frame: commands.Frame, owner: Owner | None = None) -> None:
+        """Only while the line is open."""
+        assert self._outbox is not None
+        self._outbox.push(frame, owner)
+
+    async def room(self) -> None:
+        """Waits while the socket has too much to write."""
+        if self._outbox is not None:
+            await self._outbox.room()
+        else:
+            await asyncio.sleep(0)
+
+    def do(self, act: Callable[[], None]) -> None:
+        """Acts on the event loop: now when this is its thread (or nothing runs yet), else soon."""
+        if self._loop is None or threading.get_ident() == self._thread:
+            act()
+        else:
+            self._loop.call_soon_threadsafe(act)
+
+    # --- requests ---
+
+    def expect(self, key: str, name: str, read: Callable[[commands.Frame], T], answer: Answer[T]) -> None:
+        """The answer that comes under a key is `read` into `answer`; none in time is an error."""
+        if self._loop is None:
+            raise ConfigError(f"{name} needs a running program: give it after `await omni.start()`, or in a handler")
+        self._asked[key] = (name, lambda frame: answer.settle(read(frame)), answer)  # type: ignore[assignment]
+        timer = self._loop.call_later(self.timing.request, self._too_late, key)
+        answer.when_done(timer.cancel)
+
+    def _too_late(self, key: str) -> None:
+        if (asked := self._asked.pop(key, None)) is not None:
+            name, _, answer = asked
+            answer.fail(RequestTimeoutError(f"the server did not answer {name} within {self.timing.request:g} s"))
+
+    def answered(self, key: str, frame: commands.Frame) -> None:
+        """A frame that answers a request, if somebody still waits for it."""
+        if (asked := self._asked.pop(key, None)) is None:
+            return
+        name, take, answer = asked
+        if error := frame.get("error"):
+            about = frame.get("call_id") or frame.get("agent_id") or ""
+            answer.fail(RequestRefusedError(f"the server refused {name} for {about}: {error}", str(error)))
+        else:
+            take(frame)
+
+    # --- routed callers ---
+
+    def all_callers(self) -> list[str]:
+        """The server keeps one set for each connection, so it is told those of all agents."""
+        return sorted({number for numbers in self.callers.values() for number in numbers})
+
+
+def scope_key(event: str, agent: str, session: str | None, contact: str | None) -> str:
+    """Under which an answer comes that repeats the scope it is about."""
+    return "/".join((event, agent, session or "", re.sub(r"\D", "", contact or "")))
+
+
+def keys_of(frame: commands.Frame, agent: str) -> Iterable[str]:
+    """Under which keys a frame may be awaited."""
+    if request := frame.get("request_id"):
+        yield str(request)
+    if frame["event"] in {"session.paused", "session.resumed", "session.sent"}:
+        yield scope_key(frame["event"], agent, frame.get("session_id"), frame.get("contact"))

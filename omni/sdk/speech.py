@@ -1,0 +1,87 @@
+"""What the bot is saying on a call: messages that are not over yet, and replies still being written."""
+
+from __future__ import annotations
+
+from omni.sdk import commands, events
+from omni.sdk.reply import Outcome, Port, ReplyStream, Utterance
+
+
+class Speech:
+    """Outcomes are taken from events as they arrive, so that who awaits one is not behind the call's handlers."""
+
+    def __init__(self, call_id: str, port: Port) -> None:
+        self._call_id = call_id
+        self._port = port
+        self._utterances: dict[str, Utterance] = {}
+        self._streams: set[ReplyStream] = set()
+        self._answered: tuple[str, int] = ("", 0)
+        self._over = False
+
+    def say(self, text: str, in_reply_to: str, *, add_to_history: bool | None = None) -> Utterance:
+        """A whole message. A reply that cannot leave now is lost: its turn is offered again."""
+        utterance = Utterance(commands.new_id("msg"))
+        if self._takes(utterance, in_reply_to):
+            self._port.post(
+                commands.bot_reply(self._call_id, utterance.id, text, in_reply_to, add_to_history=add_to_history)
+            )
+        return utterance
+
+    def stream(self, in_reply_to: str) -> ReplyStream:
+        """A message to be written token by token."""
+        stream = ReplyStream(self._call_id, self._port, self._streams.discard)
+        if self._takes(stream, in_reply_to or "stream"):
+            self._streams.add(stream)
+            self._port.post(commands.stream_start(self._call_id, stream.id, in_reply_to))
+        return stream
+
+    def _takes(self, utterance: Utterance, in_reply_to: str) -> bool:
+        """Whether a message goes out at all; else its outcome is settled."""
+        if self._over:
+            utterance._end("ended", tell=False)
+        elif in_reply_to and not self._port.is_open:
+            utterance._end("lost", tell=False)
+        else:
+            self._utterances[utterance.id] = utterance
+            self._answered = (in_reply_to, self._port.connection)
+            return True
+        return False
+
+    def has_answered(self, message_id: str) -> bool:
+        """Whether a reply to a user's message has left on this connection."""
+        return self._answered == (message_id, self._port.connection)
+
+    def hears(self, event: events.Event) -> None:
+        """What an event means for what is being said."""
+        match event:
+            case events.TurnContinued(event="turn.continued"):
+                for stream in tuple(self._streams):
+                    self._ends(stream.id, "aborted", tell=True)
+            case events.BotFinished():
+                self._ends(event.message_id, "finished")
+            case events.BotInterrupted():
+                self._ends(event.message_id, "interrupted", tell=True)
+            case events.MessageAborted():
+                self._ends(event.message_id, "aborted", tell=True)
+            case events.ReplyRejected():
+                self._ends(event.message_id, "rejected", tell=True)
+            case events.CallEnded():
+                self.over()
+            case _:
+                pass
+
+    def over(self) -> None:
+        """The call has ended: nothing more is said on it."""
+        self._over = True
+        self._all("ended")
+
+    def lost(self) -> None:
+        """The connection broke: nobody will tell what becomes of what was being said."""
+        self._all("lost")
+
+    def _all(self, outcome: Outcome) -> None:
+        for message_id in tuple(self._utterances):
+            self._ends(message_id, outcome)
+
+    def _ends(self, message_id: str, outcome: Outcome, *, tell: bool = False) -> None:
+        if (utterance := self._utterances.pop(message_id, None)) is not None:
+            utterance._end(outcome, tell=tell)
