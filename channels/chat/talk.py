@@ -151,6 +151,7 @@ class Talk(ABC):
                             begun.set_result(None)
                         async for told in news:
                             await self.told(line, told)
+                            del told  # some 20 kB, which an open page would keep until the next one
                     await self._hang_up(GOING_AWAY, "the server stops")
                     return
                 except SlowFollowerError:
