@@ -14,7 +14,7 @@ from omni.sdk.desk import Desk
 from omni.sdk.emitter import Emitter
 from omni.sdk.errors import AgentNotRegisteredError, ConfigError
 from omni.sdk.history import HistoryStore, Memory, contact_key
-from omni.sdk.line import Line, scope_key
+from omni.sdk.line import Line
 from omni.sdk.registration import Channel, Registration
 from omni.sdk.stream import EventStream, Streams
 from omni.sdk.token import Token
@@ -159,11 +159,11 @@ class Agent(Emitter[Call]):
 
     def pause(self, session_id: str | None = None, *, contact: str | None = None) -> Answer[None]:
         """Silences the bot: in a call, for a contact (a phone number), or everywhere."""
-        return self._scoped("paused", commands.session_pause(self.name, session_id, contact))
+        return self._take_over(commands.session_pause(self.name, session_id, contact))
 
     def resume(self, session_id: str | None = None, *, contact: str | None = None) -> Answer[None]:
         """Lets the bot speak again; without an argument everywhere."""
-        return self._scoped("resumed", commands.session_resume(self.name, session_id, contact))
+        return self._take_over(commands.session_resume(self.name, session_id, contact))
 
     def send_message(self, text: str, session_id: str | None = None, *, contact: str | None = None) -> Answer[None]:
         """Writes to the user as a person would, in a call or to a contact."""
@@ -171,11 +171,10 @@ class Agent(Emitter[Call]):
             raise ConfigError(
                 "say to whom: agent.send_message(text, session_id) or agent.send_message(text, contact=…)"
             )
-        return self._scoped("sent", commands.session_send(self.name, text, session_id, contact))
+        return self._take_over(commands.session_send(self.name, text, session_id, contact))
 
-    def _scoped(self, done: str, frame: commands.Frame) -> Answer[None]:
-        key = scope_key(f"session.{done}", self.name, frame.get("session_id"), frame.get("contact"))
-        return self._registration.await_key(key, frame, lambda _: None)
+    def _take_over(self, frame: commands.Frame) -> Answer[None]:
+        return self._registration.ask(frame, lambda _: None)
 
     # --- the rest ---
 

@@ -20,7 +20,7 @@ from omni.sdk.config import slug
 from omni.sdk.emitter import Emitter
 from omni.sdk.errors import ConfigError, ConnectError, OmniError
 from omni.sdk.history import HistoryStore
-from omni.sdk.line import Line, keys_of
+from omni.sdk.line import Line
 from omni.sdk.mailbox import Tasks
 from omni.sdk.registration import REFUSALS
 from omni.sdk.stream import EventStream, Streams
@@ -243,8 +243,7 @@ class Omni(Emitter[Call]):
             self._line.push(commands.PONG)
             return
         agent = self._agent_of(frame)
-        for key in keys_of(frame, agent.name if agent is not None else ""):
-            self._line.answered(key, frame)
+        self._line.answered(frame, agent.name if agent is not None else "")
         if agent is None:
             if name == "error":
                 log.warning("the server says: %s (%s)", frame.get("error"), frame.get("code"))

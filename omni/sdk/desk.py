@@ -42,8 +42,20 @@ class _Live:
         self.mailbox = mailbox
         self.announced = False
         self.turns: dict[str, int] = {}
+        self.heard: dict[str, str] = {}
 
-    def is_news(self, turn: events.Turn) -> bool:
+    def is_news(self, event: events.Event) -> bool:
+        """Whether handlers are told of an event: the server repeats what a program that is new must know."""
+        match event:
+            case events.Turn(event="turn.end"):
+                return self._is_due(event)
+            case events.UserMessage(message_id=id_) if id_:
+                known, self.heard[id_] = self.heard.get(id_), event.text
+                return known != event.text
+            case _:
+                return True
+
+    def _is_due(self, turn: events.Turn) -> bool:
         """Whether a `turn.end` is to be handled: the server offers a turn again until somebody answers it.
 
         Once for each connection, and not when a reply has left on this one.
@@ -149,7 +161,7 @@ class Desk:
         call._state.note(event, time.time())
         if name in STARTS and self.memory is not None:
             await self.memory.recall(call)
-        if name != "turn.end" or not isinstance(event, events.Turn) or live.is_news(event):
+        if live.is_news(event):
             await self._tell(row, event, call)
         call._state.settle(event)
         if isinstance(event, events.Preparing):
@@ -161,6 +173,8 @@ class Desk:
 
     async def _tell(self, row: Row, event: events.Event, call: Call | None) -> None:
         listeners = self._listeners if call is None else (call, *self._listeners)
+        if isinstance(event, events.ErrorEvent) and not any(one._has_handler("error") for one in listeners):
+            log.warning("%s: the server says: %s (%s)", self._registration.agent, event.error, event.code)
         for public, shape in row.emits:
             arguments = self._arguments(shape, event, call)
             for listener in listeners:

@@ -6,7 +6,7 @@ import asyncio
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from omni.sdk import commands
@@ -19,6 +19,15 @@ T = TypeVar("T")
 
 ROOM: Final = 256
 """Frames that may wait for the socket before who awaits a command has to wait as well."""
+
+
+ANSWERED_BY: Final = {
+    "session.paused": "session.pause",
+    "session.resumed": "session.resume",
+    "session.sent": "session.send",
+}
+"""Which command an event answers that has no request id."""
+SCOPED: Final = frozenset(ANSWERED_BY.values())
 
 
 class Owner(Protocol):
@@ -77,6 +86,24 @@ class Outbox:
         self._empty.set()
 
 
+class Scope(NamedTuple):
+    """What a takeover is about: a command of an agent, and a call, a contact (digits) or everybody."""
+
+    event: str
+    agent: str
+    session: str | None
+    contact: str
+
+
+class _Asked(NamedTuple):
+    """A request, and what to do with its answer."""
+
+    name: str
+    take: Callable[[commands.Frame], None]
+    fail: Callable[[BaseException], None]
+    scope: Scope | None
+
+
 class Line:
     """`connection` counts connections. Requests wait for their answers here."""
 
@@ -89,7 +116,7 @@ class Line:
         self._outbox: Outbox | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
-        self._asked: dict[str, tuple[str, Callable[[commands.Frame], None], Answer[object]]] = {}
+        self._asked: dict[str, _Asked] = {}
 
     # --- the connection ---
 
@@ -117,8 +144,8 @@ class Line:
             if owner is not None:
                 owner.not_sent(frame)
         for key in [key for key in self._asked if key not in unsent]:
-            name, _, answer = self._asked.pop(key)
-            answer.fail(ConnectionLostError(f"the connection broke before the answer to {name} came; ask again"))
+            asked = self._asked.pop(key)
+            asked.fail(ConnectionLostError(f"the connection broke before the answer to {asked.name} came; ask again"))
 
     def push(self, frame: commands.Frame, owner: Owner | None = None) -> None:
         """Only while the line is open."""
@@ -141,29 +168,47 @@ class Line:
 
     # --- requests ---
 
-    def expect(self, key: str, name: str, read: Callable[[commands.Frame], T], answer: Answer[T]) -> None:
-        """The answer that comes under a key is `read` into `answer`; none in time is an error."""
+    def expect(
+        self, key: str, name: str, read: Callable[[commands.Frame], T], answer: Answer[T], scope: Scope | None = None
+    ) -> None:
+        """The answer that comes under a key, or about a scope, is `read` into `answer`; none in time is an error."""
         if self._loop is None:
             raise ConfigError(f"{name} needs a running program: give it after `await omni.start()`, or in a handler")
-        self._asked[key] = (name, lambda frame: answer.settle(read(frame)), answer)  # type: ignore[assignment]
+        self._asked[key] = _Asked(name, lambda frame: answer.settle(read(frame)), answer.fail, scope)
         timer = self._loop.call_later(self.timing.request, self._too_late, key)
         answer.when_done(timer.cancel)
 
     def _too_late(self, key: str) -> None:
         if (asked := self._asked.pop(key, None)) is not None:
-            name, _, answer = asked
-            answer.fail(RequestTimeoutError(f"the server did not answer {name} within {self.timing.request:g} s"))
+            asked.fail(RequestTimeoutError(f"the server did not answer {asked.name} within {self.timing.request:g} s"))
 
-    def answered(self, key: str, frame: commands.Frame) -> None:
-        """A frame that answers a request, if somebody still waits for it."""
-        if (asked := self._asked.pop(key, None)) is None:
-            return
-        name, take, answer = asked
+    def answered(self, frame: commands.Frame, agent: str) -> None:
+        """A frame that may answer a request: by its id, or because it is about the same scope."""
+        keys = [str(frame.get("request_id"))]
+        if (event := frame.get("command") or ANSWERED_BY.get(frame["event"])) in SCOPED:
+            scope = Scope(str(event), agent, frame.get("session_id"), _digits(frame.get("contact")))
+            keys += self._about(scope)
+        for key in keys:
+            if (asked := self._asked.pop(key, None)) is not None:
+                self._settle(asked, frame)
+
+    def _about(self, scope: Scope) -> list[str]:
+        """The requests about a scope; a message to a contact is answered with the call that it went to."""
+        exact = [key for key, asked in self._asked.items() if asked.scope == scope]
+        to_somebody = (
+            key
+            for key, asked in self._asked.items()
+            if asked.scope is not None and asked.scope[:2] == scope[:2] and asked.scope.contact
+        )
+        return exact or (list(to_somebody)[:1] if scope.event == "session.send" else [])
+
+    def _settle(self, asked: _Asked, frame: commands.Frame) -> None:
         if error := frame.get("error"):
             about = frame.get("call_id") or frame.get("agent_id") or ""
-            answer.fail(RequestRefusedError(f"the server refused {name} for {about}: {error}", str(error)))
+            sentence = f"the server refused {asked.name} for {about}: {error}"
+            asked.fail(RequestRefusedError(sentence, str(frame.get("code") or error)))
         else:
-            take(frame)
+            asked.take(frame)
 
     # --- routed callers ---
 
@@ -172,14 +217,10 @@ class Line:
         return sorted({number for numbers in self.callers.values() for number in numbers})
 
 
-def scope_key(event: str, agent: str, session: str | None, contact: str | None) -> str:
-    """Under which an answer comes that repeats the scope it is about."""
-    return "/".join((event, agent, session or "", re.sub(r"\D", "", contact or "")))
+def _digits(contact: object) -> str:
+    return re.sub(r"\D", "", str(contact or ""))
 
 
-def keys_of(frame: commands.Frame, agent: str) -> Iterable[str]:
-    """Under which keys a frame may be awaited."""
-    if request := frame.get("request_id"):
-        yield str(request)
-    if frame["event"] in {"session.paused", "session.resumed", "session.sent"}:
-        yield scope_key(frame["event"], agent, frame.get("session_id"), frame.get("contact"))
+def scope_of(frame: commands.Frame) -> Scope:
+    """What a command of a takeover is about."""
+    return Scope(frame["event"], frame["agent_id"], frame.get("session_id"), _digits(frame.get("contact")))

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeVar
 from omni.sdk import commands
 from omni.sdk.answer import Answer, Sent
 from omni.sdk.errors import AgentConflictError, CapacityError, OmniError, RegistrationError
-from omni.sdk.line import Line
+from omni.sdk.line import SCOPED, Line, scope_of
 from omni.sdk.timing import conflict_delay
 
 log = logging.getLogger("omni.sdk")
@@ -81,16 +81,14 @@ class Registration:
         return Sent(self._line.room)
 
     def ask(self, frame: commands.Frame, read: Callable[[commands.Frame], T]) -> Answer[T]:
-        key = commands.new_id("rq")
-        return self.await_key(key, {**frame, "request_id": key}, read)
-
-    def await_key(self, key: str, frame: commands.Frame, read: Callable[[commands.Frame], T]) -> Answer[T]:
-        """Sends a frame whose answer comes under a key."""
+        """Sends a request. The answers of takeovers repeat what they are about, all others the request's id."""
         answer: Answer[T] = Answer()
+        key = commands.new_id("rq")
+        scope = scope_of(frame) if frame["event"] in SCOPED else None
 
         def act() -> None:
-            self._line.expect(key, frame["event"], read, answer)
-            self._send(frame)
+            self._line.expect(key, frame["event"], read, answer, scope)
+            self._send({**frame, "request_id": key})
 
         self._line.do(act)
         return answer

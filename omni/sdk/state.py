@@ -65,8 +65,12 @@ class CallState:
                 self.started_at = event.ts or now
             case events.CallEnded():
                 self._ended(event, now)
-            case events.UserMessage() | events.WhatsAppMessage():
+            case events.WhatsAppMessage():
                 self.transcript.heard(event.message_id, event.text)
+                self.last_message_id = ""  # the id that a reply may name comes with the turn
+            case events.UserMessage():
+                if self.transport != "whatsapp" or not self.transcript.has_heard(event.text):
+                    self.transcript.heard(event.message_id, event.text)
                 self.last_message_id = event.message_id or self.last_message_id
             case events.Turn():
                 self.last_message_id = event.message_id or self.last_message_id
@@ -117,5 +121,8 @@ class CallState:
         if event.messages:
             self.replace_history([dict(one) for one in event.messages])
         elif isinstance(event, events.WhatsAppSessionEnded) and event.transcript:
-            self.transcript.lines = spoken(event.transcript)
+            said = [
+                {"role": one.get("role"), "content": one.get("content") or one.get("text")} for one in event.transcript
+            ]
+            self.transcript.lines = spoken(said)
         self.transcript.silent()

@@ -26,6 +26,17 @@ class Transcript:
         self._add("user", self._heard, message_id, text)
         self._unnamed.clear()
 
+    def has_heard(self, text: str) -> bool:
+        """Whether the user's words since the bot spoke, or the last of them, are this text."""
+        words: list[str] = []
+        for line in reversed(self.lines):
+            if line["role"] != "user":
+                break
+            words.insert(0, line["content"])
+            if "\n".join(words) == text:
+                return True
+        return False
+
     def said(self, message_id: str, text: str) -> None:
         """The bot said something; the same message again is how much of it was heard.
 
