@@ -6,11 +6,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
 from omni.gateway.client.codec import answers
-from omni.gateway.client.codec.view import PROGRAM, CallView
+from omni.gateway.client.codec.view import PROGRAM, CallView, Event
 from omni.gateway.client.configs.agent import blank, configured, created
 from omni.gateway.client.configs.reading import ConfigError
 from omni.gateway.client.feed import Feed, Witness
@@ -33,6 +33,17 @@ PAGE: Final = 200
 
 Make = Callable[[Agent], Agent]
 """What becomes of an agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """A name that the program wants, what becomes of the agent then, and the event that says so."""
+
+    slug: str
+    agent_id: str
+    make: Make
+    answer: str
+    witness: Witness
 
 
 class Agents:
@@ -108,7 +119,7 @@ class Agents:
         except ConfigError as error:
             self._refuse(frame.agent_id, str(error))
             return
-        await self._register(slug, frame.agent_id, make, "agent.created", witness)
+        await self._register(_Wish(slug, frame.agent_id, make, "agent.created", witness))
 
     async def resume(self, frame: AgentResume, witness: Witness) -> None:
         """Take an agent that exists and that nobody has, as it is."""
@@ -117,7 +128,7 @@ class Agents:
         if known is None:
             self._refuse(frame.agent_id, f"there is no agent {frame.agent_id[:64]!r} to resume; create it")
             return
-        await self._register(slug, frame.agent_id, lambda agent: agent, "agent.resumed", witness)
+        await self._register(_Wish(slug, frame.agent_id, lambda agent: agent, "agent.resumed", witness))
 
     async def configure(self, frame: AgentConfigure) -> None:
         registration = self.find(frame.agent_id)
@@ -170,34 +181,41 @@ class Agents:
 
     # registering
 
-    async def _register(self, slug: str, agent_id: str, make: Make, answer: str, witness: Witness) -> None:
-        before = self._contending.get(slug)
-        if before is not None:
-            earlier = before
-
-            async def afterwards() -> None:
-                await asyncio.wait([earlier])
-                await self._register(slug, agent_id, make, answer, witness)
-
-            self._contend(slug, afterwards)
+    async def _register(self, wish: _Wish) -> None:
+        """One after the other for each name: a fight for it goes on beside the reading of the socket."""
+        before = self._contending.get(wish.slug)
+        if before is None:
+            other = await self._try(wish)
+            if other is not None:
+                holder = other
+                self._contend(wish.slug, lambda: self._fight(wish, holder))
             return
-        registration = self._held.get(slug)
+
+        async def afterwards() -> None:
+            await asyncio.wait([before])
+            other = await self._try(wish)
+            if other is not None:
+                await self._fight(wish, other)
+
+        self._contend(wish.slug, afterwards)
+
+    async def _try(self, wish: _Wish) -> Program | None:
+        """Answer at once, if that can be; else who has the name."""
+        registration = self._held.get(wish.slug)
         if registration is not None:
-            await self.save(slug, make)
-            registration.agent_id = agent_id
-            registration.feed.rename(agent_id)
-            self._socket.send(answers.agent(answer, agent_id))
-            return
+            await self.save(wish.slug, wish.make)
+            registration.agent_id = wish.agent_id
+            registration.feed.rename(wish.agent_id)
+            self._socket.send(answers.agent(wish.answer, wish.agent_id))
+            return None
         if self._registry.is_full:
-            self._socket.send(answers.at_capacity(agent_id, self._registry.size, self._gear.limits.agents))
-            return
-        program = self._program(slug)
+            self._socket.send(answers.at_capacity(wish.agent_id, self._registry.size, self._gear.limits.agents))
+            return None
+        program = self._program(wish.slug)
         other = await self._registry.take(program)
         if other is None:
-            await self._admit(program, agent_id, make, answer, witness)
-            return
-        holder = other
-        self._contend(slug, lambda: self._fight(program, holder, agent_id, make, answer, witness))
+            await self._admit(wish, program)
+        return other
 
     def _program(self, slug: str) -> Program:
         return Program(
@@ -209,50 +227,47 @@ class Agents:
             callers=self._callers,
         )
 
-    async def _admit(self, program: Program, agent_id: str, make: Make, answer: str, witness: Witness) -> None:
+    async def _admit(self, wish: _Wish, program: Program) -> None:
         """The name is this socket's. Its calls are followed before it is told so, and told afterwards."""
-        slug = program.agent
-        feed = Feed(self._gear, self._socket, program.org, slug, agent_id, witness)
-        registration = Registration(program, agent_id, self._socket, feed)
+        feed = Feed(self._gear, self._socket, program.org, wish.slug, wish.agent_id, wish.witness)
+        registration = Registration(program, wish.agent_id, self._socket, feed)
         try:
             await feed.begin()
-            await self.save(slug, make)
+            await self.save(wish.slug, wish.make)
         except BaseException:
             await self._registry.release(registration)
             raise
         self._registry.hold(registration)
-        self._held[slug] = registration
-        self._refused_since.pop(slug, None)
-        self._socket.send(answers.agent(answer, agent_id))
+        self._held[wish.slug] = registration
+        self._refused_since.pop(wish.slug, None)
+        self._socket.send(answers.agent(wish.answer, wish.agent_id))
         feed.release()
         await self._registry.announce(registration)
 
-    async def _fight(
-        self, program: Program, other: Program, agent_id: str, make: Make, answer: str, witness: Witness
-    ) -> None:
+    async def _fight(self, wish: _Wish, other: Program) -> None:
         """Somebody else has the name: they keep it if they live."""
         holder: Program | None = other
         for _ in range(ROUNDS):
             assert holder is not None
             alive = await self._registry.is_alive(holder)
             if alive is not False:
-                self._socket.send(self._conflict(program.agent, agent_id, is_alive=alive))
+                self._socket.send(self._conflict(wish, is_alive=alive))
                 return
+            program = self._program(wish.slug)
             holder = await self._registry.take(program, over=holder.holder)
             if holder is None:
-                await self._admit(program, agent_id, make, answer, witness)
+                await self._admit(wish, program)
                 return
-        self._socket.send(self._conflict(program.agent, agent_id, is_alive=None))
+        self._socket.send(self._conflict(wish, is_alive=None))
 
-    def _conflict(self, slug: str, agent_id: str, *, is_alive: bool | None) -> dict[str, Any]:
+    def _conflict(self, wish: _Wish, *, is_alive: bool | None) -> Event:
         now = time.monotonic()
-        since = self._refused_since.setdefault(slug, now)
+        since = self._refused_since.setdefault(wish.slug, now)
         if is_alive and now - since >= self._gear.timing.refuse_for:
-            return answers.conflict_for_good(agent_id)
-        return answers.conflict(agent_id, retry_after=self._gear.timing.retry, is_alive=is_alive)
+            return answers.conflict_for_good(wish.agent_id)
+        return answers.conflict(wish.agent_id, retry_after=self._gear.timing.retry, is_alive=is_alive)
 
     def _contend(self, slug: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Work that may take seconds: the socket goes on being read."""
         task = asyncio.create_task(self._socket.guard(work), name=f"register {slug}")
         self._contending[slug] = task
         task.add_done_callback(lambda done: self._contended(slug, done))

@@ -73,10 +73,12 @@ def offered(view: CallView, fact: TurnStarted, at: float) -> Seen:
     """A turn that waits for the program's reply: the user's words, and the cue to answer them."""
     if view.has_ended or not view.is_announced or not fact.answers:
         return view, []
-    view = replace(view, turn=fact.turn, newest=fact.answers[-1], newest_text=fact.text or view.newest_text)
-    cue = _turn_end(view, fact.answers[-1], view.newest_text, at)
-    if view.transport == "whatsapp":
-        return view, [_user_message(view, fact.answers[-1], view.newest_text, fact.turn, at), cue]
+    newest, text = fact.answers[-1], fact.text or view.newest_text
+    is_new = view.cue != newest
+    view = replace(view, turn=fact.turn, cue=newest, newest=newest, newest_text=text)
+    cue = _turn_end(view, newest, text, at)
+    if view.transport == "whatsapp" and is_new:
+        return view, [_user_message(view, newest, text, fact.turn, at), cue]
     return view, [cue]
 
 

@@ -29,9 +29,9 @@ class CallView:
     """`agent_id` is as the program wrote it. `is_announced`: the program was sent the call's start event, and nothing
     that belongs to the call is sent before it, or after the end.
 
-    `newest` is the user's newest message that may be replied to, `turn` the newest turn put to the program. `speaking`
-    are the bot's messages that are begun and not finished, `awaited` (by our id) the events of voice notes whose words
-    are still to come. `is_paused` None: nobody has said.
+    `newest` is the user's newest message that may be replied to, `turn` the newest turn put to the program, and `cue`
+    the message it was put with. `speaking` are the bot's messages that are begun and not finished, `awaited` (by our
+    id) the events of voice notes whose words are still to come. `is_paused` None: nobody has said.
     """
 
     agent_id: str
@@ -48,6 +48,7 @@ class CallView:
     has_ended: bool = False
     is_paused: bool | None = None
     turn: int = 0
+    cue: str | None = None
     newest: str | None = None
     newest_text: str = ""
     speaking: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,23 @@
+"""A whole server, the stand-in for WhatsApp's cloud, and programs that speak frames written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from tests.brains.llm_server import LlmServer
+from tests.client.stage import Stage
+from tests.server.conftest import OpenShop, clean_environment, embedded, llm, open_shop, services
+
+__all__ = ["clean_environment", "embedded", "llm", "open_shop", "services"]
+
+
+@pytest.fixture
+async def stage(
+    open_shop: OpenShop, embedded: dict[str, Any], llm: LlmServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as stack:
+        yield Stage(open_shop, embedded, monkeypatch, llm, stack)
