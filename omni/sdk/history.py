@@ -102,6 +102,14 @@ def contact_key(call: Call) -> str | None:
     return None
 
 
+def _answered(messages: Sequence[Message]) -> list[Message]:
+    """What was said, without the user's words at its end: the server keeps those that wait for an answer by itself."""
+    said = [one for one in messages if one.get("role") != "system"]
+    while said and said[-1].get("role") == "user":
+        said.pop()
+    return said
+
+
 class Memory:
     """Earlier conversations for a call that begins, and this one for the next."""
 
@@ -118,8 +126,7 @@ class Memory:
             if not earlier:
                 return
             self._recalled[call.id] = earlier
-            now = [one for one in await call.get_history() if one.get("role") != "system"]
-            await call.set_history([*earlier, *now])
+            await call.set_history([*earlier, *_answered(await call.get_history())])
         except OmniError as error:
             log.warning("call %s: the earlier conversation could not be given to the server: %s", call.id, error)
         except Exception:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from omni import Omni
 from omni.sdk.agent import Agent
+from tests.sdk.house import NUMBER, SECRETS, House, open_house, program
 from tests.sdk.scripted import QUICK, ScriptedServer, scripted_server
 
 
@@ -44,3 +46,26 @@ def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
+
+
+@pytest.fixture
+async def house(tmp_path: Path, free_port: int) -> AsyncIterator[House]:
+    """A real server in a process of its own."""
+    async with open_house(tmp_path, free_port) as house:
+        yield house
+
+
+@pytest.fixture
+async def bot(house: House) -> AsyncIterator[Omni]:
+    """A program for the real server, not started yet; closed after the test."""
+    omni = program(house)
+    yield omni
+    await omni.close()
+
+
+@pytest.fixture
+def concierge(bot: Omni) -> Agent:
+    """An agent of it that answers by itself, with a WhatsApp number; not started yet."""
+    agent = bot.agent("desk")
+    agent.add_channel("whatsapp", phone_number_id=NUMBER, **SECRETS)
+    return agent

@@ -74,10 +74,11 @@ async def test_a_returning_contact_is_remembered(
     desk.on("call.ended", lambda call, reason: over.put_nowait(reason))
     peer = await started(omni, server)
     await whatsapp(peer, ("user", "And now?"), ("assistant", "Now this."))
-    now = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "And now?"}]
+    greeting = {"role": "assistant", "content": "Welcome."}
+    now = [{"role": "system", "content": "Be kind."}, greeting, {"role": "user", "content": "And now?"}]
     await answer_history(peer, "get", messages=now)
     told = await answer_history(peer, "set", count=3)
-    assert told["messages"] == [*HELLO, {"role": "user", "content": "And now?"}]
+    assert told["messages"] == [*HELLO, greeting]  # the server keeps what it still has to answer
     await peer.send("whatsapp.session_ended", **WHATSAPP, reason="idle_timeout")
     await over.get()
     said = [{"role": "user", "content": "And now?"}, {"role": "assistant", "content": "Now this."}]

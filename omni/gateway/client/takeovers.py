@@ -159,4 +159,5 @@ class Takeovers:
 
     def _refuse(self, frame: Takeover, sentence: str) -> None:
         event = frame.event if isinstance(frame, SessionPause | SessionResume | SessionSend) else "session"
-        self._socket.send(answers.error("NOT_FOUND", f"{event}: {sentence}", agent_id=frame.agent_id))
+        about = {"agent_id": frame.agent_id, "session_id": frame.session_id, "contact": frame.contact}
+        self._socket.send(answers.error("NOT_FOUND", f"{event}: {sentence}", **about, command=event))
