@@ -27,6 +27,7 @@ class Draft:
         self._whole: Message | None = None
         self._id: str | None = None
         self._untold: list[str] = []
+        self._told = 0
         self._told_at = 0.0
 
     async def add(self, text: str) -> None:
@@ -38,7 +39,8 @@ class Draft:
         if abs(now - self._told_at) >= TELL_EVERY:
             self._told_at = now
             words, self._untold = "".join(self._untold), []
-            await self._tell(Words(id=self._own_id(), turn=self._turn, text=words))
+            start, self._told = self._told, self._told + len(words)
+            await self._tell(Words(id=self._own_id(), turn=self._turn, text=words, start=start))
 
     def show(self, message: Message) -> None:
         """One whole message, as it is."""
@@ -53,7 +55,7 @@ class Draft:
         text = "".join(self._words).strip()
         message = Message.of(text) if text else self._whole
         id_ = self._id
-        self._words, self._whole, self._id, self._untold, self._told_at = [], None, None, [], 0.0
+        self._words, self._whole, self._id, self._untold, self._told, self._told_at = [], None, None, [], 0, 0.0
         return message, id_
 
     async def forget(self) -> None:

@@ -1,7 +1,7 @@
 """Messages that a brain is writing, as far as their words were told. Pure.
 
-Words are best effort, and nobody tells that a brain was cut because the visitor went on: drafts are in doubt from then
-on, until they go on themselves or another message begins.
+Words are best effort: those of which the beginning was missed are not shown. And nobody tells that a brain was cut
+because the visitor went on: drafts are in doubt from then on, until they go on themselves or another message begins.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class Drafts:
         return list(self._texts.values())
 
     def add(self, words: Words) -> tuple[str | None, list[str]]:
-        """The draft's text so far (None for words that came too late), and the drafts that are void now."""
+        """The draft's text so far, and the drafts that are void now. None for words that nobody can use: they come too
+        late, or what came before them was not heard."""
         if words.id in self._complete:
             return None, []
         void: list[str] = []
@@ -31,11 +32,18 @@ class Drafts:
             self._doubtful.discard(words.id)
         elif words.id not in self._texts:
             void = self._drop(self._doubtful)
+        known = self._texts.get(words.id, "")
         if words.void:
             self._texts.pop(words.id, None)
-            return "", void
-        text = self._texts[words.id] = self._texts.get(words.id, "") + words.text
-        return text, void
+            return ("" if known else None), void
+        if words.start not in (None, len(known)):
+            return None, void
+        self._texts[words.id] = known + words.text
+        return known + words.text, void
+
+    def has_said(self, id_: str) -> bool:
+        """Whether the message is in the log already."""
+        return id_ in self._complete
 
     def complete(self, id_: str) -> list[str]:
         """The message is in the log. Returns the drafts that are void now."""

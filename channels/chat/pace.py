@@ -30,6 +30,6 @@ class Pace:
     def take(self, now: float) -> float:
         """Seconds to wait before this frame is acted on."""
         self._empty_at = max(self._empty_at, now) + EVERY
-        wait = max(0.0, self._empty_at - now - BURST * EVERY)
+        wait = max(0.0, round(self._empty_at - now - BURST * EVERY, 3))
         self._delayed = self._delayed + 1 if wait else 0
         return wait

@@ -55,16 +55,12 @@ class Transcript:
     def __init__(self, url_of: UrlOf) -> None:
         self._url_of = url_of
         self._drafts = Drafts()
-        self._owed: set[str] = set()
-        self._is_midway = False
         self._is_typing = False
         self._has_spoken = False
 
     def past(self, entries: list[Entry]) -> list[Frame]:
-        """What is lasting. Words of an answer that is being written already have no beginning: they are not shown."""
-        frames = [frame for entry in entries for frame in self._lasting(entry)]
-        self._is_midway = bool(self._owed)
-        return frames
+        """What is lasting."""
+        return [frame for entry in entries for frame in self._lasting(entry)]
 
     def live(self, entry: Entry) -> list[Frame]:
         return [*self._passing(entry), *self._lasting(entry)]
@@ -80,11 +76,10 @@ class Transcript:
         return []
 
     def _words(self, words: Words) -> list[Frame]:
-        if self._is_midway:
-            return self._typing(on=True)
         text, void = self._drafts.add(words)
-        frames = _void(void)
-        return frames if text is None else [*frames, wire.token(words.id, words.text, text)]
+        if text is not None:
+            return [*_void(void), wire.token(words.id, words.text, text)]
+        return _void(void) if self._drafts.has_said(words.id) else [*_void(void), *self._typing(on=True)]
 
     def _typing(self, *, on: bool) -> list[Frame]:
         if self._is_typing == on:
@@ -98,24 +93,19 @@ class Transcript:
             case CallStarted():
                 return [wire.started(cursor, entry.call)]
             case UserSaid():
-                self._note_asked(fact)
                 return [self._said(cursor, fact.provider_id, "user", fact.text, fact.message, entry.ts)]
             case BotSaid():
-                self._note_spoken()
+                self._has_spoken = True
                 return [self._said(cursor, fact.id, "bot", fact.text, fact.delivery.message, entry.ts)]
             case HumanSaid():
-                self._owed.clear()
                 return [self._said(cursor, fact.id, "human", fact.text, fact.message, entry.ts)]
-            case TurnEnded():
-                self._owed.difference_update(fact.answers)
             case HandoffRequested():
-                return self._handled(cursor, "nobody")
+                return [wire.handler(cursor, "nobody")]
             case HandoffActive():
-                return self._handled(cursor, "human")
+                return [wire.handler(cursor, "human")]
             case HandoffReleased():
-                return self._handled(cursor, "bot")
+                return [wire.handler(cursor, "bot")]
             case CallEnded():
-                self._owed.clear()
                 return [wire.ended(cursor, fact.reason)]
         return []
 
@@ -135,7 +125,6 @@ class Transcript:
             case TurnContinued():
                 return [*_void(self._drafts.clear()), *self._typing(on=False)]
             case TurnEnded():
-                self._is_midway = False
                 frames = [*_void(self._drafts.clear()), *self._typing(on=False)]
                 is_mute = fact.outcome == "failed" and not self._has_spoken
                 return [*frames, wire.failed(BROKEN)] if is_mute else frames
@@ -144,19 +133,6 @@ class Transcript:
             case ToolAnswered():
                 return [wire.tool_result(fact)]
         return []
-
-    def _note_asked(self, said: UserSaid) -> None:
-        self._is_midway = False  # whatever was being written starts again, with this message
-        if not said.paused:
-            self._owed.add(said.id)
-
-    def _note_spoken(self) -> None:
-        self._is_midway = False
-        self._has_spoken = True
-
-    def _handled(self, cursor: str, who: str) -> list[Frame]:
-        self._owed.clear()
-        return [wire.handler(cursor, who)]
 
     def _said(self, cursor: str, id_: str, who: str, text: str, message: Message, at: float) -> Frame:
         return wire.said(cursor, id_, who, text, at, parts_of(message, self._url_of))

@@ -16,13 +16,15 @@ from omni.model.entry import Entry, entry_of
 
 
 class Words(Value):
-    """More words of the bot's message `id` while it is being written; `void` takes back all of them so far."""
+    """More words of the bot's message `id` while it is being written; `void` takes back all of them so far. `start` is
+    how many characters of it were told before: whoever did not hear those knows that something is missing."""
 
     kind: Literal["words"] = "words"
     id: str
     turn: int
     text: str = ""
     void: bool = False
+    start: int | None = None
 
 
 class Typing(Value):

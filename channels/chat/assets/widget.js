@@ -45,13 +45,13 @@ h1{font-size:16px;line-height:1.3;font-weight:600;overflow:hidden;text-overflow:
 blockquote{border-inline-start:3px solid var(--m);padding-inline-start:10px}
 code{font:13px/1.5 ui-monospace,Menlo,Consolas,monospace;background:rgba(128,136,150,.16);border-radius:5px;padding:1px 4px}
 pre{overflow-x:auto;background:rgba(128,136,150,.14);border-radius:10px;padding:10px 12px}pre code{background:none;padding:0}
-img,video{display:block;max-height:320px;border-radius:12px}img,video,audio{max-width:100%}.b:has(>:is(img,video)){padding:5px}
+img,video{display:block;max-height:320px;border-radius:12px}img,video,audio{max-width:100%}.b:has(>:is(img,video)){padding:5px}.b:has(>img:only-child){padding:0;background:0}
 .doc,.pick,.chips{display:flex;flex-wrap:wrap;gap:8px}.pick>*{border:1px solid rgba(var(--a),.5);color:var(--k);border-radius:18px;padding:6px 14px;text-align:start;text-decoration:none}small{display:block}
 .note{align-self:center;text-align:center;margin:16px 24px 2px}.busy{display:flex;align-items:center;gap:4px;padding:0 20px 4px}.busy span{margin-inline-start:6px}
 i{width:6px;height:6px;border-radius:50%;background:currentColor;animation:dot 1.2s infinite}i+i{animation-delay:.15s}i+i+i{animation-delay:.3s}@keyframes dot{0%,60%,100%{opacity:.3}30%{opacity:1}}
 form{padding:8px 12px max(12px,env(safe-area-inset-bottom))}
 .row,.chips span{display:flex;align-items:flex-end;gap:4px;background:var(--pm-input-bg,var(--i));border:var(--line);border-radius:23px;padding:4px}.row:focus-within{border-color:rgb(var(--a))}
-textarea{flex:1;min-width:0;resize:none;border:0;background:none;color:var(--pm-input-color,inherit);font:inherit;font-size:16px;line-height:22px;padding:7px 4px;max-height:132px;outline:none}
+textarea{flex:1;min-width:0;resize:none;border:0;background:none;color:var(--pm-input-color,inherit);font:inherit;font-size:16px;line-height:22px;padding:7px 4px;max-height:132px}textarea:focus{outline:0}
 textarea::placeholder{color:var(--m);opacity:1}.row .go{background:var(--pm-send-bg,rgb(var(--a)));color:var(--pm-send-color,#fff)}
 .chips span{align-items:center;font-size:13px;padding:2px 10px;margin-block-end:8px}.chips .bad{color:var(--r)}.chips svg{width:14px}
 .sr{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
@@ -302,8 +302,7 @@ class OmniChat extends HTMLElement {
     event.preventDefault();
     const text = this.text.value.trim(), ready = this.files.filter((file) => file.ref);
     if (!text && !ready[0]) return;
-    this.files = this.files.filter((file) => !file.ref);
-    ready.forEach((file) => file.chip.remove());
+    this.files = this.files.filter((file) => file.ref || file.isBad ? file.chip.remove() : true);
     this.text.value = "";
     this.typed();
     this.say({ text, files: ready.map((file) => file.ref) }, ready.map((file) => file.part));
@@ -336,7 +335,7 @@ class OmniChat extends HTMLElement {
       item.part = { type: "media", kind: kept.kind, name: file.name, url: URL.createObjectURL(file) };
       item.ref = kept.file;
     } catch (error) {
-      chip.className = "bad";
+      item.isBad = chip.className = "bad";
       chip.firstChild.textContent = `${file.name}: ${error.message}`;
     }
     this.typed();
