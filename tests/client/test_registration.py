@@ -205,12 +205,25 @@ async def _(stage: Stage) -> None:
     store, now = stage.shop.engines.store, time.time()
     data: dict[str, JsonValue] = {"desk": "desk_gone", "since": now}
     await store.take_lease(
-        Lease(name=program_lease("default", "desk"), holder="conn_gone", until=now + 2, data=data), now=now
+        Lease(name=program_lease("default", "desk"), holder="conn_gone", until=now + 60, data=data), now=now
     )
+    await store.take_lease(Lease(name="desk:desk_gone", holder="desk_gone", until=now + 2), now=now)
     program = await stage.program()
     await program.create("desk")
     assert program.all("error") == []
     assert time.time() >= now + 2  # somebody else might have been there till then
+
+
+@rows("3.3-a-gateway-that-is-known-to-be-dead-holds-nobody-up")
+async def _(stage: Stage) -> None:
+    await stage.open()
+    now = time.time()
+    data: dict[str, JsonValue] = {"desk": "desk_gone", "since": now}
+    lease = Lease(name=program_lease("default", "desk"), holder="conn_gone", until=now + 3600, data=data)
+    await stage.shop.engines.store.take_lease(lease, now=now)
+    program = await stage.program()
+    await program.create("desk")
+    assert program.all("error") == []
 
 
 @rows("3.3-organisations-do-not-meet")

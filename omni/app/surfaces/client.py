@@ -12,6 +12,7 @@ from omni.app.parts import Parts
 from omni.gateway.client.gear import Gear
 from omni.gateway.client.server import ClientServer
 from omni.gateway.client.timing import Limits, Timing
+from omni.live.desks import Desk
 from omni.live.teller import Teller
 from omni.live.visitor import Visits
 
@@ -36,6 +37,9 @@ async def client(parts: Parts, stack: AsyncExitStack) -> Iterable[web.RouteDef]:
         timing=TIMING,
         limits=LIMITS,
     )
+    desk = Desk(engines.store, parts.hub.desk, is_alone=settings.is_embedded)
+    await desk.start()
+    stack.push_async_callback(desk.stop)
     server = ClientServer(gear)
     await server.start()
     stack.push_async_callback(server.stop)

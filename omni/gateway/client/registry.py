@@ -21,6 +21,7 @@ from omni.gateway.client.codec import answers
 from omni.gateway.client.feed import Feed
 from omni.gateway.client.gear import Gear
 from omni.gateway.client.sockets import Socket
+from omni.live.desks import desk_until
 from omni.live.kicks import kicks_topic, load_kick
 from omni.live.listening import Listening
 from omni.live.presence import LEASE_SECONDS, Program, announce_program, lease_of, program_lease, program_of
@@ -167,6 +168,9 @@ class Registry:
         if holder.desk == self._gear.hub.desk:
             return await self._is_alive_here(holder.holder)
 
+        if await self._until(holder) is None:
+            return False
+
         async def send(ask: Ask) -> None:
             probe = _Probe(holder=holder.holder, ask=ask)
             await self._gear.bus.broadcast(_probe_topic(holder.desk), probe.model_dump_json().encode())
@@ -187,18 +191,19 @@ class Registry:
         return False
 
     async def _outlives(self, holder: Program) -> bool | None:
-        """The gateway that has the connection says nothing: it is dead if it lets the lease run out."""
-        name = program_lease(holder.org, holder.agent)
-        until: float | None = None
+        """The gateway that has the connection says nothing: it is dead if it lets its lease run out."""
+        known: float | None = None
         while True:
-            found = await self._gear.store.leases(name, now=self._gear.clock())
-            lease = next((one for one in found if one.name == name and one.holder == holder.holder), None)
-            if lease is None:
+            until = await self._until(holder)
+            if until is None:
                 return False
-            if until is not None and lease.until > until:
+            if known is not None and until > known:
                 return None
-            until = lease.until
+            known = until
             await asyncio.sleep(min(1.0, max(0.05, until - self._gear.clock())))
+
+    async def _until(self, holder: Program) -> float | None:
+        return await desk_until(self._gear.store, holder.desk, self._gear.clock())
 
     def _hear_probe(self, body: bytes) -> None:
         try:
