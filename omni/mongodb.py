@@ -5,6 +5,9 @@ PyMongo is imported with this module, so import it only when an address asks for
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -159,6 +162,20 @@ def storable_text(text: str) -> str:
 def lookup_text(text: str) -> str:
     """A name that is only ever looked up, never read: NUL is replaced too, for tools that end a text there."""
     return storable_text(text).replace("\0", "\ufffd")
+
+
+@contextmanager
+def heed_cancellation() -> Iterator[None]:
+    """Cancels a task that was told to stop while it asked the server and was not stopped by it.
+
+    PyMongo sends with `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that comes in the moment its
+    work is done. Such a task would go on, and whoever waits for its end would wait for good.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    yield
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
 
 
 UNSTORABLE = (UnicodeEncodeError, OverflowError, InvalidDocument, RecursionError)

@@ -17,7 +17,7 @@ from gridfs.errors import NoFile
 from pymongo import DESCENDING
 
 from omni.blobs.base import Blob, BlobError, BlobTooLargeError
-from omni.mongodb import MONGODB_ERRORS, MongoServer, storable_text
+from omni.mongodb import MONGODB_ERRORS, MongoServer, heed_cancellation, storable_text
 
 _BUCKET = "blobs"
 _KEY = re.compile(r"[a-zA-Z0-9_-]{1,128}")
@@ -108,6 +108,7 @@ class GridFsBlobs:
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
-            yield
+            with heed_cancellation():
+                yield
         except MONGODB_ERRORS as error:
             raise BlobError(self._server.reason(error)) from error

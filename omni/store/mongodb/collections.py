@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError
 
-from omni.mongodb import MONGODB_ERRORS, UNSTORABLE, Document, MongoServer, storable
+from omni.mongodb import MONGODB_ERRORS, UNSTORABLE, Document, MongoServer, heed_cancellation, storable
 from omni.store.base import StoreError, StoreUnavailableError
 
 AGENTS = "agents"
@@ -40,7 +40,8 @@ class Collections:
     def _told(self) -> Iterator[None]:
         """Errors of MongoDB as errors of the store. A refused duplicate stays as it is: its reader knows the index."""
         try:
-            yield
+            with heed_cancellation():
+                yield
         except DuplicateKeyError:
             raise
         except MONGODB_ERRORS as error:
