@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 BACKLOG = 10_000
 """Broadcasts of all topics together that the broker keeps for a process whose socket is slow."""
 
+CLOSE_SECONDS = 1.0
+
 
 class Ear:
     """The process's one queue of broadcasts, bound to the topics that somebody listens to. It subscribes again after
@@ -35,6 +37,7 @@ class Ear:
         self._begun: dict[str, asyncio.Event] = {}
         self._changed = asyncio.Event()
         self._was_lost = False
+        self._is_closing = False
         self._loop: asyncio.Task[None] | None = None
 
     @asynccontextmanager
@@ -57,7 +60,11 @@ class Ear:
     async def close(self) -> None:
         """Every listener's iterator ends."""
         self._topics.close()
+        self._is_closing = True
+        self._changed.set()
         if self._loop is not None:
+            if self._link.is_up:  # what is being asked of the broker is answered soon
+                await asyncio.wait({self._loop}, timeout=CLOSE_SECONDS)
             self._loop.cancel()
             with suppress(asyncio.CancelledError):
                 await self._loop
@@ -67,7 +74,7 @@ class Ear:
         self._topics.tell(message.delivery.routing_key or "", message.body)
 
     async def _run(self) -> None:
-        while True:
+        while not self._is_closing:
             connection = await self._link.up()
             try:
                 await self._listen(connection)
@@ -94,7 +101,7 @@ class Ear:
             if self._was_lost:
                 self._topics.miss()
             self._was_lost = True
-            while not channel.closing.done():
+            while not (channel.closing.done() or self._is_closing):
                 await self._changed.wait()
                 await self._bind(channel, queue, bound)
         finally:
