@@ -1,0 +1,108 @@
+"""`WS /ws/stream`: one call's envelopes, or an agent's log with what its calls tell beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from omni.model.entry import BotFinished, PromptChanged, ToolAnswered, TurnStarted
+from tests.live.line import AGENT
+from tests.streams.tower import Tower, told
+
+
+def stream(tower: Tower, **params: Any) -> Any:
+    return tower.socket("/ws/stream", **{"token": tower.token(), **params})
+
+
+async def test_a_session_is_sent_as_its_log(tower: Tower) -> None:
+    line = await tower.line()
+    async with stream(tower, agent=AGENT, session="wa-1") as socket:
+        assert told(await socket.until("log.caught_up")) == [(1, "call.started"), (1, "log.caught_up")]
+        await line.end()
+        assert told(await socket.until("call.summary")) == [(2, "call.ended"), (3, "call.summary")]
+        assert await socket.closed() == (1000, "")
+    async with stream(tower, agent=AGENT, session="wa-1", after=2) as socket:
+        assert told(await socket.until("call.summary")) == [(3, "call.summary")]
+
+
+async def test_an_agent_is_followed_from_now_on(tower: Tower) -> None:
+    await tower.line("wa-1", "ct_1")
+    async with stream(tower, agent=AGENT) as socket:
+        assert await socket.next() == {"event": "connected", "agent": AGENT}
+        assert told([await socket.next()]) == [(1, "log.caught_up")]
+        line = await tower.line("wa-2", "ct_2")
+        assert told([await socket.next()]) == [(2, "call.started")]
+        answer = ToolAnswered(id="t1", name="look", result=1, ms=3, error=True)
+        await line.go_on(TurnStarted(turn=1), PromptChanged(prompt="secret"), BotFinished(id="m1"), answer)
+        live = [await socket.next() for _ in range(3)]
+        await line.end()
+        rest = [await socket.next(), await socket.next()]
+    about = {"callId": "wa-2", "agent": AGENT}
+    assert live == [
+        {"event": "turn.start", **about, "ts": 1002.0, "turn": 1, "role": "bot"},
+        {"event": "bot.finished", **about, "ts": 1004.0, "messageId": "m1"},
+        {
+            "event": "tool.result",
+            **about,
+            "ts": 1005.0,
+            "id": "t1",
+            "name": "look",
+            "result": 1,
+            "ms": 3,
+            "error": True,
+        },
+    ]
+    assert told(rest[:1]) == [(3, "call.ended")]
+    assert (rest[1]["event"], "seq" in rest[1]) == ("call.summary", False)  # one cursor, of the agent's log
+
+
+async def test_an_agents_log_goes_on_where_the_reader_was(tower: Tower) -> None:
+    for number in range(3):
+        await tower.line(f"wa-{number}", f"ct_{number}")
+    async with stream(tower, agent=AGENT, after=1) as socket:
+        _, *frames = await socket.until("log.caught_up")
+    assert told(frames) == [(2, "call.started"), (3, "call.started"), (3, "log.caught_up")]
+
+
+async def test_a_ping_is_answered(tower: Tower) -> None:
+    await tower.line()
+    for params in ({"agent": AGENT}, {"agent": AGENT, "session": "wa-1"}):
+        async with stream(tower, **params) as socket:
+            await socket.until("log.caught_up")
+            await socket.say(action="ping")
+            assert await socket.next() == {"event": "pong"}
+
+
+async def test_the_agent_of_a_token_for_one_need_not_be_named(tower: Tower) -> None:
+    async with stream(tower) as socket:
+        assert await socket.next() == {"event": "connected", "agent": AGENT}
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({"agent": "other"}, 4403),
+        ({"session": "wa-unknown"}, 4404),
+        ({"agent": AGENT, "after": "x"}, 4400),
+        ({"agent": AGENT, "token": "wrt_of.a.page"}, 4401),
+    ],
+)
+async def test_a_refusal_is_a_close_code(tower: Tower, params: dict[str, str], code: int) -> None:
+    async with stream(tower, **params) as socket:
+        assert (await socket.closed())[0] == code
+
+
+async def test_a_token_for_several_agents_has_to_name_one(tower: Tower) -> None:
+    async with stream(tower, token=tower.token(AGENT, "other")) as socket:
+        assert (await socket.closed())[0] == 4400
+
+
+async def test_verbs_are_not_for_this_socket(tower: Tower) -> None:
+    await tower.line()
+    async with stream(tower, session="wa-1", token=tower.token(scope="supervise")) as socket:
+        await socket.until("log.caught_up")
+        await socket.say(verb="end")
+        await socket.say(action="ping")
+        assert await socket.next() == {"event": "pong"}
+    assert (await tower.bus.depth("commands.0")).ready + (await tower.bus.depth("commands.1")).ready == 0
