@@ -142,6 +142,11 @@ class Presence:
     def program(self, org: str, agent: str) -> Program | None:
         return self._in_force(program_lease(org, agent))
 
+    async def look(self, org: str, agent: str) -> Program | None:
+        """The agent's program as the store has it right now; raises StoreError."""
+        await self._refresh_one(program_lease(org, agent))
+        return self.program(org, agent)
+
     def everyone(self) -> tuple[Program, ...]:
         now = self._clock()
         return tuple(program for program, until in self._held.values() if until > now)

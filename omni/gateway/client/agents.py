@@ -234,15 +234,16 @@ class Agents:
         try:
             await feed.begin()
             await self.save(wish.slug, wish.make)
+            await self._gear.presence.look(program.org, program.agent)
         except BaseException:
             await self._registry.release(registration)
             raise
         self._registry.hold(registration)
         self._held[wish.slug] = registration
         self._refused_since.pop(wish.slug, None)
+        await self._registry.announce(registration)
         self._socket.send(answers.agent(wish.answer, wish.agent_id))
         feed.release()
-        await self._registry.announce(registration)
 
     async def _fight(self, wish: _Wish, other: Program) -> None:
         """Somebody else has the name: they keep it if they live."""

@@ -47,7 +47,7 @@ class Chats:
         session = self._sessions.get(frame.session_id)
         slug = slug_of(frame.agent_id)
         if session is None:
-            refusal = self._refusal(slug, frame.agent_id)
+            refusal = await self._refusal(slug, frame.agent_id)
             if refusal is not None:
                 self._socket.send(answers.chat_error(frame.session_id, refusal))
                 return
@@ -66,13 +66,18 @@ class Chats:
     async def close(self) -> None:
         await asyncio.gather(*(session.end("disconnected") for session in list(self._sessions.values())))
 
-    def _refusal(self, slug: str, name: str) -> str | None:
-        agent = self._gear.book.get(self._socket.org, slug) if slug else None
-        if not slug or not is_online(self._gear.presence, self._socket.org, slug, agent):
+    async def _refusal(self, slug: str, name: str) -> str | None:
+        if not slug or not await self._is_online(slug):
             return f"Agent '{name}' is not online"
         if len(self._sessions) >= self._gear.limits.chats:
             return f"this connection has {len(self._sessions)} chats open; end some, or open another connection"
         return None
+
+    async def _is_online(self, slug: str) -> bool:
+        org, presence = self._socket.org, self._gear.presence
+        if is_online(presence, org, slug, self._gear.book.get(org, slug)):
+            return True
+        return await presence.look(org, slug) is not None  # its program may have come this very moment
 
     async def _begin(self, frame: LlmChat, slug: str, *, is_ours: bool) -> Chat:
         who = Visitor(self._socket.org, slug, f"{self._socket.id}:{frame.session_id}")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Any, Protocol
+from typing import Final, Protocol
 
 from aiohttp import WSCloseCode
 from pydantic import JsonValue
@@ -24,6 +25,9 @@ from sessions.document import state_of
 from sessions.history import asked, lines_for
 
 log = logging.getLogger("omni.client")
+
+WAITING: Final = 20_000
+"""News that may wait until the store has answered about those before them."""
 
 
 class Witness(Protocol):
@@ -54,10 +58,12 @@ class Feed:
         self._slug = slug
         self._witness = witness
         self._stack = AsyncExitStack()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._mail: deque[Told] = deque()
+        self._has_mail = asyncio.Event()
+        self._is_released = asyncio.Event()
         self._calls: dict[str, tuple[Told, CallView]] = {}
         self._agent_id = agent_id
-        self._start: Callable[[], None] = lambda: None
 
     def rename(self, agent_id: str) -> None:
         """The program writes its agent otherwise from here on."""
@@ -70,28 +76,47 @@ class Feed:
     async def begin(self) -> None:
         """Listen. Raises BusError."""
         news = await self._stack.enter_async_context(self._gear.hub.follow_agent(self._org, self._slug))
-
-        def start() -> None:
-            self._task = asyncio.create_task(self._run(news), name=f"tell a program of {self._slug}")
-
-        self._start = start
+        self._tasks = [
+            asyncio.create_task(self._watched(lambda: self._listen(news)), name=f"hear the calls of {self._slug}"),
+            asyncio.create_task(self._watched(self._tell_all), name=f"tell a program of {self._slug}"),
+        ]
 
     def release(self) -> None:
-        self._start()
+        self._is_released.set()
 
     async def end(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         await self._stack.aclose()
 
-    async def _run(self, news: Any) -> None:
+    async def _watched(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Without it the program would miss what happens: it has to connect again, and is told anew what waits."""
         try:
-            async for told in news:
-                await self._tell(told)
+            await work()
         except (SlowFollowerError, StoreError, BusError) as error:
             log.warning("a program must connect again: %s", error, extra={"agent": self._slug})
             self._socket.close(WSCloseCode.TRY_AGAIN_LATER, "connect again")
+        except Exception:
+            log.exception("a program's calls cannot be told", extra={"agent": self._slug})
+            self._socket.close(WSCloseCode.INTERNAL_ERROR, "connect again")
+
+    async def _listen(self, news: AsyncIterator[Told]) -> None:
+        """Take the news as they come: when a program arrives, all that waits for it is offered at once."""
+        async for told in news:
+            self._mail.append(told)
+            self._has_mail.set()
+            if len(self._mail) > WAITING:
+                raise SlowFollowerError(f"more than {WAITING} news of {self._slug} were waiting to be told")
+
+    async def _tell_all(self) -> None:
+        await self._is_released.wait()
+        while True:
+            self._has_mail.clear()
+            while self._mail:
+                await self._tell(self._mail.popleft())
+            await self._has_mail.wait()
 
     async def _tell(self, told: Told) -> None:
         _, view = self._calls.get(told.call) or (told, self._stranger(told))

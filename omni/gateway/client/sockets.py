@@ -188,6 +188,9 @@ class Socket:
         except (StoreError, BusError) as error:
             log.warning("a program must connect again: %s", error, extra={"connection": self.id})
             self.close(WSCloseCode.TRY_AGAIN_LATER, "try again in a moment")
+        except Exception:
+            log.exception("a program's command could not be dealt with", extra={"connection": self.id})
+            self.send(answers.error("INTERNAL_ERROR", "the server could not do this; its log says why"))
 
     async def _write(self) -> None:
         try:
