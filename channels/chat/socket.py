@@ -7,6 +7,7 @@ hello, and can come back later to where it was.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Final
 
@@ -18,7 +19,7 @@ from channels.chat.frames import FrameRefusedError, HelloFrame, parse
 from channels.chat.pace import Pace
 from channels.chat.plain import PlainTalk
 from channels.chat.resumable import ResumableTalk
-from channels.chat.talk import NOT_NOW, TRY_LATER, Services, Talk
+from channels.chat.talk import GOING_AWAY, NOT_NOW, TRY_LATER, Services, Talk
 from channels.chat.transcript import Cursor
 from omni.access.web import address_of, server_url
 from omni.bus.base import BusError
@@ -31,6 +32,7 @@ HELLO_SECONDS: Final = 10.0
 SEND_SECONDS: Final = 20.0
 """A page that takes nothing for so long is gone."""
 
+GOODBYE_SECONDS: Final = 1.5
 MAX_FRAME: Final = 128 * 1024
 """Bytes; the largest context, escaped, fits."""
 
@@ -46,6 +48,14 @@ class ChatSockets:
         self._admission = admission
         self._public_url = public_url
         self._proxies = proxies
+        self._open: set[_Socket] = set()
+
+    async def drain(self) -> None:
+        """The server stops: pages may come back elsewhere."""
+        sockets = list(self._open)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await asyncio.gather(*(socket.hang_up(GOING_AWAY, "the server stops") for socket in sockets))
 
     def asking(self, request: web.Request) -> Asking:
         return Asking(
@@ -58,6 +68,7 @@ class ChatSockets:
         ws = web.WebSocketResponse(heartbeat=PING_SECONDS, max_msg_size=MAX_FRAME, compress=False)
         await ws.prepare(request)
         socket = _Socket(ws)
+        self._open.add(socket)
         talk: Talk | None = None
         try:
             talk = await self._admit(request, socket)
@@ -70,6 +81,7 @@ class ChatSockets:
         except ConnectionError:
             pass
         finally:
+            self._open.discard(socket)
             await _leave(talk)
             await ws.close()
         return ws

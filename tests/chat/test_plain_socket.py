@@ -259,6 +259,7 @@ async def test_a_page_that_vanishes_in_the_middle_of_a_turn_ends_its_call(open_c
     chat = await open_chat(agent_of(script=[SLOW]))
     page = await chat.page()
     await page.send("message", text="slow")
+    await until(lambda: chat.facts("user.message"))
     page.cut()
     assert (await until(lambda: chat.facts("call.ended")))[0].reason == "disconnected"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -275,3 +276,11 @@ async def test_a_cursor_of_somebody_elses_shows_ones_own_conversation(open_chat:
     assert texts(shown) == ["mine", "You said: mine"]
     nonsense = await chat.own_page()
     assert texts(await nonsense.hello(session=two.session, after="not a cursor")) == ["mine", "You said: mine"]
+
+
+async def test_a_server_that_stops_says_goodbye_at_once(open_chat: OpenChat) -> None:
+    chat = await open_chat()
+    plain, own = await chat.page(), await chat.visitor()
+    stopping = asyncio.create_task(chat.server.stop())
+    assert [await plain.closed(), await own.closed()] == [1001, 1001]
+    await stopping

@@ -29,6 +29,7 @@ async def chat(parts: Parts, _: AsyncExitStack) -> Iterable[web.RouteDef]:
     )
     admission = Admission(parts.access, parts.book.everyone)
     sockets = ChatSockets(services, admission, public_url=settings.public_url, proxies=settings.proxies)
+    parts.drains.append(sockets.drain)
     return [
         web.get("/chat/ws", sockets.handle, allow_head=False),
         web.get("/ws", sockets.handle, allow_head=False),
