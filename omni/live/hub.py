@@ -176,8 +176,7 @@ class Hub:
             missed, self._missed = self._missed, set()
             self._has_missed.clear()
             try:
-                for topic in list(self._topics.values()):
-                    await compare(self._store, list(topic))
+                await compare(self._store, [follower for topic in self._topics.values() for follower in topic])
                 for topic in missed:
                     await find_new_calls(self._store, topic.org, topic.agent, topic.everything)
             except StoreError as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from omni.gateway.streams.sockets import FRAMES_AT_ONCE
 from omni.gateway.streams.watching import Pulse
 from omni.live.follower import QUEUE
 from omni.model.entry import BotFinished, Custom, HumanWhispered, PromptChanged, TurnStarted
@@ -324,12 +325,27 @@ async def test_what_a_watcher_says_that_means_nothing_is_passed_over(tower: Towe
         assert told([await socket.next()]) == [(2, "turn.start")]
 
 
-async def test_a_watcher_who_floods_is_closed_and_others_are_not(tower: Tower) -> None:
+async def test_a_frame_that_is_too_long_closes_its_socket_only(tower: Tower) -> None:
+    line = await tower.line()
+    async with await attach(tower, call="wa-1") as shouting, await attach(tower, call="wa-1") as quiet:
+        for socket in (shouting, quiet):
+            await socket.until("log.caught_up")
+        await shouting.ws.send_str("x" * 70_000)
+        assert (await shouting.closed())[0] == 1009
+        await line.go_on(NOTE)
+        assert told([await quiet.next()]) == [(2, "turn.start")]
+
+
+@pytest.mark.parametrize("pulse", [Pulse(ping=3600.0, patience=20.0, flood=0.2)], indirect=True)
+async def test_who_floods_is_read_slower_then_closed_and_others_are_not(tower: Tower) -> None:
     line = await tower.line()
     async with await attach(tower, call="wa-1") as flooding, await attach(tower, call="wa-1") as quiet:
         for socket in (flooding, quiet):
             await socket.until("log.caught_up")
-        await flooding.ws.send_str("x" * 70_000)
-        assert (await flooding.closed())[0] == 1009
+        for _ in range(500):
+            await flooding.say(verb="dance")
+        frames = [await flooding.next() for _ in range(FRAMES_AT_ONCE)]
+        assert {frame["type"] for frame in frames} == {"error"}
         await line.go_on(NOTE)
         assert told([await quiet.next()]) == [(2, "turn.start")]
+        assert (await flooding.closed())[0] == 1008

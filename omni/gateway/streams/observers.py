@@ -50,7 +50,8 @@ class Observers:
 
     async def _open(self, request: web.Request) -> ObserverSocket:
         """Refusals are close codes, so every socket is accepted first."""
-        socket = ObserverSocket(request, self._keeper.pulse.patience, heartbeat=2 * self._keeper.pulse.ping)
+        pulse = self._keeper.pulse
+        socket = ObserverSocket(request, patience=pulse.patience, flood=pulse.flood, heartbeat=2 * pulse.ping)
         await socket.open()
         return socket
 

@@ -16,6 +16,9 @@ from omni.live.hub import SlowFollowerError
 MAX_FRAME: Final = 64 * 1024
 """Bytes of a frame that an observer may send."""
 
+FRAMES_A_SECOND: Final = 10
+FRAMES_AT_ONCE: Final = 50
+
 WAITING_BYTES: Final = 64 * 1024
 """What is written to a socket before we look whether it is read."""
 
@@ -28,12 +31,13 @@ REASON_BYTES: Final = 123
 
 
 class ObserverSocket:
-    """`patience` is how many seconds a reader may take nothing before it counts as slow."""
+    """`patience` is how many seconds a reader may take nothing before it counts as slow, `flood` how many it may send
+    too much."""
 
-    def __init__(self, request: web.Request, patience: float, heartbeat: float) -> None:
+    def __init__(self, request: web.Request, *, patience: float, flood: float, heartbeat: float) -> None:
         self._request = request
         self._patience = patience
-        self._pace = Pace(rate=10, burst=50, patience=10)
+        self._pace = Pace(rate=FRAMES_A_SECOND, burst=FRAMES_AT_ONCE, patience=flood)
         self.ws = web.WebSocketResponse(
             heartbeat=heartbeat,
             max_msg_size=MAX_FRAME,

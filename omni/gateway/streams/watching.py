@@ -31,10 +31,12 @@ AWAY: Final = "the server cannot read the log right now; try again in a moment"
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """Seconds: between two pings, and how long a reader may take nothing before it is let go."""
+    """Seconds: between two pings; how long a reader may take nothing, and how long send too much, before it is let
+    go."""
 
     ping: float = 25.0
     patience: float = 10.0
+    flood: float = 10.0
 
 
 class Keeper:
