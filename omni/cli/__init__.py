@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Final
 
 import click
@@ -10,6 +11,9 @@ import click
 VERBS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("omni.cli.demo", "A sample bot and a phone to try it, on this machine alone."),
     "serve": ("omni.cli.serve", "Run the server: one role of it, or all in one process."),
+    "dev": ("omni.cli.dev.verb", "A server and your bot in one terminal; the bot starts again when you change it."),
+    "chat": ("omni.cli.chat.verb", "Talk to an agent of a running server."),
+    "test": ("omni.cli.testing.verb", "Test agents: conversations that files describe, judged by a model or by rules."),
     "agents": ("omni.cli.agents", "Who answers: list, show, pause and resume agents."),
     "calls": ("omni.cli.calls", "Conversations: list, show, and a live log in the terminal."),
     "keys": ("omni.cli.keys", "API keys: create, list and revoke what programs show to omni."),
@@ -49,8 +53,11 @@ class Verbs(click.Group):
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="omni-server", prog_name="omni")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """One bot on every channel, one inbox.
 
     Settings come from OMNI_* variables and from omni.yaml (or --config FILE). `omni demo` needs none.
     """
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Final
 
 import click
 
 from omni.cli.naming import find_call
 from omni.cli.opening import config_option, on_loop, opened, settings_for
 from omni.cli.show import CALL_HEADS, as_json, call_row, day, delivery_line, entry_line, said, table
+from omni.cli.tailing import PAGE, POLL_SECONDS, Tail
 from omni.model.base import DEFAULT_ORG
 from omni.model.call import Call
 from omni.model.entry import Entry
-from omni.store.base import CallFilter, Store, StoreUnavailableError
-
-POLL_SECONDS: Final = 0.3
-FOLLOWED: Final = 500
-PAGE: Final = 500
+from omni.store.base import CallFilter, StoreUnavailableError
 
 
 @click.group()
@@ -106,7 +102,7 @@ async def tail(
     """
     async with opened(settings_for(config)) as found:
         only = None if call is None else (await find_call(found.store, call)).id
-        reader = _Tail(found.store, agent, only)
+        reader = Tail(found.store, agent, only)
         names: dict[str, str] = {}
         for entry in await reader.begin(lines):
             _print(entry, names, as_lines=as_lines)
@@ -118,59 +114,6 @@ async def tail(
                 click.echo(f"(waiting for the store: {error})", err=True)
                 await asyncio.sleep(10 * POLL_SECONDS)
             await asyncio.sleep(POLL_SECONDS)
-
-
-class _Tail:
-    """A cursor in every call that is followed."""
-
-    def __init__(self, store: Store, agent: str | None, only: str | None) -> None:
-        self._store = store
-        self._agent = agent
-        self._only = only
-        self._seen: dict[str, int] = {}
-
-    async def begin(self, lines: int) -> list[Entry]:
-        """The newest entries there are. Calls that have ended are among them, but not followed."""
-        known = await self._calls(is_open=None)
-        recent = sorted(known, key=lambda one: one.last_at)[-max(1, lines) :]
-        found: list[Entry] = []
-        for call in recent if lines else []:
-            after = max(0, call.last_seq - 3 * lines)
-            found += await self._store.entries(call.id, after=after, limit=3 * lines + PAGE)
-        self._seen = {call.id: call.last_seq for call in known if call.is_open or self._only}
-        for entry in found:
-            if entry.call in self._seen:
-                self._seen[entry.call] = max(self._seen[entry.call], entry.seq)
-        found.sort(key=lambda entry: (entry.ts, entry.call, entry.seq))
-        shown = [entry for entry in found if entry_line(entry, {}) is not None]
-        return shown[-lines:] if lines else []
-
-    async def news(self) -> list[Entry]:
-        """What was appended since the last time, in the order of time."""
-        known = {call.id: call.last_seq for call in await self._calls(is_open=True)}
-        found: list[Entry] = []
-        for call_id, last in known.items():
-            if last > self._seen.get(call_id, 0):
-                found += await self._read(call_id)
-        for call_id in [one for one in self._seen if one not in known]:
-            found += await self._read(call_id)  # ended: its last entries, and no more of it
-            if self._only is None:
-                del self._seen[call_id]
-        found.sort(key=lambda entry: (entry.ts, entry.call, entry.seq))
-        return found
-
-    async def _read(self, call_id: str) -> list[Entry]:
-        found: list[Entry] = []
-        while page := await self._store.entries(call_id, after=self._seen.get(call_id, 0), limit=PAGE):
-            found += page
-            self._seen[call_id] = page[-1].seq
-        return found
-
-    async def _calls(self, *, is_open: bool | None) -> list[Call]:
-        if self._only is not None:
-            call = await self._store.call(self._only)
-            return [call] if call is not None else []
-        return await self._store.calls(CallFilter(org=DEFAULT_ORG, agent=self._agent, is_open=is_open), limit=FOLLOWED)
 
 
 def _print(entry: Entry, names: dict[str, str], *, as_lines: bool) -> None:

@@ -6,8 +6,9 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Callable
-from typing import Final, cast, get_args
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Final, TypeAlias, cast, get_args
 
 import click
 
@@ -23,6 +24,8 @@ log = logging.getLogger("omni.serve")
 
 EXIT_WITHIN: Final = 9.0
 """Seconds from the signal to the end. What is not finished by then is taken up again by whoever comes next."""
+
+Beside: TypeAlias = Callable[[Server], AbstractAsyncContextManager[object]]
 
 _WAITS: Final = (0.5, 1.0, 2.0, 4.0)
 _AWAY: Final = (BusUnavailableError, StoreUnavailableError, BlobError)
@@ -66,9 +69,16 @@ def settings_for_server(config: str | None, **overrides: object) -> Settings:
 
 
 def run(
-    settings: Settings, make: Callable[[], Server], *, wait: float, started: Callable[[Server], None] | None = None
+    settings: Settings,
+    make: Callable[[], Server],
+    *,
+    wait: float,
+    started: Callable[[Server], None] | None = None,
+    beside: Beside = nullcontext,
+    signals: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
 ) -> None:
-    """Serve on uvloop where it is installed. `started` is called once the server listens.
+    """Serve on uvloop where it is installed, until one of the signals. `started` is called once the server listens;
+    what `beside` opens then is closed before the server stops.
 
     Raises Failure with the sentence of what cannot work.
     """
@@ -82,17 +92,21 @@ def run(
     patience = wait if settings.bus_url or settings.sqlite_path is None else 0.0
     try:
         with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(_until_signalled(make, patience, started))
+            runner.run(_until_signalled(make, patience, started, beside, signals))
     except SENTENCES as error:
         raise Failure(str(error)) from None
 
 
 async def _until_signalled(
-    make: Callable[[], Server], patience: float, started: Callable[[Server], None] | None
+    make: Callable[[], Server],
+    patience: float,
+    started: Callable[[Server], None] | None,
+    beside: Beside,
+    signals: Sequence[signal.Signals],
 ) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
+    for name in signals:
         loop.add_signal_handler(name, stopped.set)
     told = asyncio.create_task(stopped.wait(), name="wait for a signal")
     try:
@@ -104,12 +118,15 @@ async def _until_signalled(
             if starting.cancelled():
                 return
         server = starting.result()
-        spare_the_collector()
-        if started is not None and not stopped.is_set():
-            started(server)
-        await told
-        log.info("asked to stop: finishing what is in hand")
-        await _stop(server)
+        try:
+            spare_the_collector()
+            if started is not None and not stopped.is_set():
+                started(server)
+            async with beside(server):
+                await told
+            log.info("asked to stop: finishing what is in hand")
+        finally:
+            await _stop(server)
     finally:
         told.cancel()
         await asyncio.wait([told])

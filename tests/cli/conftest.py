@@ -15,9 +15,17 @@ from typing import Any
 
 import aiohttp
 import pytest
+from pydantic import SecretStr
+
+from omni.app.server import Server
+from omni.cli.address import Address
+from omni.model.agent import Agent
+from omni.settings import load
+from tests.brains.llm_server import LlmServer
 
 ROOT = Path(__file__).resolve().parents[2]
-_OURS = ("OMNI_", "OPENAI_", "WHATSAPP_", "ORDER_")
+_OURS = ("OMNI_", "OPENAI_", "WHATSAPP_", "ORDER_", "ANTHROPIC_", "GOOGLE_", "DEEPSEEK_", "OLLAMA_", "NO_COLOR")
+KEY = "pk_a_key_of_the_tests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +44,20 @@ class Omni:
 
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-        return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "NO_PROXY": "127.0.0.1", **self.variables}
+        ours = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "NO_PROXY": "127.0.0.1"}
+        return {**kept, **ours, "XDG_CONFIG_HOME": str(self.folder / "config"), **self.variables}
 
-    async def start(self, *words: str) -> asyncio.subprocess.Process:
+    async def start(self, *words: str, stdin: int = asyncio.subprocess.DEVNULL) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "omni", *words, cwd=self.folder, env=self.environment(),
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            stdin=stdin, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
 
-    async def __call__(self, *words: str) -> Done:
-        process = await self.start(*words)
-        out, err = await process.communicate()
+    async def __call__(self, *words: str, typed: str | None = None) -> Done:
+        """`typed` is what is piped in."""
+        has_input = typed is not None
+        process = await self.start(*words, stdin=asyncio.subprocess.PIPE if has_input else asyncio.subprocess.DEVNULL)
+        out, err = await process.communicate(typed.encode() if typed is not None else None)
         assert process.returncode is not None
         return Done(process.returncode, out.decode(), err.decode())
 
@@ -144,3 +155,51 @@ async def end(process: asyncio.subprocess.Process) -> None:
 def ended() -> Callable[[asyncio.subprocess.Process], Any]:
     """`await ended(process)` kills a process that is still there, and closes its pipes."""
     return end
+
+
+@pytest.fixture
+async def llm() -> AsyncIterator[LlmServer]:
+    """A model's server: of the agent `thinker`, and of judges."""
+    server = LlmServer()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+ECHO = {
+    "slug": "echo",
+    "brain": "script",
+    "debounce_ms": 0,
+    "script": [
+        {"when": "(?i)menu", "say": ["Soup", "Bread"]},
+        {"when": "(?i)nothing"},
+        {"when": "(?s).*", "say": "You said: {{ text }}"},
+    ],
+}
+THINKER = {
+    "slug": "thinker",
+    "brain": "llm",
+    "debounce_ms": 0,
+    "prompt": "Be brief.",
+    "llm": {"retries": 0},
+    "tools": [{"name": "book_table"}],
+}
+
+
+@pytest.fixture
+async def server(tmp_path: Path, llm: LlmServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
+    """A server in this process, with the agents `echo` (rules) and `thinker` (a model)."""
+    for name in [name for name in os.environ if name.startswith(_OURS)]:
+        monkeypatch.delenv(name)
+    agents = tuple(Agent.model_validate(agent) for agent in (ECHO, THINKER))
+    store_url = f"sqlite:///{tmp_path / 'server.db'}"
+    settings = load(port=0, store_url=store_url, sqlite_sync="normal", api_key=SecretStr(KEY), agents=agents)
+    started = Server(settings.model_copy(update={"llm_base_url": llm.base_url}))
+    await started.start()
+    yield started
+    await started.stop()
+
+
+@pytest.fixture
+def address(server: Server) -> Address:
+    return Address(server.url, KEY)

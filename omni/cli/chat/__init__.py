@@ -1,0 +1,1 @@
+"""`omni chat`: talk to an agent from the terminal."""

@@ -1,0 +1,1 @@
+"""`omni dev`: a server and a bot in one terminal, for whoever writes the bot."""

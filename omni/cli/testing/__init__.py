@@ -1,0 +1,1 @@
+"""`omni test`: conversations with an agent, held and judged as files say."""
