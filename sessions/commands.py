@@ -78,7 +78,7 @@ class Commands:
         if agent is None:
             return False
         await self._store.save_agent(agent.model_copy(update={"is_paused": paused}))
-        await announce(self._bus, slug)
+        await announce(self._bus, org, slug)
         for partition in range(self._partitions):
             command = PauseAgent(
                 key=self._new_id("cmd"),

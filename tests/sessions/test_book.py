@@ -24,11 +24,13 @@ def agent(slug: str, number: str | None = None, **more: Any) -> Agent:
 
 
 class FailingStore(SqliteStore):
-    """The real store, which cannot be reached while `is_away`."""
+    """The real store, which cannot be reached while `is_away`. `reads` counts how often all agents were read."""
 
     is_away = False
+    reads = 0
 
     async def agents(self, org: str | None = None) -> list[Agent]:
+        self.reads += 1
         if self.is_away:
             raise StoreUnavailableError("the store is away")
         return await super().agents(org)
@@ -85,7 +87,7 @@ async def test_change_reaches_every_process(shelf: Shelf) -> None:
     async with asyncio.timeout(10):
         while shelf.theirs.get("default", "desk") is None:
             await shelf.ours.save(agent("desk"))
-            await announce(shelf.bus, "desk")
+            await announce(shelf.bus, "default", "desk")
             await asyncio.sleep(0.001)
     assert shelf.heard == [{"desk"}], "told once, when something changed"
 
@@ -98,6 +100,33 @@ async def test_change_that_nobody_announced_is_found_by_looking(shelf: Shelf) ->
         await shelf.changed.wait()
     await book.stop()
     assert book.get("default", "desk") is not None
+
+
+async def test_agents_that_change_are_read_by_themselves_not_all_of_them_each_time(shelf: Shelf) -> None:
+    await shelf.theirs.start()
+    await asyncio.sleep(0)  # its listener begins
+    before = shelf.store.reads
+    slugs = [f"agent-{number}" for number in range(30)]
+    async with asyncio.timeout(10):
+        for slug in slugs:
+            await shelf.ours.save(agent(slug))
+        while missing := [slug for slug in slugs if shelf.theirs.get("default", slug) is None]:
+            await announce(shelf.bus, "default", missing[0])
+            await asyncio.sleep(0.001)
+    assert shelf.store.reads == before
+
+
+async def test_agent_that_lost_its_channel_is_known_to_every_process(shelf: Shelf) -> None:
+    await shelf.ours.save(agent("old", "100"))
+    await shelf.theirs.start()
+    await asyncio.sleep(0)  # its listener begins
+    async with asyncio.timeout(10):
+        while (old := shelf.theirs.get("default", "old")) is None or old.channels:
+            await shelf.ours.save(agent("new", "100"))
+            await asyncio.sleep(0.001)
+    owner = shelf.theirs.owner("default", "whatsapp:100")
+    assert owner is not None
+    assert owner.slug == "new"
 
 
 async def test_channel_that_moves_belongs_to_its_new_agent(shelf: Shelf) -> None:

@@ -101,7 +101,7 @@ async def test_pause_of_an_agent_is_kept_and_told_to_every_partition(desk: Desk,
     async with desk.bus.listen("agents") as changes:
         assert await desk.commands.pause_agent("default", "desk", "ann", paused=paused)
         async with asyncio.timeout(10):
-            assert await anext(changes) == b"desk"
+            assert await anext(changes) == b"default/desk"
     agent = await desk.store.agent("default", "desk")
     assert agent is not None
     assert agent.is_paused is paused
