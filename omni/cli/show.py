@@ -42,6 +42,9 @@ from omni.telemetry.logs import one_line
 
 MAX_TEXT: Final = 600
 
+CHAT: Final = "chat"
+"""The channel whose people have no number or name, only an id that says nothing."""
+
 MARKS: Final = {
     DeliveryState.QUEUED: "queued",
     DeliveryState.SENDING: "being sent",
@@ -88,7 +91,7 @@ def entry_line(entry: Entry, names: dict[str, str]) -> str | None:
     fact = entry.fact
     match fact:
         case CallStarted():
-            names[entry.call] = said(fact.name or fact.from_, 24)
+            names[entry.call] = said(fact.name or ("visitor" if fact.channel == CHAT else fact.from_), 24)
             return _line(entry, "·", f"call started by {names[entry.call]} ({said(fact.from_, 40)})", dim=True)
         case UserSaid():
             if fact.name:
