@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Tool,
         ToolError,
         ToolResult,
+        Turn,
         tool,
     )
 
@@ -41,6 +42,7 @@ __all__ = [
     "Tool",
     "ToolError",
     "ToolResult",
+    "Turn",
     "tool",
 ]
 

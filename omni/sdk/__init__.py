@@ -21,6 +21,7 @@ from omni.sdk.errors import (
     TokenError,
     ToolError,
 )
+from omni.sdk.events import Turn
 from omni.sdk.history import HistoryStore, JsonHistory, MongoHistory
 from omni.sdk.reply import ReplyStream, Utterance
 from omni.sdk.ringing import RingingCall
@@ -60,6 +61,7 @@ __all__ = [
     "Tool",
     "ToolError",
     "ToolResult",
+    "Turn",
     "Utterance",
     "tool",
 ]

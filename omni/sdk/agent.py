@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from omni.sdk import commands
 from omni.sdk.answer import Answer, Sent
 from omni.sdk.call import Call
-from omni.sdk.config import CHANNELS, channel_ref, merged, own_tools, slug, wire_config
+from omni.sdk.config import CHANNELS, answers_by_itself, channel_ref, merged, own_tools, slug, wire_config
 from omni.sdk.desk import Desk
 from omni.sdk.emitter import Emitter
 from omni.sdk.errors import AgentNotRegisteredError, ConfigError
@@ -46,6 +46,7 @@ class Agent(Emitter[Call]):
         self._registration.config = wire_config(config)
         self._desk = Desk(self._registration, line, (self, on_all))
         self._desk.tools = own_tools(config.get("tools"))
+        self._desk.answers = answers_by_itself(self._registration.config)
         self._streams = Streams()
 
     @property
@@ -65,6 +66,7 @@ class Agent(Emitter[Call]):
         self._registration.config = merged(self._registration.config, changes)
         if "tools" in config:
             self._desk.tools = own_tools(config["tools"])
+        self._desk.answers = answers_by_itself(self._registration.config)
         self._registration.configured(changes)
 
     def configure_session(self, call_id: str, **config: Any) -> Sent:

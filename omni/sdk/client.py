@@ -18,7 +18,7 @@ from omni.sdk.answer import Answer
 from omni.sdk.call import Call
 from omni.sdk.config import slug
 from omni.sdk.emitter import Emitter
-from omni.sdk.errors import ConfigError, ConnectError, OmniError
+from omni.sdk.errors import AuthenticationError, ConfigError, ConnectError, OmniError
 from omni.sdk.history import HistoryStore
 from omni.sdk.line import Line
 from omni.sdk.mailbox import Tasks
@@ -124,6 +124,9 @@ class Omni(Emitter[Call]):
         """
         if self._living is not None:
             raise ConfigError("the program is started already; make another Omni for another connection")
+        if not self._api_key:
+            mend = "pass api_key=… or set OMNI_API_KEY (`omni keys create` makes one, `omni dev bot.py` brings its own)"
+            raise AuthenticationError(f"there is no API key to show to {self.url}: {mend}")
         from omni.sdk.link import Link  # brings aiohttp: a program that only declares agents starts quicker without
 
         self._line.started()

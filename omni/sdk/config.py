@@ -71,6 +71,12 @@ def merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     return after
 
 
+def answers_by_itself(config: Mapping[str, Any]) -> bool:
+    """Whether the program answers turns, and not a model of the server's."""
+    llm = config.get("llm")
+    return not llm or (isinstance(llm, dict) and llm.get("enabled") is False)
+
+
 def channel_ref(type_: str, ref: str | None, config: Mapping[str, Any]) -> str | None:
     """What a channel is called: its number, its phone-number id, or nothing. Raises ConfigError with the mend."""
     if type_ not in CHANNELS:

@@ -43,6 +43,8 @@ class _Live:
         self.announced = False
         self.turns: dict[str, int] = {}
         self.heard: dict[str, str] = {}
+        self.open_turn = ""
+        """The message of the newest `turn.end`, until the user goes on."""
 
     def is_news(self, event: events.Event) -> bool:
         """Whether handlers are told of an event: the server repeats what a program that is new must know."""
@@ -77,6 +79,8 @@ class Desk:
         self.dials = Dials()
         self.tools: dict[str, Tool[..., Any]] = {}
         self.memory: Memory | None = None
+        self.answers = False
+        """Whether the program answers turns by itself; else the server's model does."""
         self._registration = registration
         self._line = line
         self._listeners = listeners
@@ -115,7 +119,7 @@ class Desk:
         live = self._live(name, call_id)
         if live is None:
             if name in _NO_CALL or not call_id:
-                self._mailbox.post(lambda: self._tell(row, event, None))
+                self._mailbox.post(lambda: self._announce(row, event))
             return
         if name in STARTS:
             if live.announced:
@@ -127,6 +131,10 @@ class Desk:
             self._close(live, event)
         elif isinstance(event, events.ToolCalls):
             self._begin_round(event, live.call)
+        elif isinstance(event, events.Turn) and name == "turn.end":
+            live.open_turn = event.message_id
+        elif isinstance(event, events.TurnContinued) and name == "turn.continued":
+            live.open_turn = ""
         live.call._speech.hears(event)
         live.mailbox.post(lambda: self._happen(live, name, row, event))
 
@@ -156,13 +164,19 @@ class Desk:
 
     # --- in order, one call at a time ---
 
+    async def _announce(self, row: Row, event: events.Event) -> None:
+        """An event of the agent."""
+        await self._tell(row, event, None)
+
     async def _happen(self, live: _Live, name: str, row: Row, event: events.Event) -> None:
         call = live.call
         call._state.note(event, time.time())
         if name in STARTS and self.memory is not None:
             await self.memory.recall(call)
         if live.is_news(event):
-            await self._tell(row, event, call)
+            all_went_well = await self._tell(row, event, call)
+            if name == "turn.end" and isinstance(event, events.Turn) and all_went_well:
+                self._leave_unanswered(live, event)
         call._state.settle(event)
         if isinstance(event, events.Preparing):
             self._registration.post(commands.llm_ready(call.id, self._registration.agent, event.turn))
@@ -171,14 +185,24 @@ class Desk:
             if self.memory is not None:
                 await self.memory.keep(call)
 
-    async def _tell(self, row: Row, event: events.Event, call: Call | None) -> None:
+    def _leave_unanswered(self, live: _Live, turn: events.Turn) -> None:
+        """Handlers that returned without a reply had nothing to say: the server need not wait for one."""
+        call = live.call
+        is_ours = self.answers and any(one._has_handler("turn.end") for one in (call, *self._listeners))
+        if is_ours and live.open_turn == turn.message_id and not call._speech.has_answered(turn.message_id):
+            call._speech.no_answer(turn.message_id)
+
+    async def _tell(self, row: Row, event: events.Event, call: Call | None) -> bool:
+        """Calls the handlers; False when one of them failed."""
         listeners = self._listeners if call is None else (call, *self._listeners)
         if isinstance(event, events.ErrorEvent) and not any(one._has_handler("error") for one in listeners):
             log.warning("%s: the server says: %s (%s)", self._registration.agent, event.error, event.code)
+        went_well = True
         for public, shape in row.emits:
             arguments = self._arguments(shape, event, call)
             for listener in listeners:
-                await listener._emit(public, arguments)
+                went_well &= await listener._emit(public, arguments)
+        return went_well
 
     def _arguments(self, shape: Shape, event: events.Event, call: Call | None) -> tuple[Any, ...]:
         """What handlers of an event are called with."""

@@ -154,7 +154,9 @@ async def _let_in(ws: aiohttp.ClientWebSocketResponse) -> commands.Frame:
                     await ws.send_str(json.dumps(commands.PONG))
                 case "error":
                     sentence = f"the server does not accept the API key: {frame.get('error') or frame.get('code')}"
-                    raise AuthenticationError(f"{sentence}; pass api_key=… or set OMNI_API_KEY (`omni keys` makes one)")
+                    raise AuthenticationError(
+                        f"{sentence}; pass api_key=… or set OMNI_API_KEY (`omni keys create` makes one)"
+                    )
                 case _:
                     pass
         elif message.type is not aiohttp.WSMsgType.BINARY:

@@ -29,20 +29,28 @@ class Speech:
     def stream(self, in_reply_to: str) -> ReplyStream:
         """A message to be written token by token."""
         stream = ReplyStream(self._call_id, self._port, self._streams.discard)
-        if self._takes(stream, in_reply_to or "stream"):
+        if self._takes(stream, in_reply_to, waits=False):
             self._streams.add(stream)
             self._port.post(commands.stream_start(self._call_id, stream.id, in_reply_to))
         return stream
 
-    def _takes(self, utterance: Utterance, in_reply_to: str) -> bool:
-        """Whether a message goes out at all; else its outcome is settled."""
+    def no_answer(self, message_id: str) -> None:
+        """The user's message is heard, and nobody answers it: a stream without a word says so."""
+        if not self._over and self._port.is_open:
+            nothing = commands.new_id("msg")
+            self._port.post(commands.stream_start(self._call_id, nothing, message_id))
+            self._port.post(commands.stream_end(self._call_id, nothing))
+
+    def _takes(self, utterance: Utterance, in_reply_to: str, *, waits: bool = True) -> bool:
+        """Whether a message goes out at all; else its outcome is settled. `waits`: the next connection will do, too."""
         if self._over:
             utterance._end("ended", tell=False)
-        elif in_reply_to and not self._port.is_open:
+        elif not self._port.is_open and (in_reply_to or not waits):
             utterance._end("lost", tell=False)
         else:
             self._utterances[utterance.id] = utterance
-            self._answered = (in_reply_to, self._port.connection)
+            if in_reply_to:
+                self._answered = (in_reply_to, self._port.connection)
             return True
         return False
 

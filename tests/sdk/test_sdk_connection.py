@@ -266,3 +266,8 @@ def test_a_taken_name_is_asked_for_less_and_less_often() -> None:
     assert delay(0, retry_after=700, left=1000, holder_alive=True) == 600
     assert delay(3, left=12) == 12  # the last time when the budget ends
     assert delay(3, left=0) == 0
+
+
+async def test_a_missing_key_is_said_before_anything_is_tried() -> None:
+    with pytest.raises(AuthenticationError, match=r"no API key to show to http://localhost:8080: pass api_key=…"):
+        await Omni().start()

@@ -19,7 +19,7 @@ STREAM = "bot.reply.stream"
 async def talking(omni: Omni, desk: Agent, server: ScriptedServer) -> tuple[Peer, Call]:
     """A chat in which the user has said "Hi" (u1)."""
     came: asyncio.Queue[Call] = asyncio.Queue()
-    desk.on("turn.end", lambda turn, call: came.put_nowait(call))
+    desk.on("user.message", lambda event, call: came.put_nowait(call))
     peer = await started(omni, server)
     await begin_chat(peer)
     await user_says(peer, "Hi", "u1")
@@ -304,3 +304,81 @@ async def test_cancel_and_clear(omni: Omni, desk: Agent, server: ScriptedServer)
     assert (await peer.expect("bot.cancel"))["message_id"] == "msg_abc123"
     await call.clear()
     assert await peer.expect("bot.clear") == {"event": "bot.clear", "call_id": "chat-1"}
+
+
+# --- turns that nobody answers ------------------------------------------------------------------------------------
+
+
+async def until_handled(peer: Peer, desk: Agent) -> list[dict[str, Any]]:
+    """What the program has sent when everything before has been handled, without its connection's frames."""
+    done: asyncio.Queue[None] = asyncio.Queue()
+    desk.on("call.held", lambda: done.put_nowait(None))
+    await peer.send("call.held", **CALL)
+    await done.get()
+    desk.send({"event": "mark"})
+    await peer.expect("mark")
+    return [frame for frame in peer.frames if frame["event"] in {STREAM, "bot.reply"}]
+
+
+@pytest.mark.parametrize("says", [False, True])
+async def test_handlers_that_return_without_a_reply_end_the_turn(
+    omni: Omni, desk: Agent, server: ScriptedServer, says: bool
+) -> None:
+    desk.on("turn.end", lambda turn, call: call.say("Noted.") if says else None)
+    peer = await started(omni, server)
+    await begin_chat(peer)
+    await user_says(peer, "Hi", "u1")
+    frames = await until_handled(peer, desk)
+    assert [frame.get("action") for frame in frames if frame["event"] == STREAM] == ["start", "end"]
+    assert frames[-2]["in_reply_to"] == "u1"
+    assert [frame["event"] for frame in frames].count("bot.reply") == says
+
+
+@pytest.mark.parametrize("case", ["replied", "failed", "nobody listens", "the server answers", "the user went on"])
+async def test_a_turn_is_left_alone_when(omni: Omni, server: ScriptedServer, case: str) -> None:
+    desk = omni.agent("desk", llm="openai/gpt-4.1-mini" if case == "the server answers" else None)
+    went_on = asyncio.Event()
+    desk.on("user.speaking", lambda: None)
+
+    async def answer(turn: events.Turn, call: Call) -> None:
+        if case == "replied":
+            call.reply("Hello")
+            call.say("again")
+        elif case == "failed":
+            raise RuntimeError("the model is down")
+        elif case == "the user went on":
+            await went_on.wait()
+
+    if case != "nobody listens":
+        desk.on("turn.end", answer)
+    stream = desk.stream()
+    peer = await started(omni, server)
+    await begin_chat(peer)
+    await user_says(peer, "Hi", "u1")
+    if case == "the user went on":
+        await peer.send("turn.continued", **CALL, turn_id=1)
+        async for event in stream:
+            if event.event == "turn.continued":
+                break
+        went_on.set()
+    assert STREAM not in [frame["event"] for frame in await until_handled(peer, desk)]
+
+
+async def test_a_reply_from_the_background_still_comes(omni: Omni, desk: Agent, server: ScriptedServer) -> None:
+    may_answer = asyncio.Event()
+    background: set[asyncio.Task[None]] = set()
+
+    @desk.on("turn.end")
+    def answer(turn: events.Turn, call: Call) -> None:
+        async def later() -> None:
+            await may_answer.wait()
+            call.reply("Hello", turn)
+
+        background.add(asyncio.create_task(later()))
+
+    peer = await started(omni, server)
+    await begin_chat(peer)
+    await user_says(peer, "Hi", "u1")
+    await peer.expect(lambda frame: frame.get("action") == "end")
+    may_answer.set()
+    assert (await peer.expect("bot.reply"))["in_reply_to"] == "u1"
