@@ -41,7 +41,7 @@ h1{font-size:16px;line-height:1.3;font-weight:600;overflow:hidden;text-overflow:
 .bot+.bot .b,.human+.human .b{border-start-start-radius:6px}:is(.bot:has(+.bot),.human:has(+.human)) .b{border-end-start-radius:6px}
 .user+.user .b{border-start-end-radius:6px}.user:has(+.user) .b{border-end-end-radius:6px}.human .b{border-inline-start:3px solid #17a34a}
 .t{font-size:12px;margin:4px 4px 0}.user .t{text-align:end}.same:not(.wait,.bad) .t{display:none}.bad .t{color:var(--r)}.wait .b{opacity:.65}
-.b>*+*{margin-block-start:8px}.b a{color:var(--k)}.user .b a{color:inherit}.b :is(ul,ol){padding-inline-start:20px}.b ul{list-style:disc}.h{font-weight:600}
+.b>*+*{margin-block-start:8px}.b a{color:var(--k)}.user .b a{color:inherit}.b :is(ul,ol){padding-inline-start:20px}.b ul{list-style:disc}.b :is(p,li){unicode-bidi:plaintext}.h{font-weight:600}
 blockquote{border-inline-start:3px solid var(--m);padding-inline-start:10px}
 code{font:13px/1.5 ui-monospace,Menlo,Consolas,monospace;background:rgba(128,136,150,.16);border-radius:5px;padding:1px 4px}
 pre{overflow-x:auto;background:rgba(128,136,150,.14);border-radius:10px;padding:10px 12px}pre code{background:none;padding:0}
@@ -94,17 +94,17 @@ const inline = (text, into) => {
 };
 const markdown = (text, into) => {
   let list, para, code, m;
-  const put = (tag, words) => into.append(inline(words, h(tag, { dir: "auto" })));
+  const put = (tag, words) => into.append(inline(words, h(tag)));
   for (const line of text.split("\n")) {
     const fence = /^\s*```/.test(line);
     if (code) fence ? code = 0 : code.append(line + "\n");
     else if (m = /^\s*(?:[-*+•]|(\d{1,6})[.)])\s+(.*)/.exec(line)) {
       const tag = m[1] ? "ol" : "ul";
       if (list?.localName !== tag) into.append(list = h(tag, m[1] && { start: m[1] }));
-      list.append(inline(m[2], h("li", { dir: "auto" })));
+      list.append(inline(m[2], h("li")));
       para = 0;
     } else if (line.trim() && !fence && !/^(#{1,6}\s|>)/.test(line)) {
-      para ? para.append(h("br")) : into.append(para = h("p", { dir: "auto" }));
+      para ? para.append(h("br")) : into.append(para = h("p"));
       inline(line, para);
       list = 0;
     } else {
