@@ -183,3 +183,12 @@ async def test_every_event(house: House) -> None:
         ):
             await example.prints(start)
     assert "Traceback" not in "\n".join(example.lines)
+
+
+async def test_the_bot_of_the_readme(house: House) -> None:
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    program = readme.partition("```python\n")[2].partition("```")[0]
+    (house.folder / "bot.py").write_text(program)
+    bot = running(house, str(house.folder / "bot.py"))
+    async with bot, house.visitor(await token(house, "echo")) as visitor:
+        assert await answer_to(visitor, "hello") == "You said: hello"
