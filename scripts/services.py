@@ -1,4 +1,4 @@
-"""Brings up the real services that the tests use: RabbitMQ and MongoDB.
+"""Brings up the real services that the tests use: RabbitMQ and MongoDB; and looks for a browser.
 
     python scripts/services.py start | stop | status
 
@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from urllib.parse import urlsplit
 
-from servers import mongodb, rabbitmq
+from servers import chromium, mongodb, rabbitmq
 from servers.mongodb import is_stand_in, speaks_mongodb
 from servers.rabbitmq import speaks_amqp
 from servers.service import IN_CI, STATE, Service, say
@@ -48,7 +48,7 @@ def _only_one() -> Iterator[None]:
 def _report(services: list[Service]) -> int:
     STATUS.write_text(json.dumps([asdict(service) for service in services], indent=2))
     for service in services:
-        where = urlsplit(service.url).netloc.rpartition("@")[2]
+        where = urlsplit(service.url).netloc.rpartition("@")[2] or service.url
         say(f"{service.name}: MISSING. {service.missing}" if service.missing else f"{service.name}: ready at {where}")
     return int(IN_CI and any(service.missing and not service.excused for service in services))
 
@@ -59,7 +59,7 @@ def main() -> int:
     verb = parser.parse_args().verb
     with _only_one():
         if verb == "start":
-            return _report([rabbitmq.start(), mongodb.start()])
+            return _report([rabbitmq.start(), mongodb.start(), chromium.start()])
         if verb == "stop":
             mongodb.stop()
             rabbitmq.stop()
@@ -69,6 +69,7 @@ def main() -> int:
             [
                 Service("RabbitMQ", RABBITMQ_URL, "" if speaks_amqp(RABBITMQ_URL) else NOT_RUNNING),
                 Service("MongoDB", MONGO_URL, "" if speaks_mongodb(MONGO_URL) else NOT_RUNNING),
+                Service("Chromium", chromium.find() or "", "" if chromium.find() else "It is not installed."),
             ]
         )
 

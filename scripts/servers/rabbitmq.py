@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 
-from servers.service import IN_CI, STATE, MissingError, Service, connect, find_program, last_line, say, wait_until
+from servers.service import STATE, MissingError, Service, connect, find_program, install, last_line, say, wait_until
 
 URL = os.environ.get("OMNI_TEST_RABBITMQ_URL") or "amqp://guest:guest@127.0.0.1:5672/"
 BOOT_SECONDS = 90.0
@@ -46,20 +45,7 @@ def stop() -> None:
 
 
 def _program() -> str:
-    program = find_program("rabbitmq-server")
-    if program is None and IN_CI and os.geteuid() == 0 and shutil.which("apt-get"):
-        say("Installing rabbitmq-server with apt-get ...")
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (
-            ["apt-get", "update", "-qq"],
-            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "rabbitmq-server"],
-        ):
-            done = subprocess.run(
-                command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                raise MissingError(f"`{' '.join(command)}` failed: {last_line(done.stderr or done.stdout)}")
-        program = find_program("rabbitmq-server")
+    program = find_program("rabbitmq-server") or install("rabbitmq-server", lambda: find_program("rabbitmq-server"))
     if program is None:
         raise MissingError(
             "RabbitMQ is not installed and nothing listens on port 5672; install it (Debian/Ubuntu: apt install "

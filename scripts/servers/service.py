@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ STATE = ROOT / ".services"
 
 IN_CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
 
-Name = Literal["RabbitMQ", "MongoDB"]
+Name = Literal["RabbitMQ", "MongoDB", "Chromium"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,26 @@ def wait_until(ready: Callable[[], bool], seconds: float) -> bool:
 def find_program(name: str) -> str | None:
     """On PATH, else where systems keep servers."""
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin:/sbin")
+
+
+def install(package: str, find: Callable[[], str | None]) -> str | None:
+    """Installs one of Debian's packages when root in CI; what `find` finds then, None anywhere else.
+
+    Raises MissingError."""
+    if not (IN_CI and os.geteuid() == 0 and shutil.which("apt-get")):
+        return None
+    say(f"Installing {package} with apt-get ...")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (
+        ["apt-get", "update", "-qq"],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", package],
+    ):
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise MissingError(f"`{' '.join(command)}` failed: {last_line(done.stderr or done.stdout)}")
+    return find()
 
 
 def last_line(text: str) -> str:

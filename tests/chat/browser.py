@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import os
-import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -33,12 +32,6 @@ _FLAGS = (
     "--mute-audio",
     "--remote-debugging-port=0",
 )
-
-
-def chromium() -> str | None:
-    """The browser's program, when one is installed."""
-    names = (os.environ.get("OMNI_TEST_CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
-    return next((found for name in names if name and (found := shutil.which(name))), None)
 
 
 class PageError(Exception):

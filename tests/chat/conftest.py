@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from servers import chromium
 
 from omni.access.access import open_access
 from omni.app.engines import engines
@@ -21,8 +22,16 @@ from sessions.commands import Commands
 from tests.brains.llm_server import LlmServer
 from tests.chat.pages import KEY, Chat, agent_of
 
+NO_BROWSER = "Chromium is missing: install it (Debian: apt install chromium), or set OMNI_TEST_CHROMIUM"
 SECRET = "the secret that these tests seal with"
 OpenChat = Callable[..., Awaitable[Chat]]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
+    yield
+    if chromium.find() is None:
+        terminalreporter.write_line(f"!!! NO PAGE WAS TRIED IN A BROWSER. {NO_BROWSER}", red=True, bold=True)
 
 
 @pytest.fixture

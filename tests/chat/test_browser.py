@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import services
 from aiohttp import web
+from servers import chromium
 
 from omni.model.message import Message
-from tests.chat.browser import Tab, browser, chromium
-from tests.chat.conftest import OpenChat
+from tests.chat.browser import Tab, browser
+from tests.chat.conftest import NO_BROWSER, OpenChat
 from tests.chat.pages import Chat, agent_of
 from tests.server.shop import until
 
@@ -38,12 +39,11 @@ RULES = [
 
 @pytest.fixture(scope="session")
 def program() -> str:
-    found = chromium()
+    found = chromium.find()
     if found is None:
-        why = "CHROMIUM IS MISSING, the page was not tried in a browser: apt-get install chromium"
         if services.IN_CI:
-            pytest.fail(why, pytrace=False)
-        pytest.skip(why)
+            pytest.fail(NO_BROWSER, pytrace=False)
+        pytest.skip(NO_BROWSER)
     return found
 
 

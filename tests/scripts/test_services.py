@@ -38,6 +38,7 @@ def services(folder: Path, verb: str, port: int, **variables: str) -> subprocess
     named = {
         "OMNI_TEST_RABBITMQ_URL": f"amqp://guest:hush@127.0.0.1:{port}/",
         "OMNI_TEST_MONGO_URL": f"mongodb://someone:hush@127.0.0.1:{port}/",
+        "OMNI_TEST_CHROMIUM": "/nowhere/chromium",
     }
     return subprocess.run(
         [sys.executable, "-S", folder / "scripts" / "services.py", verb],
@@ -52,11 +53,13 @@ def test_services_that_do_not_answer_are_told_with_the_mend_and_fail_only_in_ci(
 ) -> None:
     done = services(tmp_path, "start", closed_port)
     assert (done.returncode, done.stderr) == (0, "")
-    rabbitmq, mongodb = done.stdout.splitlines()
+    rabbitmq, mongodb, chromium = done.stdout.splitlines()
     assert rabbitmq.startswith("RabbitMQ: MISSING. OMNI_TEST_RABBITMQ_URL")
     assert mongodb.startswith("MongoDB: MISSING. OMNI_TEST_MONGO_URL")
     assert rabbitmq.endswith("start it or unset it.")
     assert mongodb.endswith("start it or unset it.")
+    assert chromium.startswith("Chromium: MISSING. OMNI_TEST_CHROMIUM")
+    assert chromium.endswith("install it or unset it.")
     assert services(tmp_path, "start", closed_port, CI="true").returncode == 1
     assert "make services" in services(tmp_path, "status", closed_port).stdout
     assert services(tmp_path, "stop", closed_port).returncode == 0
