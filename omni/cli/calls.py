@@ -7,13 +7,17 @@ import time
 
 import click
 
-from omni.cli.naming import find_call
-from omni.cli.opening import config_option, on_loop, opened, settings_for
+from omni.cli.address import Address, address_for, server_options
+from omni.cli.naming import LAST, find_call
+from omni.cli.observing import Envelope, Observer
+from omni.cli.opening import Failure, config_option, on_loop, opened, settings_for
 from omni.cli.show import CALL_HEADS, as_json, call_row, day, delivery_line, entry_line, said, table
+from omni.cli.show_observed import observed_line
 from omni.cli.tailing import PAGE, POLL_SECONDS, Tail
 from omni.model.base import DEFAULT_ORG
 from omni.model.call import Call
 from omni.model.entry import Entry
+from omni.model.slugs import slug_of
 from omni.store.base import CallFilter, StoreUnavailableError
 
 
@@ -91,15 +95,26 @@ def _head(call: Call) -> None:
 @click.option("--json", "as_lines", is_flag=True, help="Entries as JSON, one object a line.")
 @click.option("--no-follow", is_flag=True, help="Show what there is, and stop.")
 @config_option
+@server_options
 @on_loop
 async def tail(
-    call: str | None, lines: int, agent: str | None, as_lines: bool, no_follow: bool, config: str | None
+    call: str | None,
+    lines: int,
+    agent: str | None,
+    as_lines: bool,
+    no_follow: bool,
+    config: str | None,
+    server: str | None,
+    api_key: str | None,
 ) -> None:
     """A live log: of CALL (or `last`), or of all calls. Ctrl-C ends it.
 
-    It reads the server's store from outside, so it also works beside a running server. Of all calls it follows the
-    500 newest open ones.
+    It reads the store, so it works beside a server on this machine; with --server it follows a server anywhere, as its
+    observers may. Of all calls it follows the 500 newest open ones (100 over the network).
     """
+    if server is not None:
+        await _observe(address_for(server, api_key), call, agent, lines, as_lines=as_lines, no_follow=no_follow)
+        return
     async with opened(settings_for(config)) as found:
         only = None if call is None else (await find_call(found.store, call)).id
         reader = Tail(found.store, agent, only)
@@ -114,6 +129,29 @@ async def tail(
                 click.echo(f"(waiting for the store: {error})", err=True)
                 await asyncio.sleep(10 * POLL_SECONDS)
             await asyncio.sleep(POLL_SECONDS)
+
+
+async def _observe(
+    address: Address, call: str | None, agent: str | None, lines: int, *, as_lines: bool, no_follow: bool
+) -> None:
+    names: dict[str, str] = {}
+
+    def tell(entry: Envelope) -> None:
+        shown = as_json(entry) if as_lines else observed_line(entry, names)
+        if shown is not None:
+            click.echo(shown)
+
+    def note(text: str) -> None:
+        click.echo(f"({text})", err=True)
+
+    if call == LAST:
+        raise Failure("`last` is known on the server's own machine only; name the call by its id")
+    slug = slug_of(agent) if agent is not None else None
+    async with Observer(address, slug, call, tell, note) as observer:
+        for entry in await observer.begin(lines):
+            tell(entry)
+        if not no_follow:
+            await observer.follow()
 
 
 def _print(entry: Entry, names: dict[str, str], *, as_lines: bool) -> None:

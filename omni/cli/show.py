@@ -28,8 +28,10 @@ from omni.model.entry import (
     HumanChanged,
     HumanSaid,
     MediaStored,
+    ReplyRejected,
     ToolAnswered,
     ToolCalled,
+    TurnContinued,
     TurnEnded,
     TurnStarted,
     UserEdited,
@@ -91,7 +93,9 @@ def entry_line(entry: Entry, names: dict[str, str]) -> str | None:
     fact = entry.fact
     match fact:
         case CallStarted():
-            names[entry.call] = said(fact.name or ("visitor" if fact.channel == CHAT else fact.from_), 24)
+            names[entry.call] = said(
+                fact.name or ("visitor" if fact.channel.partition(":")[0] == CHAT else fact.from_), 24
+            )
             return _line(entry, "·", f"call started by {names[entry.call]} ({said(fact.from_, 40)})", dim=True)
         case UserSaid():
             if fact.name:
@@ -135,7 +139,9 @@ def entry_line(entry: Entry, names: dict[str, str]) -> str | None:
             return _line(entry, "·", f"call ended: {said(fact.reason, 80)}, after {age(fact.duration)}", dim=True)
         case Custom():
             return _line(entry, "·", f"{said(fact.name, 60)} {said(as_json(fact.value), 200)}", dim=True)
-        case TurnStarted() | BotFinished() | CallSummary():
+        case ReplyRejected():
+            return _line(entry, "✗", click.style("a reply of the program came too late, and was not sent", fg="red"))
+        case TurnStarted() | TurnContinued() | BotFinished() | CallSummary():
             return None
         case _:
             return _line(entry, "·", f"{said(fact.type, 60)} {said(as_json(fact_data(fact)), 200)}", dim=True)
@@ -156,11 +162,21 @@ def _known_as(fact: ContactChanged) -> str:
 
 
 def _alert(entry: Entry, text: str) -> str:
-    return _line(entry, "!", click.style(text, fg="yellow"))
+    return alert(entry.ts, entry.call, text)
 
 
 def _line(entry: Entry, mark: str, text: str, *, dim: bool = False) -> str:
-    head = click.style(f"{clock(entry.ts)} {said(entry.call, 24):<16}", dim=True)
+    return line(entry.ts, entry.call, mark, text, dim=dim)
+
+
+def alert(at: float, call: str, text: str) -> str:
+    """A line about who has the conversation."""
+    return line(at, call, "!", click.style(text, fg="yellow"))
+
+
+def line(at: float, call: str, mark: str, text: str, *, dim: bool = False) -> str:
+    """What happened in a call, at an epoch second."""
+    head = click.style(f"{clock(at)} {said(call, 24):<16}", dim=True)
     return f"{head} {mark} {click.style(text, dim=True) if dim else text}"
 
 
@@ -196,5 +212,5 @@ def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """Rows under their heads, as wide as they need; the last column is free."""
     widths = [max(len(row[n]) for row in (heads, *rows)) for n in range(len(heads))]
     for number, row in enumerate((heads, *rows)):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        click.secho(line, dim=number == 0)
+        shown = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        click.secho(shown, dim=number == 0)
