@@ -126,7 +126,7 @@ class Feed:
             view = await self._signal(told, view, signal)
         if view.has_ended:
             self._calls.pop(told.call, None)
-        elif told.entries or told.call in self._calls:
+        elif told.entries or view.is_announced or told.call in self._calls:
             header = told.model_copy(update={"entries": (), "signals": ()})
             self._calls[told.call] = (header, view)
 
