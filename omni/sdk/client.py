@@ -6,24 +6,22 @@ import asyncio
 import json
 import logging
 import os
-import re
 import signal
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from omni.sdk import commands
 from omni.sdk.agent import Agent
 from omni.sdk.answer import Answer
 from omni.sdk.call import Call
-from omni.sdk.config import slug
+from omni.sdk.config import http_url
 from omni.sdk.emitter import Emitter
 from omni.sdk.errors import AuthenticationError, ConfigError, ConnectError, OmniError
 from omni.sdk.history import HistoryStore
 from omni.sdk.line import Line
 from omni.sdk.mailbox import Tasks
-from omni.sdk.registration import REFUSALS
 from omni.sdk.stream import EventStream, Streams
+from omni.sdk.switchboard import Switchboard
 from omni.sdk.timing import Timing
 from omni.sdk.token import Token
 
@@ -53,8 +51,8 @@ class Omni(Emitter[Call]):
         self._timing = timing or Timing()
         self._tasks = Tasks()
         self._line = Line(self._timing, self._tasks)
-        self._agents: dict[str, Agent] = {}
         self._streams = Streams()
+        self._switchboard = Switchboard(self._line, self._streams)
         self._link: Link | None = None
         self._living: asyncio.Task[None] | None = None
         self._connected: Answer[None] = Answer()
@@ -97,18 +95,14 @@ class Omni(Emitter[Call]):
             **config,
         }
         agent = Agent(name, given, self._line, self, refused=self._agent_refused, mint=self._mint)
-        if agent.slug in self._agents:
-            raise ConfigError(f"this program has an agent {agent.slug!r} already; the server cannot tell two apart")
-        self._agents[agent.slug] = agent
         if history is not None:
             agent.remember(history)
-        if self._line.is_open:
-            agent._registration.opened()
+        self._switchboard.add(agent)
         return agent
 
     @property
     def agents(self) -> list[Agent]:
-        return list(self._agents.values())
+        return self._switchboard.agents
 
     @property
     def is_connected(self) -> bool:
@@ -130,7 +124,9 @@ class Omni(Emitter[Call]):
         from omni.sdk.link import Link  # brings aiohttp: a program that only declares agents starts quicker without
 
         self._line.started()
-        self._link = Link(self.url, self._api_key, self._timing, opened=self._opened, take=self._take, lost=self._lost)
+        self._link = Link(
+            self.url, self._api_key, self._timing, opened=self._opened, take=self._switchboard.take, lost=self._lost
+        )
         self._living = asyncio.create_task(self._live(self._link), name="stay connected with omni")
         try:
             async with asyncio.timeout(timeout):
@@ -224,61 +220,14 @@ class Omni(Emitter[Call]):
         if errors and all(errors):
             self._end(errors[-1])
 
-    # --- the connection ---
-
     def _opened(self, socket: Socket) -> None:
         self.org_id = socket.hello.get("org_id")
         self._line.opened(socket.outbox)
-        for agent in self.agents:
-            agent._registration.opened()
+        self._switchboard.opened()
         self._connected.settle(None)
 
     def _lost(self, closed: Closed) -> None:
-        for agent in self.agents:
-            agent._registration.lost()
-        self._line.lost()
-        for agent in self.agents:
-            agent._desk.lost()
-
-    def _take(self, frame: commands.Frame) -> None:
-        name = frame["event"]
-        if name == "ping":
-            self._line.push(commands.PONG)
-            return
-        agent = self._agent_of(frame)
-        self._line.answered(frame, agent.name if agent is not None else "")
-        if agent is None:
-            if name == "error":
-                log.warning("the server says: %s (%s)", frame.get("error"), frame.get("code"))
-            return
-        if not self._registers(agent, frame):
-            self._streams.offer(frame, agent.name)
-            agent._take(frame)
-
-    def _registers(self, agent: Agent, frame: commands.Frame) -> bool:
-        """Whether a frame was about the agent's registration."""
-        name, code = frame["event"], frame.get("code")
-        if name in {"agent.created", "agent.resumed"}:
-            agent._registration.created()
-            if self._line.connection > 1:
-                agent._desk.returned()
-        elif name == "error" and code in REFUSALS:
-            agent._registration.refused(frame)
-        elif name == "error" and code == "PHONE_IN_USE":
-            agent._registration.channels.pop(str(frame.get("phone")), None)
-            log.warning("%s: %s is not ours: %s", agent.name, frame.get("phone"), frame.get("error"))
-        elif name == "agent.displaced":
-            log.warning("%s was given to another program: %s", agent.name, frame.get("reason"))
-        else:
-            return False
-        return True
-
-    def _agent_of(self, frame: commands.Frame) -> Agent | None:
-        """Whom a frame is for: by the agent's name, else by the call's."""
-        if name := frame.get("agent_id"):
-            return self._agents.get(slug(str(name)))
-        call_id = str(frame.get("call_id") or frame.get("session_id") or "")
-        return next((agent for agent in self.agents if agent._desk.has(call_id)), None)
+        self._switchboard.lost()
 
     # --- for browsers ---
 
@@ -312,13 +261,3 @@ class Omni(Emitter[Call]):
 
     def __repr__(self) -> str:
         return f"Omni({self.url!r})"
-
-
-def http_url(url: str) -> str:
-    """The server's address as `http(s)://host[/prefix]`, whatever scheme it is written with. Raises ConfigError."""
-    found = re.fullmatch(r"(?P<kind>https?|wss?)://(?P<rest>[^/?#\s]+(/[^?#\s]*)?)", url.strip(), re.IGNORECASE)
-    if found is None:
-        raise ConfigError(f"{url!r} is no server's address; it looks like http://localhost:8080")
-    secure = found["kind"].lower() in {"https", "wss"}
-    rest = found["rest"].rstrip("/").removesuffix("/client")
-    return f"{'https' if secure else 'http'}://{rest}"

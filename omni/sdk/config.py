@@ -93,3 +93,13 @@ def channel_ref(type_: str, ref: str | None, config: Mapping[str, Any]) -> str |
 
 def _is_number(ref: str | None) -> bool:
     return ref is not None and (ref.startswith("sip:") or bool(re.fullmatch(r"\+?[\d\s().-]{3,}", ref)))
+
+
+def http_url(url: str) -> str:
+    """The server's address as `http(s)://host[/prefix]`, whatever scheme it is written with. Raises ConfigError."""
+    found = re.fullmatch(r"(?P<kind>https?|wss?)://(?P<rest>[^/?#\s]+(/[^?#\s]*)?)", url.strip(), re.IGNORECASE)
+    if found is None:
+        raise ConfigError(f"{url!r} is no server's address; it looks like http://localhost:8080")
+    secure = found["kind"].lower() in {"https", "wss"}
+    rest = found["rest"].rstrip("/").removesuffix("/client")
+    return f"{'https' if secure else 'http'}://{rest}"

@@ -12,7 +12,7 @@ import pytest
 from omni import Omni
 from omni.sdk import AuthenticationError, ConfigError, ConnectError, DisplacedError
 from omni.sdk.agent import Agent
-from omni.sdk.client import http_url
+from omni.sdk.config import http_url
 from omni.sdk.timing import Timing, conflict_delay, reconnect_delay
 from tests.sdk.scripted import QUICK, ScriptedServer, again, quicker, scripted_server, started
 
