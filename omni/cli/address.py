@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,9 +87,10 @@ def base_url(typed: str) -> str:
 
 
 def _local_settings() -> Settings | None:
-    """Those of the server that was started in this folder, if one was."""
-    if Path(DEFAULT_FILE).exists() or DEMO_FILE.exists():
-        return settings_for(None)
+    """Those of the server that was started in this folder, or that OMNI_CONFIG names, if any."""
+    named = os.environ.get("OMNI_CONFIG")
+    if named or Path(DEFAULT_FILE).exists() or DEMO_FILE.exists():
+        return settings_for(named)
     return None
 
 

@@ -15,9 +15,11 @@ from typing import Final
 
 import click
 from aiohttp import web
+from pydantic import SecretStr
 
 from channels.whatsapp.simulator import Simulator, SimulatorSettings, create_app
 from omni.app.server import Server
+from omni.cli.address import reachable
 from omni.cli.opening import Failure
 from omni.cli.serve import run
 from omni.settings import Settings, SettingsError, load
@@ -38,6 +40,7 @@ _OURS: Final = (
 """All that a demo leaves in its folder. `--fresh` removes these and nothing else."""
 
 PREFIX: Final = "/demo"
+SECRET_NAMES: Final = ("access_token", "app_secret", "verify_token", "api_key")
 
 
 @click.command()
@@ -56,13 +59,14 @@ def demo(data: Path, host: str, port: int, fresh: bool, log_level: str) -> None:
     """
     _require_free(host, port)
     _require_alone(data / DATABASE)
-    base = f"http://{_reachable(host)}:{port}"
+    base = f"http://{reachable(host)}:{port}"
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         if fresh:
             _forget(data)
-        pretend = _simulator_settings(_secrets(data / SECRETS), base)
-        settings = _settings(data, host, port, base, pretend)
+        kept = _secrets(data / SECRETS)
+        pretend = _simulator_settings(kept, base)
+        settings = _settings(data, host, port, base, pretend, kept["api_key"])
     except OSError as error:
         raise Failure(f"the folder {data} cannot be used ({error.strerror}); name another with --data") from None
     except SettingsError as error:
@@ -124,13 +128,6 @@ def _require_alone(database: Path) -> None:
         ) from None
 
 
-def _reachable(host: str) -> str:
-    """The address under which this machine reaches a server that listens on `host`."""
-    if host in ("0.0.0.0", ""):
-        return "127.0.0.1"
-    return f"[{'::1' if host == '::' else host}]" if ":" in host else host
-
-
 def _forget(data: Path) -> None:
     for name in _OURS:
         path = data / name
@@ -142,16 +139,19 @@ def _forget(data: Path) -> None:
 
 def _secrets(path: Path) -> dict[str, str]:
     """The demo's own secrets: made once, readable by their owner only."""
-    wanted = ("access_token", "app_secret", "verify_token")
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-        if all(isinstance(kept.get(name), str) and kept[name] for name in wanted):
-            return {name: kept[name] for name in wanted}
-    except (OSError, ValueError, AttributeError):
-        pass
-    made = {name: secrets.token_hex(24) for name in wanted}
-    _write_private(path, json.dumps(made, indent=1) + "\n")
+    except (OSError, ValueError):
+        kept = None
+    known = {name: kept.get(name) for name in SECRET_NAMES} if isinstance(kept, dict) else {}
+    made = {name: _or_new(known.get(name)) for name in SECRET_NAMES}
+    if made != known:
+        _write_private(path, json.dumps(made, indent=1) + "\n")
     return made
+
+
+def _or_new(kept: object) -> str:
+    return kept if isinstance(kept, str) and kept else secrets.token_hex(24)
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -170,7 +170,7 @@ def _simulator_settings(kept: dict[str, str], base: str) -> SimulatorSettings:
     )
 
 
-def _settings(data: Path, host: str, port: int, base: str, pretend: SimulatorSettings) -> Settings:
+def _settings(data: Path, host: str, port: int, base: str, pretend: SimulatorSettings, api_key: str) -> Settings:
     """The demo's settings, written into its folder for the other commands. No variable redirects the demo."""
     store_url = f"sqlite:///{(data / DATABASE).resolve()}"
     graph_url = f"{base}{PREFIX}"
@@ -182,6 +182,7 @@ def _settings(data: Path, host: str, port: int, base: str, pretend: SimulatorSet
         tool_url=f"{graph_url}/tools/order-status",
         host=json.dumps(host),
         port=port,
+        api_key=json.dumps(api_key),
         phone_number_id=pretend.phone_number_id,
         phone=pretend.display_phone_number,
         access_token=pretend.access_token,
@@ -190,7 +191,8 @@ def _settings(data: Path, host: str, port: int, base: str, pretend: SimulatorSet
     )
     path = data / SETTINGS
     _write_private(path, text)
-    return load(path, host=host, port=port, store_url=store_url, bus_url="", blob_url="", whatsapp_graph_url=graph_url)
+    own = {"bus_url": "", "blob_url": "", "whatsapp_graph_url": graph_url, "api_key": SecretStr(api_key)}
+    return load(path, host=host, port=port, store_url=store_url, **own)
 
 
 def _welcome(settings: Settings, data: Path, base: str) -> str:
@@ -203,6 +205,7 @@ def _welcome(settings: Settings, data: Path, base: str) -> str:
     )
     commands = (
         (f"omni calls tail{where}", "what is said, live"),
+        *(() if where else (("omni chat sunrise", "write to the bot from there"),)),
         (f'omni send last "It\'s me"{where}', "write yourself: the bot falls silent"),
         (f"omni resume last{where}", "give the conversation back to the bot"),
     )

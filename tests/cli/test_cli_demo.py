@@ -33,6 +33,27 @@ async def test_the_welcome_names_what_is_there(demo: Any, session: aiohttp.Clien
         assert (await answer.json())["status"] == "ready"
 
 
+async def test_its_bot_answers_in_the_terminal(demo: Any, omni: Any) -> None:
+    assert "omni chat sunrise" in demo.welcome
+    done = await omni("chat", "sunrise", typed="where is my order 1042?\n")
+    assert done.status == 0, done.err
+    assert "Order 1042 is " in done.out
+
+
+async def test_secrets_of_an_older_demo_stay(omni: Any, free_port: int, ended: Callable[..., Any]) -> None:
+    old = {"access_token": "a", "app_secret": "b", "verify_token": "c"}
+    (omni.folder / "omni-data").mkdir()
+    (omni.folder / "omni-data" / "secrets.json").write_text(json.dumps(old))
+    process = await omni.start("demo", "--port", str(free_port))
+    try:
+        await process.stdout.readuntil(b"Ctrl-C stops.\n")
+    finally:
+        await ended(process)
+    kept = json.loads((omni.folder / "omni-data" / "secrets.json").read_text())
+    assert {name: kept[name] for name in old} == old
+    assert kept["api_key"]
+
+
 async def test_sigterm_ends_it_with_status_0(demo: Any) -> None:
     async with asyncio.timeout(10):
         assert await demo.stop() == 0
