@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.brains.llm_server import LlmServer
+from tests.client.rules import check_stream
 from tests.client.stage import Stage
 from tests.server.conftest import OpenShop, clean_environment, embedded, llm, open_shop, services
 
@@ -20,4 +21,7 @@ async def stage(
     open_shop: OpenShop, embedded: dict[str, Any], llm: LlmServer, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
-        yield Stage(open_shop, embedded, monkeypatch, llm, stack)
+        stage = Stage(open_shop, embedded, monkeypatch, llm, stack)
+        yield stage
+        for program in stage.programs:
+            check_stream(program.heard)

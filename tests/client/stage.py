@@ -46,6 +46,7 @@ class Stage:
     llm: LlmServer
     stack: AsyncExitStack
     shops: list[Shop] = field(default_factory=list)
+    programs: list[Program] = field(default_factory=list)
 
     @property
     def shop(self) -> Shop:
@@ -68,6 +69,7 @@ class Stage:
     async def program(self, key: str = KEY, shop: Shop | None = None) -> Program:
         where = shop or self.shop
         program = await Program.connect(where.http, where.url, key)
+        self.programs.append(program)
         self.stack.push_async_callback(program.close)
         return program
 

@@ -188,6 +188,7 @@ async def _(stage: Stage) -> None:
     stage.shop.say("x")
     asked = await program.expect("llm.tool_call")
     await program.send(result(asked, "done", no_followup=True))
+    await stage.shop.logged("turn.end")
     stage.llm.will(says("fine"))
     stage.shop.say("thanks")
     await program.expect("bot.finished")
