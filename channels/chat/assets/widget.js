@@ -14,11 +14,11 @@ const WORDS = {
 };
 
 const CSS = `
-:host{--a:var(--vw-color-accent,47,82,204);--p:#fff;--f:#1b1d24;--m:#646b7a;--l:#e6e8ee;--b:#f1f3f7;--i:#f6f7f9;--k:rgb(var(--a));--r:#c9251a;--w:#83470a;--wb:#fff4e2;
+:host{--a:var(--vw-color-accent,47,82,204);--p:#fff;--f:#1b1d24;--m:#646b7a;--l:#e6e8ee;--b:#f1f3f7;--h:#e5f3ea;--i:#f6f7f9;--k:rgb(var(--a));--r:#c9251a;--w:#83470a;--wb:#fff4e2;
 --line:1px solid var(--vw-panel-border,var(--l));color-scheme:light;font:15px/1.5 var(--pm-font,system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif)}
-:host([dark]){--a:var(--vw-color-accent,64,98,216);--p:#15171c;--f:#e8eaf0;--m:#9aa2b2;--l:#292d36;--b:#23272f;--i:#1e2128;--k:#a3b7ff;--r:#ff8a80;--w:#f5c77e;--wb:#332712;color-scheme:dark}
+:host([dark]){--a:var(--vw-color-accent,64,98,216);--p:#15171c;--f:#e8eaf0;--m:#9aa2b2;--l:#292d36;--b:#23272f;--h:#1d3629;--i:#1e2128;--k:#a3b7ff;--r:#ff8a80;--w:#f5c77e;--wb:#332712;color-scheme:dark}
 *{box-sizing:border-box;margin:0}[hidden]{display:none!important}
-button{font:inherit;color:inherit;background:none;border:0;padding:0;cursor:pointer}:disabled{cursor:default;opacity:.4}
+button{font:inherit;color:inherit;background:none;border:0;padding:0;cursor:pointer}:disabled{cursor:default;opacity:.45}
 :focus-visible{outline:2px solid var(--k);outline-offset:2px}
 svg{display:block;width:22px;height:22px;fill:none;stroke:currentColor;stroke-width:1.8;stroke-linecap:round;stroke-linejoin:round}
 .fab,.panel{position:fixed;z-index:2147483000;inset-block-end:20px;inset-inline-end:20px}:host([left]) :is(.fab,.panel){inset-inline:20px auto}
@@ -39,7 +39,7 @@ h1{font-size:16px;line-height:1.3;font-weight:600;overflow:hidden;text-overflow:
 .b{width:fit-content;max-width:100%;padding:9px 14px;border-radius:18px;background:var(--pm-bot-bg,var(--vw-bubble-bot-bg,var(--b)));color:var(--pm-bot-color,var(--vw-bubble-bot-color,var(--f)));overflow-wrap:anywhere}
 .user .b{margin-inline-start:auto;background:var(--pm-user-bg,rgb(var(--a)));color:var(--pm-user-color,var(--vw-bubble-user-color,#fff))}
 .bot+.bot .b,.human+.human .b{border-start-start-radius:6px}:is(.bot:has(+.bot),.human:has(+.human)) .b{border-end-start-radius:6px}
-.user+.user .b{border-start-end-radius:6px}.user:has(+.user) .b{border-end-end-radius:6px}.human .b{border-inline-start:3px solid #17a34a}
+.user+.user .b{border-start-end-radius:6px}.user:has(+.user) .b{border-end-end-radius:6px}.human .b{background:var(--h)}
 .t{font-size:12px;margin:4px 4px 0}.user .t{text-align:end}.same:not(.wait,.bad) .t{display:none}.bad .t{color:var(--r)}.wait .b{opacity:.65}
 .b>*+*{margin-block-start:8px}.b a{color:var(--k)}.user .b a{color:inherit}.b :is(ul,ol){padding-inline-start:20px}.b ul{list-style:disc}.b :is(p,li){unicode-bidi:plaintext}.h{font-weight:600}
 blockquote{border-inline-start:3px solid var(--m);padding-inline-start:10px}
@@ -284,6 +284,7 @@ class OmniChat extends HTMLElement {
   getState() { return { status: this.now, open: !this.panel.hidden, handler: this.handler }; }
   tell(what, detail) { this.dispatchEvent(new CustomEvent("omni:" + what, { detail, bubbles: true, composed: true })); }
   end() { this.log.scrollTop = 1e9; }
+  isNear() { return this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 120; }
 
   key(event) {
     if (event.key === "Escape") this.close();
@@ -409,9 +410,11 @@ class OmniChat extends HTMLElement {
     this.bubbles.delete(id);
   }
   work(what) {
+    const isNear = this.isNear();
     clearTimeout(this.working);
     this.busy.hidden = !what;
     this.busy.lastChild.textContent = what || "";
+    if (isNear) this.end();
     if (what) this.working = setTimeout(() => this.work(), 9e4);
   }
   note(text) {
@@ -421,8 +424,7 @@ class OmniChat extends HTMLElement {
     this.end();
   }
   show(message) {
-    const { id, from, parts, at } = message, log = this.log, old = this.bubbles.get(id);
-    const isNear = log.scrollHeight - log.scrollTop - log.clientHeight < 120;
+    const { id, from, parts, at } = message, old = this.bubbles.get(id), isNear = this.isNear();
     const item = h("li.m", {}, ...parts.map((part) => this.part(part)));
     item.classList.add(from);
     item.time = `\u2068${(at ? new Date(at * 1000) : new Date()).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}\u2069`;
