@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from pathlib import Path
 
 import click
@@ -11,6 +12,8 @@ import yaml
 from prometheus_client import Counter, Gauge, Histogram
 
 from omni.cli import VERBS, main
+from omni.cli.testing.models import PROVIDERS
+from omni.cli.testing.spec import Spec, Turn, parse
 from omni.model.agent import Agent, ScriptRule
 from omni.model.behaviour import LlmSettings
 from omni.model.channel import WhatsAppChannel
@@ -85,6 +88,18 @@ def test_the_table_of_a_channels_fields_is_true() -> None:
             assert said == shown, name
 
 
+def test_the_tables_of_a_specs_fields_and_of_judges_are_true() -> None:
+    fields = _rows("docs/test-your-agent.md", "field of a spec | default")
+    assert fields.keys() == Spec.model_fields.keys()
+    assert fields["timeout"][0].strip("`") == f"{Spec.model_fields['timeout'].default * 1000:.0f}"
+    assert _rows("docs/test-your-agent.md", "field of a turn").keys() == Turn.model_fields.keys()
+    providers = _rows("docs/test-your-agent.md", "provider")
+    assert providers.keys() == PROVIDERS.keys()
+    for name, (variable, model) in providers.items():
+        assert f"`{PROVIDERS[name].key}`" in variable
+        assert f"`{PROVIDERS[name].model}`" in model
+
+
 def _commands(command: click.Command, words: tuple[str, ...] = ()) -> dict[tuple[str, ...], click.Command]:
     found = {words: command}
     if isinstance(command, click.Group):
@@ -106,7 +121,7 @@ def test_every_command_and_option_that_is_named_exists() -> None:
                 continue
             path = next(words[:n] for n in range(len(words), 0, -1) if words[:n] in known)
             options = {option for parameter in known[path].params for option in parameter.opts}
-            for word in words[len(path) :]:
+            for word in takewhile(lambda word: word != "--", words[len(path) :]):
                 if word.startswith("--"):
                     assert word.rstrip(",.)") in {*options, "--help"}, f"{page.name}: omni {line}"
 
@@ -119,6 +134,8 @@ def test_yaml_is_what_the_server_reads(page: Path) -> None:
             for agent in content["agents"]:
                 Agent.model_validate(agent)
             assert content.keys() <= Settings.model_fields.keys()
+        elif isinstance(content, dict) and "agent" in content:
+            assert parse(block)[1] == []  # a test for an agent
         elif isinstance(content, dict) and "tools" in content:
             Agent.model_validate({"slug": "x", **content})
         elif isinstance(content, list) and "when" in content[0]:
