@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +15,11 @@ from omni.live.follower import QUEUE
 from omni.live.hub import Hub, SlowFollowerError
 from omni.live.teller import Teller
 from omni.live.told import Answered, Words, calls_topic
-from omni.model.entry import CallSummary, Custom
+from omni.model.entry import CallSummary, Custom, Entry
 from omni.model.inbound import Ask
+from omni.sqlite import SqliteFile
 from omni.store.base import Store
+from omni.store.sqlite import SqliteStore
 from tests.live.line import AGENT, ORG, OpenHub, OpenLine, begin, following, seqs, started
 
 
@@ -79,6 +82,43 @@ async def test_what_is_told_while_the_log_is_read_comes_once(hub: Hub, open_line
             await line.go_on()
         rest = await seqs(news, 1001)
     assert [entry.seq for entry in first.entries] + rest == list(range(1, 1002))
+
+
+class HeldStore(SqliteStore):
+    """Keeps what it has read of a log until the test lets go of it."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        super().__init__(file)
+        self.has_read = asyncio.Event()
+        self.may_go_on = asyncio.Event()
+
+    async def entries(self, call_id: str, *, after: int = 0, limit: int = 500) -> list[Entry]:
+        found = await super().entries(call_id, after=after, limit=limit)
+        if limit > 1:
+            self.has_read.set()
+            await self.may_go_on.wait()
+        return found
+
+
+async def test_what_is_told_in_the_moment_the_log_was_read_comes_before_the_mark(
+    bus: Bus, store: Store, tmp_path: Path, open_line: OpenLine
+) -> None:
+    line = await open_line()
+    held = HeldStore(SqliteFile(tmp_path / "store.db"))
+    await held.open()
+    hub = Hub(bus, held, "desk_held", compare_every=3600)
+    await hub.start()
+    async with hub.follow_call("wa-1") as news, hub.follow_agent(ORG, AGENT) as prompt:
+        first = asyncio.ensure_future(following(news))
+        await held.has_read.wait()
+        await line.go_on()
+        assert [entry.seq for entry in (await following(prompt)).entries] == [2]  # so everybody has heard it
+        held.may_go_on.set()
+        assert [entry.seq for entry in (await first).entries] == [1]
+        assert [entry.seq for entry in (await following(news)).entries] == [2]
+        assert not (await following(news)).entries
+    await hub.stop()
+    await held.close()
 
 
 async def test_a_broadcast_that_was_lost_is_read_from_the_log(hub: Hub, open_line: OpenLine) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from omni.model.entry import BotFinished, PromptChanged, ToolAnswered, TurnStarted
-from tests.live.line import AGENT
+from tests.live.line import AGENT, begin, started
 from tests.streams.tower import Tower, told
 
 
@@ -55,6 +55,21 @@ async def test_an_agent_is_followed_from_now_on(tower: Tower) -> None:
     ]
     assert told(rest[:1]) == [(3, "call.ended")]
     assert (rest[1]["event"], "seq" in rest[1]) == ("call.summary", False)  # one cursor, of the agent's log
+
+
+async def test_what_a_call_tells_comes_once_and_after_its_beginning(tower: Tower) -> None:
+    """Also when so many calls began meanwhile that they are read in pages."""
+    async with stream(tower, agent=AGENT) as socket:
+        await socket.until("log.caught_up")
+        for number in range(1_100):
+            await begin(tower.bus, tower.store, f"wa-{number}", f"ct_{number}").append(started())
+        line = begin(tower.bus, tower.store, "wa-last", "ct_last")
+        await line.go_on(started(), TurnStarted(turn=7))
+        frames = await socket.until("turn.start")
+        await line.go_on(BotFinished(id="m1"))
+        assert (await socket.next())["event"] == "bot.finished"
+    assert [frame["seq"] for frame in frames[:-1]] == list(range(1, 1_102))
+    assert frames[-2]["data"]["call"] == frames[-1]["callId"] == "wa-last"
 
 
 async def test_an_agents_log_goes_on_where_the_reader_was(tower: Tower) -> None:

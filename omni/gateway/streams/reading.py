@@ -86,12 +86,13 @@ async def agent_log(
                 frames.append(control("log.gap", page[0].number - 1, time.time(), None, agent, **gap))
             frames += [shown_milestone(milestone) for milestone in page]
             delivered = page[-1].number
-        if len(page) < PAGE and not is_caught_up:
-            frames.append(control("log.caught_up", delivered, time.time(), None, agent, seq=delivered))
-            is_caught_up = True
-        if frames or live:
-            yield frames + live
-            live = []
+        if len(page) < PAGE:
+            frames += live
+            if not is_caught_up:
+                frames.append(control("log.caught_up", delivered, time.time(), None, agent, seq=delivered))
+                is_caught_up = True
+        if frames:
+            yield frames
         while len(page) < PAGE:
             entries = await _told(news, look_every)
             if entries is None:
