@@ -18,6 +18,7 @@ from channels.whatsapp.adapter import WhatsAppAdapter
 from channels.whatsapp.directory import Directory
 from channels.whatsapp.webhook import routes as whatsapp_routes
 from omni.access.access import open_access
+from omni.app.declared import introduce
 from omni.app.engines import Engines, engines
 from omni.app.front import open_front
 from omni.app.partitions import partitions_to_serve
@@ -103,7 +104,7 @@ class Server:
             presence = Presence(opened.bus, opened.store)
             book = Book(opened.store, opened.bus, self._learn)
             for agent in self._settings.agents:
-                await _introduce(opened, agent)
+                await introduce(opened.store, agent)
             await book.start()
             stack.push_async_callback(book.stop)
             await presence.start()
@@ -280,11 +281,3 @@ def _since(program: Program | None) -> float | None:
 
 async def _all(drains: Iterable[Callable[[], Awaitable[None]]]) -> None:
     await asyncio.gather(*(drain() for drain in drains))
-
-
-async def _introduce(opened: Engines, agent: Agent) -> None:
-    """Save an agent that the settings declare; whether it is paused is not for a file to say."""
-    known = await opened.store.agent(agent.org, agent.slug)
-    wanted = agent if known is None else agent.model_copy(update={"is_paused": known.is_paused})
-    if known != wanted:
-        await opened.store.save_agent(wanted)

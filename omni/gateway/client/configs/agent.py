@@ -17,6 +17,22 @@ from omni.model.channel import Channel
 PREPARING_MS = 1_500
 MAX_PREPARING_MS = 5_000
 
+SAID = (
+    "brain",
+    "prompt",
+    "vars",
+    "greeting",
+    "greeting_in_chat",
+    "timezone",
+    "language",
+    "llm",
+    "tools",
+    "preparing_ms",
+    "allowed_origins",
+    "audio",
+)
+"""The fields of an agent that its program decides, once it has registered."""
+
 
 def overrides_of(config: Raw) -> Overrides:
     """All that a configuration says; what it does not say is None. Raises ConfigError."""
@@ -46,9 +62,9 @@ def blank(org: str, slug: str) -> Agent:
 def created(known: Agent, config: Raw, origins: tuple[str, ...]) -> Agent:
     """The agent a program registers. All that programs can say is as it says, or as when nothing was ever said; what
     they cannot say (channels, limits, whether it is paused) stays as it is known. Raises ConfigError."""
-    kept = {name: getattr(known, name) for name in _NOT_SAID}
     fresh = blank(known.org, known.slug)
-    return fresh.model_copy(update={**kept, **_said(config), "allowed_origins": origins})
+    unsaid = {name: getattr(fresh, name) for name in SAID}
+    return known.model_copy(update={**unsaid, **_said(config), "allowed_origins": origins})
 
 
 def configured(agent: Agent, config: Raw) -> Agent:
@@ -68,25 +84,6 @@ def with_channel(agent: Agent, channel: Channel) -> Agent:
 
 def without_channels(agent: Agent, ids: Collection[str]) -> Agent:
     return agent.model_copy(update={"channels": tuple(one for one in agent.channels if one.id not in ids)})
-
-
-_NOT_SAID = (
-    "name",
-    "fallback",
-    "debounce_ms",
-    "max_debounce_ms",
-    "media_wait_ms",
-    "context_window",
-    "context_tokens",
-    "history",
-    "idle_timeout_s",
-    "handoff_idle_s",
-    "echo_pauses",
-    "turn_timeout_s",
-    "max_turns_per_minute",
-    "channels",
-    "is_paused",
-)
 
 
 def _said(config: Raw) -> dict[str, object]:
