@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from omni.cli.dev import watching
 from omni.cli.dev.program import LONGEST_LINE, Program
 from omni.cli.dev.showing import arrivals
 from omni.cli.dev.supervision import keep_running
+from omni.cli.dev.verb import _free_port
 from omni.cli.dev.watching import Watcher, differences, snapshot
 from omni.live.presence import Program as Connected
 
@@ -54,6 +57,20 @@ async def test_changes_are_told_once_and_together(tmp_path: Path) -> None:
     assert [path.name for path in await watcher.changed()] == ["a.py", "b.py"]
     _files(tmp_path, "c.py")
     assert [path.name for path in await watcher.changed()] == ["c.py"]
+
+
+async def test_nothing_is_told_while_nothing_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _files(tmp_path, "bot.py")
+    watcher = Watcher(tmp_path / "bot.py", POLL)
+    await watcher.begin()
+    looks: list[Path] = []
+    monkeypatch.setattr(watching, "snapshot", lambda program: looks.append(program) or snapshot(program))
+    told = asyncio.create_task(watcher.changed())
+    while len(looks) < 5:
+        await asyncio.sleep(POLL)
+    assert not told.done()
+    _files(tmp_path, "a.py")
+    assert [path.name for path in await told] == ["a.py"]
 
 
 def _python(text: str, heard: list[str]) -> Program:
@@ -193,6 +210,15 @@ async def test_nothing_of_the_bot_is_left_when_it_is_no_longer_kept(tmp_path: Pa
         await stage.until("up")
         assert _runs(pid)
     assert not _runs(pid)
+
+
+def test_the_usual_port_is_taken_or_the_next_one_that_is_free(free_port: int) -> None:
+    assert _free_port("127.0.0.1", free_port) == free_port
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", free_port))
+        other.listen()
+        assert _free_port("127.0.0.1", free_port) != free_port
+    assert _free_port("no.such.host.invalid", free_port) == 0
 
 
 def _connected(agent: str, holder: str) -> Connected:
