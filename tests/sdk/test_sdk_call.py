@@ -223,6 +223,8 @@ async def test_keys_that_no_phone_has_are_refused(omni: Omni, desk: Agent, serve
 async def test_commands_may_come_from_other_threads(omni: Omni, desk: Agent, server: ScriptedServer) -> None:
     peer, call = await talking(omni, server)
 
+    asyncio.get_running_loop().set_debug(True)  # what touches the loop from elsewhere is an error now
+
     def elsewhere() -> Answer[int]:
         call.say("from a thread")
         return call.add_context("from a thread")

@@ -13,6 +13,7 @@ from omni import Omni
 from omni.sdk import AuthenticationError, ConfigError, ConnectError, DisplacedError
 from omni.sdk.agent import Agent
 from omni.sdk.config import http_url
+from omni.sdk.events import Event
 from omni.sdk.timing import Timing, conflict_delay, reconnect_delay
 from tests.sdk.scripted import QUICK, ScriptedServer, again, quicker, scripted_server, started
 
@@ -180,6 +181,30 @@ async def test_leaving_waits_for_handlers_that_run(omni: Omni, desk: Agent, serv
     await begun.wait()
     await omni.close()
     assert done.is_set()
+
+
+async def test_what_comes_while_leaving_begins_nothing(omni: Omni, desk: Agent, server: ScriptedServer) -> None:
+    begun, may_end = asyncio.Event(), asyncio.Event()
+    handled: list[str] = []
+
+    @desk.on("call.held")
+    async def handle(event: Event) -> None:
+        handled.append(event.call_id)
+        begun.set()
+        await may_end.wait()
+
+    arrived = desk.stream()
+    peer = await started(omni, server)
+    await peer.send("call.held", agent_id="desk", call_id="chat-1")
+    await begun.wait()
+    leaving = asyncio.create_task(omni.close())
+    await asyncio.sleep(0)
+    await peer.send("call.held", agent_id="desk", call_id="chat-2")
+    await peer.send("user.speaking", agent_id="desk", call_id="chat-2", text="hm")
+    await anext(arrived)
+    may_end.set()
+    await leaving
+    assert handled == ["chat-1"]
 
 
 async def test_noise_on_the_socket_is_ignored(omni: Omni, desk: Agent, server: ScriptedServer) -> None:

@@ -12,6 +12,7 @@ from omni import Call, Omni
 from omni.sdk import ConfigError, RingingCall, events
 from omni.sdk.agent import Agent
 from omni.sdk.catalog import SHAPES
+from omni.sdk.socket import TURN
 from tests.sdk.scripted import CALL, Peer, ScriptedServer, again, begin_chat, started, user_says
 
 PHONE = {"agent_id": "desk", "call_id": "CA7", "session_id": "CA7"}
@@ -324,6 +325,7 @@ async def test_the_transcript_has_each_message_once(omni: Omni, desk: Agent, ser
     await peer.send("user.message", **PHONE, message_id="u1", text="I want pizza", turn_id=1)
     await peer.send("message.confirmed", **PHONE, message_id="m1", text="Which one?")
     await peer.send("message.confirmed", **PHONE, message_id="m1", text="Which")
+    await peer.send("chat.response", **PHONE, text="Which")  # told again without its id
     await peer.send("call.held", **PHONE)
     _, call = await held.get()
     assert call.transcript == [
@@ -441,6 +443,33 @@ async def test_a_turn_that_is_offered_again_is_handled_once_for_each_connection(
     await second.send("channel.added", agent_id="desk", type="chat")
     await added.get()
     assert got.empty()
+
+
+async def test_a_message_that_is_offered_again_is_told_once(omni: Omni, desk: Agent, server: ScriptedServer) -> None:
+    told = gathered(desk, "user.message", "call.held")
+    first = await started(omni, server)
+    await begin_chat(first)
+    await first.send("chat.message", **CALL, message_id="u1", text="Hi")
+    assert (await told.get())[0].text == "Hi"
+    await first.close()
+    second = await again(server, "desk")
+    await second.send("chat.message", **CALL, message_id="u1", text="Hi")
+    await second.send("chat.message", **CALL, message_id="u1", text="Hi there")  # it has grown
+    await second.send("call.held", **CALL)
+    assert (await told.get())[0].text == "Hi there"
+    event, call = await told.get()
+    assert event.event == "call.held"
+    assert call.transcript == [{"role": "user", "content": "Hi there"}]
+
+
+async def test_a_flood_of_frames_leaves_handlers_their_turn(omni: Omni, desk: Agent, server: ScriptedServer) -> None:
+    behind: asyncio.Queue[int] = asyncio.Queue()
+    stream = desk.stream()
+    desk.on("speech.started", lambda: behind.put_nowait(stream._queue.qsize()))
+    peer = await started(omni, server)
+    for number in range(900):
+        await peer.send("speech.started", **CALL, turn_id=number)
+    assert await behind.get() <= 2 * TURN
 
 
 async def test_a_turn_answered_late_on_the_new_connection_is_not_answered_twice(
