@@ -108,7 +108,7 @@ def parse(text: str) -> Frame | None:
     """The frame, or None for an event that this release does not know. Raises FrameRefusedError."""
     try:
         fields = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise FrameRefusedError("The frame is not JSON.", what="frame") from None
     if not isinstance(fields, dict) or not isinstance(fields.get("event"), str):
         raise FrameRefusedError('A frame is an object with an "event".', what="frame")
@@ -123,7 +123,7 @@ def parse_fields(fields: dict[str, JsonValue]) -> Frame | None:
     given = fields.get("id")
     id_ = given if isinstance(given, str) and len(given) <= 64 else None
     try:
-        frame = _FRAMES.validate_python(fields)
+        frame = _FRAMES.validate_python(_whole(fields))
     except ValidationError as error:
         problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(step) for step in problem["loc"][1:]) or "frame"
@@ -131,6 +131,20 @@ def parse_fields(fields: dict[str, JsonValue]) -> Frame | None:
     if isinstance(frame, MessageFrame):
         _check_message(frame)
     return frame
+
+
+def _whole(value: JsonValue) -> JsonValue:
+    """The same with whole characters only: a page that cuts a text may cut an emoji in half."""
+    match value:
+        case str():
+            is_whole = value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
+            return value if is_whole else value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        case list():
+            return [_whole(one) for one in value]
+        case dict():
+            return {str(_whole(key)): _whole(one) for key, one in value.items()}
+        case _:
+            return value
 
 
 def _check_message(frame: MessageFrame) -> None:

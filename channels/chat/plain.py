@@ -36,6 +36,7 @@ class PlainTalk(Talk):
         super().__init__(services, admitted, send, hang_up)
         self._turns = Turns(self._url_of)
         self._deadlines: dict[str, float] = {}
+        self._is_followed = False
         self._has_past = False
         self._has_spoken = False
 
@@ -56,9 +57,11 @@ class PlainTalk(Talk):
         await line.opened()  # so that the greeting comes first
 
     async def catch_up(self, line: Line) -> None:
-        if line.newest is not None:  # we fell behind
-            await self._send_entries(await line.missed(line.newest))
+        if self._is_followed:
+            newest = line.newest
+            await self._send_entries(await (line.recent() if newest is None else line.missed(newest)))
             return
+        self._is_followed = True
         if not self.admitted.stays:
             return
         past = await line.recent()

@@ -205,7 +205,7 @@ async def _object(request: web.Request) -> dict[str, JsonValue]:
         raise RestError(413, f"The body is larger than {MAX_BODY // 1024} kB.")
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RestError(400, "The body is not JSON.") from None
     if not isinstance(value, dict):
         raise RestError(400, "The body must be a JSON object.")

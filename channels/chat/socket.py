@@ -109,7 +109,7 @@ class _Socket:
         """Raises ConnectionError."""
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                await self._ws.send_str(wire.dumps(frame))
+                await self._ws.send_frame(wire.dumps(frame), WSMsgType.TEXT)
         except TimeoutError:
             await self.hang_up(POLICY, "too slow")
             raise ConnectionError("the page takes nothing") from None

@@ -42,6 +42,8 @@ GOING_AWAY: Final = 1001
 TRY_LATER: Final = 1013
 """WebSocket close codes: after both the page may come back."""
 
+RETRY_SECONDS: Final = 1.0
+
 Send = Callable[[wire.Frame], Awaitable[None]]
 """Sends one frame. Raises ConnectionError once the page is gone or takes nothing any more."""
 
@@ -143,29 +145,37 @@ class Talk(ABC):
 
     async def _follow(self, line: Line, begun: asyncio.Future[None]) -> None:
         try:
-            while True:
-                try:
-                    async with line.follow() as news:
-                        await self.catch_up(line)
-                        if not begun.done():
-                            begun.set_result(None)
-                        async for told in news:
-                            await self.told(line, told)
-                            del told  # some 20 kB, which an open page would keep until the next one
-                    await self._hang_up(GOING_AWAY, "the server stops")
-                    return
-                except SlowFollowerError:
-                    continue  # the page reads slowly: what was missed is in the log
+            while not await self._follow_once(line, begun):
+                pass
+            await self._hang_up(GOING_AWAY, "the server stops")
         except Exception as error:
             if not begun.done():
                 begun.set_exception(error)
-            elif isinstance(error, StoreError | BusError):
-                await self._hang_up(TRY_LATER, "try again")
             elif not isinstance(error, ConnectionError):
                 log.exception("a conversation could not be followed", extra={"agent": self.agent.slug})
                 await self._hang_up(TRY_LATER, "try again")
         finally:
             begun.cancel()
+
+    async def _follow_once(self, line: Line, begun: asyncio.Future[None]) -> bool:
+        """True when there is nothing more to follow. Else we fell behind, or an engine was away: what was missed is in
+        the log."""
+        try:
+            async with line.follow() as news:
+                await self.catch_up(line)
+                if not begun.done():
+                    begun.set_result(None)
+                async for told in news:
+                    await self.told(line, told)
+        except SlowFollowerError:
+            return False
+        except (StoreError, BusError) as error:
+            if not begun.done():
+                raise
+            log.warning("a chat waits for its engine: %s", error, extra={"agent": self.agent.slug})
+            await asyncio.sleep(RETRY_SECONDS)
+            return False
+        return True
 
 
 def wants_arrival(services: Services, agent: Agent) -> bool:

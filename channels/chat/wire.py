@@ -15,8 +15,12 @@ from omni.model.entry import ToolAnswered, ToolCalled
 Frame = dict[str, JsonValue]
 
 
-def dumps(frame: Frame) -> str:
-    return json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
+def dumps(frame: Frame) -> bytes:
+    """A frame in UTF-8; half a character, which that cannot hold, is escaped."""
+    try:
+        return json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        return json.dumps(frame, separators=(",", ":")).encode()
 
 
 def connected(session: str) -> Frame:

@@ -82,8 +82,7 @@ class Page:
 
     def cut(self) -> None:
         """The network is gone: no goodbye."""
-        transport = self._ws.get_extra_info("socket")
-        assert self._ws._writer.transport is not None, transport
+        assert self._ws._writer.transport is not None
         self._ws._writer.transport.abort()
 
 

@@ -49,10 +49,18 @@ def test_a_context_value_is_text_or_json_or_nothing() -> None:
     assert read(event="set_context", key="k").text is None
 
 
+def test_half_a_character_is_replaced_and_a_whole_one_stays() -> None:
+    assert parse('{"event": "message", "text": "a \\ud83d b \\ud83d\\ude00"}') == MessageFrame(
+        event="message", text="a \ufffd b \U0001f600"
+    )
+    assert read(event="set_context", key="k", value={"a\ud800": ["\udfff"]}).text == '{"a\ufffd": ["\ufffd"]}'
+
+
 @pytest.mark.parametrize(
     ("text", "what", "words"),
     [
         ("", "frame", "not JSON"),
+        ("[" * 100_000, "frame", "not JSON"),
         ("[1]", "frame", "object"),
         ('{"event": 7}', "frame", "event"),
         ('{"event": "message"}', "message", "empty"),

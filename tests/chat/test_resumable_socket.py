@@ -284,3 +284,11 @@ async def test_a_server_that_stops_says_goodbye_at_once(open_chat: OpenChat) -> 
     stopping = asyncio.create_task(chat.server.stop())
     assert [await plain.closed(), await own.closed()] == [1001, 1001]
     await stopping
+
+
+async def test_half_a_character_harms_nobody(open_chat: OpenChat) -> None:
+    chat = await open_chat()
+    page, plain = await chat.visitor(), await chat.page()
+    await page.says("m1", "half \ud83d")
+    assert (await page.hears("bot"))["text"] == "You said: half \ufffd"
+    assert (await plain.asks("half \ud83d"))["text"] == "You said: half \ufffd"
