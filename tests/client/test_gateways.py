@@ -11,7 +11,7 @@ import pytest
 from tests.client.cluster import Cluster, cluster
 from tests.client.program import Program
 from tests.client.stage import reply
-from tests.server.shop import ADA, PATIENCE
+from tests.server.shop import ADA, PATIENCE, until
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.mongodb, pytest.mark.usefixtures("clean_environment")]
 
@@ -133,9 +133,7 @@ async def test_a_program_that_moves_around_under_load_answers_everything_once(
             said = [sent.body["text"]["body"] for sent in group.simulator.sent(to=who)]
             return [line for text in said for line in text.removeprefix("re: ").splitlines()]
 
-        async with asyncio.timeout(PATIENCE):
-            while any(set(heard(who)) < wanted[who] for who in people):
-                await asyncio.sleep(0.05)
+        await until(lambda: all(set(heard(who)) >= wanted[who] for who in people))
         serving.cancel()
         await asyncio.wait([serving])
         for who in people:

@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Final, Protocol
 
 from aiohttp import WSCloseCode
@@ -63,6 +64,7 @@ class Feed:
         self._has_mail = asyncio.Event()
         self._is_released = asyncio.Event()
         self._calls: dict[str, tuple[Told, CallView]] = {}
+        self._caught_up: dict[str, int] = {}
         self._agent_id = agent_id
 
     def rename(self, agent_id: str) -> None:
@@ -121,11 +123,15 @@ class Feed:
     async def _tell(self, told: Told) -> None:
         _, view = self._calls.get(told.call) or (told, self._stranger(told))
         for entry in told.entries:
-            view = await self._entry(told, view, entry)
+            if entry.seq <= self._caught_up.get(told.call, 0):
+                self._tell_past(view, entry)
+            else:
+                view = await self._entry(told, view, entry)
         for signal in told.signals:
             view = await self._signal(told, view, signal)
         if view.has_ended:
             self._calls.pop(told.call, None)
+            self._caught_up.pop(told.call, None)
         elif told.entries or view.is_announced or told.call in self._calls:
             header = told.model_copy(update={"entries": (), "signals": ()})
             self._calls[told.call] = (header, view)
@@ -152,6 +158,10 @@ class Feed:
                 self._witness.has_ended(told.call)
         return view
 
+    def _tell_past(self, view: CallView, entry: Entry) -> None:
+        """News that is older than what the program was told the call is: of it, only what is the agent's affair."""
+        self._socket.send(*calls.told(replace(view, is_announced=False), entry)[1])
+
     async def _signal(self, told: Told, view: CallView, signal: Signal) -> CallView:
         if isinstance(signal, Offer) and not view.is_announced:
             return await self._offered(view, signal)
@@ -168,6 +178,7 @@ class Feed:
             return view
         text = "\n".join(message.text for message in asked(state, state.offered.answers))
         fact = TurnStarted(turn=offer.turn, answers=state.offered.answers, offered=True, text=text)
+        self._caught_up[view.call] = state.seq  # the news of these entries may still be on their way
         return await self._reopen(view, fact, state.offered.at)
 
     async def _reopen(self, view: CallView, turn: TurnStarted, at: float) -> CallView:
