@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from omni.bus.base import Bus
+from omni.bus.base import MISSED, Bus
 from omni.bus.rabbitmq import RabbitBus
 from omni.bus.sqlite import SqliteBus
 from omni.live.hub import Hub
+from omni.live.told import calls_topic
 from omni.sqlite import SqliteFile
 from omni.store.base import Store
 from omni.store.sqlite import SqliteStore
-from tests.live.line import Line, OpenHub, OpenLine, begin, started
+from tests.live.line import AGENT, ORG, PATIENCE, Line, OpenHub, OpenLine, begin, started
 
 
 @pytest.fixture(params=["sqlite", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
@@ -68,7 +70,13 @@ def open_line(bus: Bus, store: Store) -> OpenLine:
 
     async def start(call_id: str = "wa-1", party: str = "ct_1", **more: Any) -> Line:
         line = begin(bus, store, call_id, party, **more)
-        await line.go_on(started())
+        async with bus.listen(calls_topic(ORG, AGENT)) as news:
+            await line.go_on(started())
+            async with asyncio.timeout(
+                PATIENCE
+            ):  # the broker has passed it on: who follows from now on does not hear it
+                while await anext(news) == MISSED:
+                    pass
         return line
 
     return start
