@@ -134,7 +134,7 @@ async def _(stage: Stage) -> None:
 
 @rows("3.1-A-llm.chat.error")
 async def _(stage: Stage) -> None:
-    await stage.open(agent_of("desk", brain="llm", fallback=None, llm={"retries": 0}))
+    await stage.open(agent_of("desk", brain="llm", script=[], fallback=None, llm={"retries": 0}))
     _, asker = await both(stage, llm="openai/m", preparing=False)
     stage.llm.will(*[refuses(400)] * 3)
     await asker.send(chat())
@@ -186,7 +186,7 @@ async def _(stage: Stage) -> None:
 
 @rows("6.15-issuer-and-agent-on-one-socket")
 async def _(stage: Stage) -> None:
-    await stage.open(agent_of("desk", brain="llm", fallback=None, llm={"retries": 0}))
+    await stage.open(agent_of("desk", brain="llm", script=[], fallback=None, llm={"retries": 0}))
     agent = await stage.desk(llm="openai/m", preparing=False)
     stage.llm.will(says("hello"), refuses(400), refuses(400))
     await agent.send(chat())

@@ -55,30 +55,31 @@ async def test_a_flooding_program_is_slowed_then_closed_and_a_quiet_one_is_serve
 
 
 async def test_a_program_that_does_not_read_is_cut_off_and_others_are_told(stage: Stage) -> None:
-    await stage.open(limits={"unsent": 50})
-    deaf = await stage.program()
+    await stage.open(limits={"unsent": 20})
+    deaf = await stage.desk()
+    cue = await stage.asked(deaf)
+    long = [{"role": "user", "content": "x" * 400_000}]
+    await deaf.send({"event": "history.add", "call_id": cue["call_id"], "messages": long})
+    await deaf.expect("history.updated")
     transport = deaf.ws._writer.transport
     assert isinstance(transport, asyncio.Transport)
-    await deaf.create("other")
     transport.pause_reading()
-    quiet = await stage.desk()
-    big = {"event": "history.get", "call_id": "x" * 250, "request_id": "y" * 250}
-    with contextlib.suppress(ConnectionError, aiohttp.ClientError):
-        for _ in range(20_000):
-            await deaf.ws.send_str(json.dumps(big))
-            if transport.is_closing():
-                break
-    cue = await stage.asked(quiet)
-    await quiet.send(reply(cue, "hi"))
-    assert await stage.shop.answers() == ["hi"]
+    for _ in range(50):
+        await deaf.send({"event": "history.get", "call_id": cue["call_id"]})
+    quiet = await stage.program()
+    await quiet.create("other")
+    await quiet.send({"event": "llm.chat", "agent_id": "other", "session_id": "s", "text": "hello"})
+    asked = await quiet.expect("turn.end")
+    await quiet.send(reply(asked, "hi"))
+    await quiet.expect("llm.chat.done", text="hi")
+    await until(lambda: _is_free(stage))
     transport.resume_reading()
     await deaf.is_closed()
-    await until(lambda: _is_free(stage))
 
 
 async def _is_free(stage: Stage) -> bool:
     """The name of the program that was cut off."""
-    return not await stage.shop.engines.store.leases("program:default/other", now=0)
+    return not await stage.shop.engines.store.leases("program:default/desk", now=0)
 
 
 async def test_a_reply_without_end_is_given_up(stage: Stage) -> None:
