@@ -234,13 +234,14 @@ class Conversation:
             if mail.was_taken and mail.key is not None:
                 batch.keys.append(mail.key)
         if batch is not None and around is not None:
+            around = self._party.around(batch.state)  # the last of the mail may have changed how the agent answers
             if batch.turn is None:
                 batch.turn = owed_turn(batch.state, around)
             if batch.turn is not None and batch.turn.phase != "generating" and batch.turn.due <= around.now:
                 batch.take(decide(batch.state, batch.turn, Tick(), around), around)
             await self._commit(batch, around.agent)
             self._note_ages(fresh)
-            await self._perform(batch, around)
+            await self._perform(batch)
             if not batch.entries:
                 await self._rest(batch, around.agent, fresh)
             self._bring(batch.state.id, fresh)
@@ -355,28 +356,29 @@ class Conversation:
 
     # effects
 
-    async def _perform(self, batch: Batch, around: Around) -> None:
+    async def _perform(self, batch: Batch) -> None:
         """Cut the brain, let go out what goes out, tell of it, and only then put a new turn to a brain."""
         for effect in batch.effects:
             if isinstance(effect, AbortTurn):
                 self._abort(effect.because)
         await self._outbox.run(batch.state.id, batch.effects)
-        await self._tell_of(batch, around)
+        await self._tell_of(batch)
         begun = [effect.turn for effect in batch.effects if isinstance(effect, BeginTurn)]
         if begun and self._turn == begun[-1]:
             self._begin(batch.state, begun[-1])
         elif self._turn is None or self._turn.phase != "generating":
             self._abort("the call went on")
 
-    async def _tell_of(self, batch: Batch, around: Around) -> None:
+    async def _tell_of(self, batch: Batch) -> None:
         """Whoever looks on hears of what is in the log; whoever asked, what came of it."""
         if batch.entries:
             await self._telling.entries(batch.state, batch.entries)
+        is_offered = self._turn is not None and self._turn.phase == "offered"
         for effect in batch.effects:
-            if isinstance(effect, OfferAgain):
+            if isinstance(effect, OfferAgain) and is_offered:  # nothing of the same batch has ended it
                 await self._telling.signal(batch.state, Offer(turn=effect.turn))
-            elif isinstance(effect, Reply):
-                await self._telling.outcome(effect, batch.state, around)
+        for reply, state in batch.replies:
+            await self._telling.outcome(reply, state, self._party.around(state))
 
     def _bring(self, call: str, mails: Sequence[Mail]) -> None:
         """What is for the brain at work, now that everything before it is in the log."""

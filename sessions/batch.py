@@ -11,7 +11,7 @@ from sessions.document import document_of, snapshot_of
 from sessions.fold import fold
 from sessions.rules.turns import files_came
 from sessions.state import CallState
-from sessions.steps import Around, Effect, LiveTurn, Step
+from sessions.steps import Around, Effect, LiveTurn, Reply, Step
 
 
 @dataclass(slots=True)
@@ -22,6 +22,8 @@ class Batch:
     turn: LiveTurn | None
     entries: list[Entry] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
+    replies: list[tuple[Reply, CallState]] = field(default_factory=list)
+    """What to tell whoever asked: each of the call as their own input left it."""
     keys: list[str] = field(default_factory=list)
     """Input keys that these steps settle."""
     deliveries: list[Delivery] = field(default_factory=list)
@@ -33,6 +35,7 @@ class Batch:
             self.entries.append(entry)
             self.state = fold(self.state, entry)
         self.effects += step.effects
+        self.replies += [(effect, self.state) for effect in step.effects if isinstance(effect, Reply)]
         self.deliveries += step.asked
         self.turn = files_came(self.state, step.turn, around.now)
 

@@ -89,7 +89,7 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
         case UserEdit():
             return edited(state, turn, happening)
         case UserRevoke():
-            return revoked(state, turn, happening)
+            return revoked(state, turn, happening, around)
         case MediaReady():
             return Step((MediaStored(id=happening.message_id, part=happening.part, media=happening.media),), (), turn)
         case DeliveryFailed():
@@ -112,7 +112,7 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
         case SetContext():
             return set_context(state, turn, happening)
         case Configure():
-            return configure(turn, happening)
+            return configure(turn, happening, around)
         case ProgramArrived():
             return arrived(turn, around)
         case PersonArrived() | ToolResults() | TurnReady():

@@ -44,7 +44,7 @@ from sessions.state import MAX_CONTEXTS, MAX_EARLY, MAX_LINES, Awaited, CallStat
 
 Changes = dict[str, Any]
 
-_NOTHING_OWED: Changes = {"unanswered": (), "offered": None, "continued_turn": None}
+_NOTHING_OWED: Changes = {"unanswered": (), "offered": None, "continued_turn": None, "answered_by": None}
 
 
 def fold(state: CallState, entry: Entry) -> CallState:
@@ -111,6 +111,7 @@ def _(fact: UserSaid, state: CallState, ts: float) -> Changes:
     if not fact.paused:
         changes["unanswered"] = (*state.unanswered, fact.id)
         changes["newest_user"] = fact.id
+        changes["answered_by"] = None
         changes["last_user_text_at"] = ts
     elif state.waiting_since is None and fact.mode == "live" and fact.text.strip():
         changes["waiting_since"] = ts
@@ -162,7 +163,9 @@ def _(fact: UserRevoked, state: CallState, ts: float) -> Changes:
         return {"early": _ahead(state, Early(target=fact.target)), "last_activity": ts}
     return {
         "lines": tuple(_deleted(line) if line.ref == fact.id else line for line in state.lines),
-        "unanswered": tuple(id_ for id_ in state.unanswered if id_ != fact.id),
+        "unanswered": _without(state.unanswered, fact.id),
+        "newest_user": state.newest_user if state.newest_user != fact.id else None,
+        "offered": _offered_without(state.offered, fact.id),
         "awaited": tuple(a for a in state.awaited if a.message_id != fact.id),
         "last_activity": ts,
         "last_text": _last_text_without(state, fact.id),
@@ -199,7 +202,8 @@ def _(fact: TurnStarted, state: CallState, ts: float) -> Changes:
 
 @_apply.register
 def _(fact: TurnContinued, state: CallState, ts: float) -> Changes:
-    return {"offered": None, "continued_turn": fact.turn}
+    """Its first start was no answer: it does not count as one."""
+    return {"offered": None, "continued_turn": fact.turn, "recent_turns": state.recent_turns[:-1]}
 
 
 @_apply.register
@@ -242,7 +246,7 @@ def _(fact: BotSaid, state: CallState, ts: float) -> Changes:
 def _(fact: HistoryChanged, state: CallState, ts: float) -> Changes:
     added = remembered(fact.messages, ref=f"history:{state.seq + 1}")
     if fact.act == "add":
-        return {"lines": (*state.lines, *added)[-MAX_LINES:]}
+        return {"lines": _bounded((*state.lines, *added), state)}
     owed = tuple(line for line in state.lines if line.role == "user" and line.ref in state.unanswered)
     return {"lines": (*added, *owed)[-MAX_LINES:], "recap": None}
 
@@ -360,8 +364,29 @@ def _ahead(state: CallState, early: Early) -> tuple[Early, ...]:
 
 
 def _remember(state: CallState, line: Remembered) -> tuple[Remembered, ...]:
-    lines = (*state.lines, line)
-    return lines[-MAX_LINES:] if len(lines) > MAX_LINES else lines
+    return _bounded((*state.lines, line), state)
+
+
+def _bounded(lines: tuple[Remembered, ...], state: CallState) -> tuple[Remembered, ...]:
+    """The newest lines; a message that waits for its answer stays as long as there is another to leave out."""
+    excess = len(lines) - MAX_LINES
+    if excess <= 0:
+        return lines
+    spare = [place for place, line in enumerate(lines) if line.ref not in state.unanswered][:excess]
+    left_out = frozenset(spare)
+    return tuple(line for place, line in enumerate(lines) if place not in left_out)[-MAX_LINES:]
+
+
+def _without(ids: tuple[str, ...], id_: str) -> tuple[str, ...]:
+    return tuple(each for each in ids if each != id_)
+
+
+def _offered_without(offered: Offered | None, id_: str) -> Offered | None:
+    """What the program was asked, without a message that its author deleted."""
+    if offered is None or id_ not in offered.answers:
+        return offered
+    answers = _without(offered.answers, id_)
+    return offered.model_copy(update={"answers": answers}) if answers else None
 
 
 DELETED = "[message deleted by the user]"

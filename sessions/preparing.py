@@ -29,20 +29,21 @@ class Barrier:
             return
         is_ignored = agent.preparing_ms is None and self._ignored >= PATIENCE
         self._turn = turn
-        self._ready = asyncio.get_running_loop().create_future()
+        ready = self._ready = asyncio.get_running_loop().create_future()
         try:
             await tell(Preparing(turn=turn, budget_ms=0 if is_ignored else budget))
             if is_ignored:
                 return
             async with asyncio.timeout(budget / 1000):
-                await self._ready
+                await ready
             self._ignored = 0
         except TimeoutError:
             self._ignored += 1
             if agent.preparing_ms is not None:
                 await tell(PreparingExpired(turn=turn, waited_ms=budget, budget_ms=budget))
         finally:
-            self._ready = None
+            if self._ready is ready:  # not that of the next turn, which may wait by now
+                self._ready = None
 
     def lift(self, turn: int | None) -> None:
         """The program is ready; one that was ready for another turn is not."""

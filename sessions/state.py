@@ -115,9 +115,9 @@ class CallState(Value):
     continued_turn: int | None = None
     """A turn that the user continued before the program had replied: it is put to it again under this number."""
     answered_by: str | None = None
-    """The connection whose program answered the user's newest message."""
+    """The connection whose program answered the user's newest message, unless somebody took over since."""
     newest_user: str | None = None
-    """Our id of the user's newest message that the bot may answer: what a program's reply must be to."""
+    """Our id of the user's newest message that the bot may answer, unless they took it back."""
     overrides: Overrides | None = None
     """What this call has otherwise than its agent."""
     contexts: tuple[Context, ...] = ()
@@ -133,6 +133,18 @@ class CallState(Value):
     @property
     def is_open(self) -> bool:
         return self.ended_at is None
+
+    @property
+    def newest(self) -> str | None:
+        """Our id of the message that a program's reply must be to."""
+        return self.unanswered[-1] if self.unanswered else self.newest_user
+
+    @property
+    def next_turn(self) -> int:
+        """The number of the turn that the program has, or else of the next."""
+        if self.offered is not None:
+            return self.offered.turn
+        return self.continued_turn or self.turns + 1
 
     @property
     def window_closes_at(self) -> float | None:

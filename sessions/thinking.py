@@ -150,7 +150,8 @@ class Thinking:
         return self._done(draft)
 
     async def _prepare(self) -> None:
-        """Let the connected program change what the model will read. One that does not know the call is not asked."""
+        """Let the connected program change what the model will read. One that does not know the call is not asked.
+        What was put to a model stays with it: another brain has the turns from the next one on."""
         since = self._around.program_since
         if since is None or self._agent.brain != "llm":
             return
@@ -158,7 +159,7 @@ class Thinking:
             return
         await self._barrier.wait(self._turn.number, self._agent, self._tell)
         self._state, self._around = self._look()
-        self._agent = self._around.agent
+        self._agent = self._around.agent.model_copy(update={"brain": self._agent.brain})
 
     def _say(self, draft: Draft) -> None:
         """Report a complete message, if there is one; more follows."""

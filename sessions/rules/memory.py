@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from omni.model.entry import CallConfigured, ContextAdded, Fact, HistoryChanged, PromptChanged, VarsChanged
 from omni.model.inbound import Configure, EditHistory, SetContext
 from sessions.memory import cleaned
 from sessions.state import CallState, Context
-from sessions.steps import LiveTurn, Reply, Step
+from sessions.steps import Around, LiveTurn, Reply, Step
 
 MAX_CONTEXT = 16_384
 """Characters of one context, and of everything a visitor's page has set."""
@@ -64,7 +66,10 @@ def _page_size(contexts: tuple[Context, ...], but: str) -> int:
     return sum(len(c.text) for c in contexts if c.by == "page" and c.key != but)
 
 
-def configure(turn: LiveTurn | None, change: Configure) -> Step:
-    """Settings of this call alone, from its next generation on."""
+def configure(turn: LiveTurn | None, change: Configure, around: Around) -> Step:
+    """Settings of this call alone, from its next generation on. With another brain, that is who answers what the
+    program was asked."""
     effects = (Reply(change.ask),) if change.ask is not None else ()
+    if turn is not None and turn.phase == "offered" and change.overrides.brain is not None:
+        turn = replace(turn, due=around.now)
     return Step((CallConfigured(overrides=change.overrides),), effects, turn)

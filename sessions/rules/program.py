@@ -11,7 +11,7 @@ from omni.model.inbound import ProgramReply
 from omni.model.message import Message
 from sessions.history import asked
 from sessions.rules.speech import speech
-from sessions.rules.turns import drop, forgo, is_silent
+from sessions.rules.turns import begin, forgo, is_silent, taken_back
 from sessions.state import CallState
 from sessions.steps import Around, Dispatch, LiveTurn, OfferAgain, Step
 
@@ -25,21 +25,23 @@ ALONE_SECONDS: Final = 300.0
 def offer(state: CallState, turn: LiveTurn, around: Around) -> Step:
     """Put the user's words to the program. A turn that the log says was offered already is told again, not anew."""
     due = around.now + OFFER_EVERY
+    offered = replace(turn, number=state.next_turn, phase="offered", answers=state.unanswered, due=due)
     if state.offered is not None and state.offered.answers == state.unanswered:
-        again = replace(turn, number=state.offered.turn, phase="offered", answers=state.unanswered, due=due)
-        return Step((), (OfferAgain(again.number),), again)
-    number = state.continued_turn or state.turns + 1
+        return Step((), (OfferAgain(offered.number),), offered)
     text = "\n".join(message.text for message in asked(state, state.unanswered))
-    started = TurnStarted(turn=number, answers=state.unanswered, offered=True, text=text)
-    return Step((started,), (), replace(turn, number=number, phase="offered", answers=state.unanswered, due=due))
+    started = TurnStarted(turn=offered.number, answers=state.unanswered, offered=True, text=text)
+    return Step((*taken_back(state), started), (), offered)
 
 
 def keep_offering(state: CallState, turn: LiveTurn, around: Around) -> Step:
-    """The offered turn is due: offer it again, or give up on a program that says nothing or does not come."""
+    """The offered turn is due: offer it again, or give up on a program that says nothing or does not come. Where a
+    brain of ours answers by now, that has it."""
     if is_silent(state, around):
-        return forgo(state, None, "the bot is paused")
+        return forgo(state, turn, "the bot is paused")
     if state.offered is None or not state.unanswered:
         return Step(turn=None)
+    if around.agent.brain != "client":
+        return begin(state, turn, around)
     if around.program_since is None:
         if around.now - state.offered.at >= ALONE_SECONDS:
             return _without_program(state, turn, around)
@@ -71,37 +73,41 @@ def arrived(turn: LiveTurn | None, around: Around) -> Step:
 def reply(state: CallState, turn: LiveTurn | None, said: ProgramReply, around: Around) -> Step:
     """What the program says: rejected while the bot must be silent, and when it answers words that are not the user's
     newest. The first reply to those ends the turn; what it says beside (no `in_reply_to`) does not."""
-    if _is_stale(state, said) or is_silent(state, around):
-        fact = ReplyRejected(id=said.message_id, in_reply_to=said.in_reply_to, expected=state.newest_user)
+    if _is_stale(state, turn, said, around) or is_silent(state, around):
+        fact = ReplyRejected(id=said.message_id, in_reply_to=said.in_reply_to, expected=state.newest)
         return Step((fact,), (), turn)
-    settles = bool(said.in_reply_to) and around.agent.brain == "client" and bool(state.unanswered)
+    is_asked = around.agent.brain == "client" or state.offered is not None
+    settles = bool(said.in_reply_to) and bool(state.unanswered) and is_asked
     facts: list[Fact] = []
     deliveries: tuple[Delivery, ...] = ()
-    number = turn.number if turn is not None and turn.phase == "offered" else state.continued_turn or state.turns + 1
+    number = state.next_turn
     if settles and state.offered is None:  # it did not wait for its cue
         facts.append(TurnStarted(turn=number, answers=state.unanswered))
     if said.message is not None:
-        spoken, delivery = speech(
-            state, turn if settles else None, said.message, around, after=len(facts), id_=said.message_id
-        )
+        ended = replace(turn, number=number) if turn is not None and settles else None
+        spoken, delivery = speech(state, ended, said.message, around, after=len(facts), id_=said.message_id)
         facts += [spoken.model_copy(update={"in_history": said.in_history}), BotFinished(id=spoken.id)]
         deliveries = (delivery,)
     effects = tuple(Dispatch(delivery) for delivery in deliveries)
     if not settles:
         return Step(tuple(facts), effects, turn, deliveries)
-    _, aborted = drop(turn, "the program replied")
     latency = {"e2e": round(max(0.0, around.now - state.last_user_text_at), 6)}
     outcome: Literal["answered", "silent"] = "answered" if said.message is not None else "silent"
     facts.append(
         TurnEnded(turn=number, answers=state.unanswered, outcome=outcome, latency=latency, program=said.program or None)
     )
-    return Step(tuple(facts), (*aborted, *effects), None, deliveries)
+    return Step(tuple(facts), effects, None, deliveries)
 
 
-def _is_stale(state: CallState, said: ProgramReply) -> bool:
-    """True for a reply to what the user has gone on from, or what was answered before its program had a say."""
+def _is_stale(state: CallState, turn: LiveTurn | None, said: ProgramReply, around: Around) -> bool:
+    """True for a reply to what the user has gone on from or taken back, or what somebody else has answered. Words that
+    were put to one brain while the other was switched to are answered by whichever has them."""
     if not said.in_reply_to:
         return False
-    if said.in_reply_to != state.newest_user:
+    if said.in_reply_to != state.newest:
         return True
-    return said.in_reply_to not in state.unanswered and state.answered_by != (said.program or None)
+    if said.in_reply_to in state.unanswered:
+        is_client = around.agent.brain == "client"
+        has_model = turn is not None and turn.phase == "generating"
+        return has_model if is_client else state.continued_turn is not None
+    return not said.program or said.program != state.answered_by

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from omni.model.entry import Fact, HandoffRequested, TurnEnded
+from omni.model.entry import Fact, HandoffRequested, TurnContinued, TurnEnded
 from sessions.state import CallState
 from sessions.steps import AbortTurn, Around, BeginTurn, Effect, LiveTurn, Step, Withdraw
 
@@ -18,7 +18,7 @@ def owed_turn(state: CallState, around: Around) -> LiveTurn | None:
     """The turn that a call woken from its log still owes, started at once: its debounce was long ago."""
     if not state.is_open or not state.unanswered or is_silent(state, around):
         return None
-    return LiveTurn(number=state.turns + 1, phase="waiting", first_at=around.now, due=around.now)
+    return LiveTurn(number=state.next_turn, phase="waiting", first_at=around.now, due=around.now)
 
 
 def resumed(state: CallState, turn: LiveTurn | None, around: Around) -> LiveTurn | None:
@@ -29,7 +29,13 @@ def resumed(state: CallState, turn: LiveTurn | None, around: Around) -> LiveTurn
         return turn
     if turn.phase == "generating" and turn.answers == state.unanswered:
         return replace(turn, has_spoken=state.spoken_turn == turn.number)
-    return replace(turn, phase="waiting", answers=(), has_spoken=False)
+    return again(turn, around.now)
+
+
+def again(turn: LiveTurn, now: float) -> LiveTurn:
+    """The turn once more from its beginning: at once, unless the user may still be writing."""
+    due = turn.due if turn.phase == "waiting" else now
+    return replace(turn, phase="waiting", answers=(), has_spoken=False, due=due)
 
 
 def held_back(state: CallState, turn: LiveTurn, around: Around) -> Step | None:
@@ -51,9 +57,14 @@ def held_back(state: CallState, turn: LiveTurn, around: Around) -> Step | None:
 
 
 def begin(state: CallState, turn: LiveTurn, around: Around) -> Step:
-    """Put the user's words to the brain."""
+    """Put the user's words to the brain. A program that was asked before is not asked any more."""
     begun = replace(turn, number=state.turns + 1, phase="generating", answers=state.unanswered, due=around.now)
-    return Step((), (BeginTurn(begun),), begun)
+    return Step(taken_back(state), (BeginTurn(begun),), begun)
+
+
+def taken_back(state: CallState) -> tuple[Fact, ...]:
+    """The turn that the program has, if it has one, is void as it was put to it."""
+    return (TurnContinued(turn=state.offered.turn),) if state.offered is not None else ()
 
 
 def files_came(state: CallState, turn: LiveTurn | None, now: float) -> LiveTurn | None:
@@ -85,6 +96,6 @@ def forgo(state: CallState, turn: LiveTurn | None, why: str) -> Step:
     _, effects = drop(turn, why)
     facts: tuple[Fact, ...] = ()
     if state.unanswered:
-        number = turn.number if turn is not None else state.turns + 1
+        number = turn.number if turn is not None else state.next_turn
         facts = (TurnEnded(turn=number, answers=state.unanswered, outcome="silent", error=why),)
     return Step(facts, (*effects, Withdraw()), None)

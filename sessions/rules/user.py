@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from omni.model.delivery import FetchMedia
-from omni.model.entry import Fact, TurnContinued, UserEdited, UserRevoked, UserSaid
+from omni.model.entry import Fact, UserEdited, UserRevoked, UserSaid
 from omni.model.inbound import UserEdit, UserMessage, UserRevoke
 from omni.model.message import Media, Message
-from sessions.rules.turns import drop, is_silent
+from sessions.rules.turns import again, drop, is_silent, taken_back
 from sessions.state import CallState
 from sessions.steps import Around, Effect, Fetch, LiveTurn, Step
 
@@ -48,20 +48,19 @@ def _still_writing(
 ) -> tuple[tuple[Fact, ...], tuple[Effect, ...], LiveTurn]:
     """The turn that waits for the user to finish. A brain at work is cut: it does not know the newest words."""
     debounce = around.agent.debounce_ms / 1000
+    void = taken_back(state)
     if turn is not None and turn.phase == "waiting":
         due = min(around.now + debounce, turn.first_at + around.agent.max_debounce_ms / 1000)
-        return (), (), replace(turn, due=max(due, around.now), wants_files=False)
+        return void, (), replace(turn, due=max(due, around.now), wants_files=False)
     if turn is not None and turn.phase == "generating" and turn.restarts >= MAX_RESTARTS:
         return (), (), turn
     facts, aborted = drop(turn, "user continued")
-    if state.offered is not None:
-        facts = (*facts, TurnContinued(turn=state.offered.turn))
-    number, restarts = state.turns + 1, 0
+    number, restarts = state.next_turn, 0
     if turn is not None:
         number = turn.number + 1 if turn.has_spoken else turn.number
         restarts = turn.restarts + 1
     due = around.now + debounce
-    return facts, aborted, LiveTurn(number, "waiting", first_at=around.now, due=due, restarts=restarts)
+    return (*facts, *void), aborted, LiveTurn(number, "waiting", first_at=around.now, due=due, restarts=restarts)
 
 
 def _opens_turn(message: Message) -> bool:
@@ -75,16 +74,21 @@ def edited(state: CallState, turn: LiveTurn | None, edit: UserEdit) -> Step:
     return Step((UserEdited(id=id_, target=edit.target, text=edit.message.text, message=edit.message),), (), turn)
 
 
-def revoked(state: CallState, turn: LiveTurn | None, revoke: UserRevoke) -> Step:
-    """A message that its author deleted is not answered; a turn that answers nothing else is over."""
+def revoked(state: CallState, turn: LiveTurn | None, revoke: UserRevoke, around: Around) -> Step:
+    """A message that its author deleted is not answered; a turn that answers nothing else is over. A program that has
+    the turn is asked again only when it was to reply to that message: else it would answer the newest one twice."""
     id_ = state.message_id(revoke.target)
     fact = UserRevoked(id=id_, target=revoke.target)
     if turn is None or id_ not in state.unanswered:
         return Step((fact,), (), turn)
+    if state.offered is not None and id_ != state.newest:
+        rest = tuple(each for each in turn.answers if each != id_)
+        return Step((fact,), (), replace(turn, answers=rest))
     facts, effects = drop(turn, "user deleted the message")
+    facts = (*facts, *taken_back(state), fact)
     if len(state.unanswered) == 1:
-        return Step((*facts, fact), effects, None)
-    return Step((*facts, fact), effects, replace(turn, phase="waiting", answers=(), has_spoken=False))
+        return Step(facts, effects, None)
+    return Step(facts, effects, again(turn, around.now))
 
 
 def media_jobs(state: CallState, around: Around, message_id: str, message: Message) -> tuple[Fetch, ...]:

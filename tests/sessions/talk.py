@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from omni.model.agent import Agent
+from omni.model.behaviour import Overrides
 from omni.model.contact import Contact, Identity, IdentityKind, Sender
 from omni.model.delivery import Recipient
-from omni.model.entry import CallStarted, Entry, Fact
+from omni.model.entry import CallStarted, Entry, Fact, TurnEnded, UserSaid
 from omni.model.inbound import (
     ColleagueMessage,
+    Configure,
     DeliveryFailed,
     EndCall,
     MediaReady,
@@ -18,6 +20,7 @@ from omni.model.inbound import (
     PauseAgent,
     PausePerson,
     PersonNotice,
+    ProgramReply,
     Resume,
     SendMessage,
     UserEdit,
@@ -117,7 +120,7 @@ class Talk:
         effects = self.effects
         if self.turn is None:
             self.turn = owed_turn(self.state, self.around)
-        if self.turn is not None and self.turn.phase == "waiting" and self.turn.due <= self.now:
+        if self.turn is not None and self.turn.phase != "generating" and self.turn.due <= self.now:
             self.do(Tick())
             self.effects = effects + self.effects
 
@@ -239,6 +242,36 @@ class Talk:
         return PausePerson(**self.head(contact="ct-1", home=SENDER.routing, paused=paused, by="ann"))
 
 
+class Desk(Talk):
+    """A call whose agent is a program that is connected (`since`), or away."""
+
+    def __init__(self, **agent: Any) -> None:
+        self.since: float | None = 0.0
+        super().__init__(**{"brain": "client", "debounce_ms": 0, **agent})
+
+    @property
+    def around(self) -> Around:
+        around = super().around
+        return replace(around, agent=self.agent.with_(self.state.overrides), program_since=self.since)
+
+    def hear_and_offer(self, text: str = "hello") -> str:
+        """A message that was put to the program; its id."""
+        self.hear(text)
+        self.do(Tick())
+        return str(self.facts(UserSaid)[-1].id)
+
+    def reply(self, to: str, text: str | None = "hi", program: str = "c1", **more: Any) -> ProgramReply:
+        message = Message.of(text) if text is not None else None
+        said = self.new_id("said")
+        return ProgramReply(**self.to_call(message_id=said, in_reply_to=to, message=message, program=program, **more))
+
+    def configure(self, **overrides: Any) -> Configure:
+        return Configure(**self.to_call(overrides=Overrides(**overrides)))
+
+    def outcomes(self) -> list[str]:
+        return [fact.outcome for fact in self.facts(TurnEnded)]
+
+
 __all__ = [
     "ANA",
     "CHANNEL",
@@ -250,6 +283,7 @@ __all__ = [
     "VOICE",
     "AbortTurn",
     "BeginTurn",
+    "Desk",
     "Dispatch",
     "Talk",
     "Tick",

@@ -2,43 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from omni.model.entry import BotSaid, ReplyRejected, TurnContinued, TurnEnded, TurnStarted, UserSaid
-from omni.model.inbound import ProgramArrived, ProgramReply
-from omni.model.message import Message
+from omni.model.inbound import ProgramArrived
 from sessions.rules.program import ALONE_SECONDS, OFFER_EVERY
 from sessions.rules.turns import owed_turn, resumed
-from sessions.steps import Around, OfferAgain
-from tests.sessions.talk import Talk, Tick, replace
-
-
-class Desk(Talk):
-    """A call whose agent is a program that is connected (`since`), or away."""
-
-    def __init__(self, **agent: Any) -> None:
-        self.since: float | None = 0.0
-        super().__init__(**{"brain": "client", "debounce_ms": 0, **agent})
-
-    @property
-    def around(self) -> Around:
-        return replace(super().around, program_since=self.since)
-
-    def hear_and_offer(self, text: str = "hello") -> str:
-        """A message that was put to the program; its id."""
-        self.hear(text)
-        self.do(Tick())
-        return str(self.facts(UserSaid)[-1].id)
-
-    def reply(self, to: str, text: str | None = "hi", program: str = "c1", **more: Any) -> ProgramReply:
-        message = Message.of(text) if text is not None else None
-        said = self.new_id("said")
-        return ProgramReply(**self.to_call(message_id=said, in_reply_to=to, message=message, program=program, **more))
-
-    def outcomes(self) -> list[str]:
-        return [fact.outcome for fact in self.facts(TurnEnded)]
+from sessions.steps import OfferAgain
+from tests.sessions.talk import Desk, Tick
 
 
 @pytest.fixture
