@@ -98,6 +98,8 @@ def _is_number(ref: str | None) -> bool:
 def http_url(url: str) -> str:
     """The server's address as `http(s)://host[/prefix]`, whatever scheme it is written with. Raises ConfigError."""
     found = re.fullmatch(r"(?P<kind>https?|wss?)://(?P<rest>[^/?#\s]+(/[^?#\s]*)?)", url.strip(), re.IGNORECASE)
+    if "@" in url:
+        raise ConfigError("the server's address must not hold a password; the key goes into api_key= or OMNI_API_KEY")
     if found is None:
         raise ConfigError(f"{url!r} is no server's address; it looks like http://localhost:8080")
     secure = found["kind"].lower() in {"https", "wss"}

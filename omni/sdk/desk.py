@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -29,6 +29,9 @@ log = logging.getLogger("omni.sdk")
 
 ENDED: Final = 1024
 """Calls that are remembered after their end, so that a late frame does not begin them anew."""
+
+PROBES: Final = 8
+"""Calls that are asked after at once when a connection is back."""
 
 _NO_CALL: Final = frozenset({"session.paused", "session.resumed", "whatsapp.status", "call.ringing", "error"})
 """Events that may be about a call that is not known, and do not make it known."""
@@ -230,8 +233,14 @@ class Desk:
 
     def returned(self) -> None:
         """The agent is registered again: calls that ended meanwhile have to be found out."""
-        for call_id in tuple(self._calls):
-            self._line.tasks.spawn(self._look_again(call_id), f"look for call {call_id}")
+        left = deque(self._calls)
+        for _ in range(min(PROBES, len(left))):
+            self._line.tasks.spawn(self._look_for(left), f"look for calls of {self._registration.agent}")
+
+    async def _look_for(self, left: deque[str]) -> None:
+        connection = self._registration.connection
+        while left and self._registration.connection == connection:
+            await self._look_again(left.popleft())
 
     async def _look_again(self, call_id: str) -> None:
         try:

@@ -236,6 +236,8 @@ async def test_noise_on_the_socket_is_ignored(omni: Omni, desk: Agent, server: S
     peer = await started(omni, server)
     for noise in ("no json", "[1]", '"text"', "{}", '{"event": 7}', '{"event": "never.heard.of"}', b"\x00\xff"):
         await peer.send_raw(noise)
+    await peer.send("error", code="AGENT_CONFLICT", agent_id="desk", retry_after_s="soon")
+    await peer.send("agent.created", agent_id="desk")
     await peer.send("turn.end", agent_id="nobody", call_id="chat-9", turn_id=1)
     await peer.send("turn.end", agent_id="desk", call_id="chat-9", turn_id="not a number")
     await peer.send("channel.added", agent_id="Desk", type="chat")
@@ -288,6 +290,12 @@ def test_an_address_may_be_written_in_many_ways(given: str, url: str) -> None:
 def test_what_is_no_address_is_refused(given: str) -> None:
     with pytest.raises(ConfigError, match="looks like http://localhost:8080"):
         http_url(given)
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigError, match="must not hold a password") as refused:
+        http_url("http://me:hush@bots.example")
+    assert "hush" not in str(refused.value)
 
 
 def test_address_and_key_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
