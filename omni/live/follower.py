@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from omni.live.told import Signal, Told
@@ -27,15 +27,9 @@ class SlowFollowerError(Exception):
     """The follower fell behind and hears nothing more; it follows again from the last entry it has."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """The store may have more of this call than we were told."""
-
-    call: str
-
-
 class Follower(AsyncIterator[Told]):
-    """Entries of a call come in order, none twice and none missing from the first one on.
+    """Entries of a call come in order, none twice and none missing from the first one on, which is a call's own first
+    when it began after `since` (epoch seconds).
 
     Waiting for the next may be cancelled and tried again; so may a read that failed with StoreError.
     """
@@ -43,9 +37,11 @@ class Follower(AsyncIterator[Told]):
     conversation: str | None = None
     """The one conversation it follows, if it is one."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, since: float = inf) -> None:
         self._store = store
-        self._mail: deque[Told | _Look] = deque()
+        self.since = since
+        self._mail: deque[Told] = deque()
+        self._behind: dict[str, None] = {}
         self._news = asyncio.Event()
         self._is_dropped = False
         self._has_ended = False
@@ -53,11 +49,16 @@ class Follower(AsyncIterator[Told]):
         self._open: set[str] = set()
 
     def put(self, told: Told) -> None:
-        self._post(told)
+        if len(self._mail) < QUEUE:
+            self._mail.append(told)
+        else:
+            self._is_dropped = True
+        self._news.set()
 
     def look(self, call: str) -> None:
         """Read on in a call's log: we may not have been told all of it."""
-        self._post(_Look(call))
+        self._behind[call] = None
+        self._news.set()
 
     def end(self) -> None:
         """Nothing more will come."""
@@ -73,6 +74,10 @@ class Follower(AsyncIterator[Told]):
     def knows(self, call: str) -> bool:
         return call in self._seen
 
+    def misses(self, call: Call) -> bool:
+        """True for a call that began since, and of which it has heard nothing."""
+        return call.started_at >= self.since and not self.knows(call.id)
+
     def waits_for(self) -> Iterable[str]:
         """The calls that more may come of."""
         return self._open
@@ -83,29 +88,26 @@ class Follower(AsyncIterator[Told]):
 
     async def __anext__(self) -> Told:
         while True:
-            while not (self._mail or self._is_dropped or self._has_ended):
+            while not (self._mail or self._behind or self._is_dropped or self._has_ended):
                 self._news.clear()
                 await self._news.wait()
             if self._is_dropped:
                 raise SlowFollowerError(
                     f"more than {QUEUE} news were waiting to be read; follow again from your cursor"
                 )
-            if not self._mail:
+            if self._mail:
+                told = await self._in_order(self._mail[0])  # taken off after the last await: this may be cancelled
+            elif self._behind:
+                told = await self._looked_up(next(iter(self._behind)))
+            else:
                 raise StopAsyncIteration
-            item = self._mail[0]  # taken off only after the last await: this may be cancelled
-            told = await (self._looked_up(item.call) if isinstance(item, _Look) else self._in_order(item))
             if told is not None:
                 return told
 
-    def _post(self, item: Told | _Look) -> None:
-        if len(self._mail) < QUEUE:
-            self._mail.append(item)
-        else:
-            self._is_dropped = True
-        self._news.set()
-
     async def _in_order(self, told: Told) -> Told | None:
         seen = self._seen.get(told.call)
+        if seen is None and told.entries and told.entries[0].seq > 1 and await self._is_new(told):
+            seen = 0
         if told.entries and seen is not None and (missing := told.entries[0].seq - seen - 1) > 0:
             missed = await self._store.entries(told.call, after=seen, limit=min(missing, PAGE))
             if missed and missed[0].seq < told.entries[0].seq:
@@ -113,12 +115,24 @@ class Follower(AsyncIterator[Told]):
         self._mail.popleft()
         return self._take(told, told.entries, told.signals)
 
+    async def _is_new(self, told: Told) -> bool:
+        """True when the call's beginning is ours to hear, and was not told us."""
+        call = await self._store.call(told.call)
+        return call is not None and self.misses(call)
+
     async def _looked_up(self, call: str) -> Told | None:
-        page = await self._store.entries(call, after=self._seen.get(call, 0), limit=PAGE)
-        header = await header_of(self._store, call) if page else None
-        if len(page) < PAGE or header is None:
-            self._mail.popleft()
-        return self._take(header, page, ()) if header is not None else None
+        del self._behind[call]
+        try:
+            page = await self._store.entries(call, after=self._seen.get(call, 0), limit=PAGE)
+            header = await header_of(self._store, call) if page else None
+        except BaseException:
+            self.look(call)
+            raise
+        if header is None:
+            return None
+        if len(page) == PAGE:
+            self.look(call)
+        return self._take(header, page, ())
 
     def _take(self, told: Told, entries: Sequence[Entry], signals: tuple[Signal, ...]) -> Told | None:
         """What of it is new; None when nothing is."""
@@ -143,12 +157,18 @@ class Follower(AsyncIterator[Told]):
             oldest = next(iter(self._seen))
             del self._seen[oldest]
             self._open.discard(oldest)
+            self.since = inf  # who was forgotten must not be taken for new
 
 
 class ConversationFollower(Follower):
+    """A call that there was when it began is in `begin_at`; every other is new."""
+
     def __init__(self, store: Store, conversation: str) -> None:
         super().__init__(store)
         self.conversation = conversation
+
+    async def _is_new(self, told: Told) -> bool:
+        return not self.knows(told.call)
 
 
 class CallFollower(Follower):

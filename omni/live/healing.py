@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from omni.live.follower import Follower
@@ -32,17 +32,17 @@ async def compare(store: Store, followers: Sequence[Follower]) -> None:
                         follower.look(call)
 
 
-async def find_new_calls(store: Store, org: str, agent: str, since: dict[Follower, float]) -> None:
+async def find_new_calls(store: Store, org: str, agent: str, followers: Collection[Follower]) -> None:
     """Open calls that began after a follower of the whole agent did, and that it never heard of. Raises StoreError."""
-    if not since:
+    if not followers:
         return
-    earliest = min(since.values())
+    earliest = min(follower.since for follower in followers)
     before: str | None = None
     while True:
         page: list[Call] = await store.calls(CallFilter(org=org, agent=agent, is_open=True, before=before), limit=PIECE)
         for call in page:
-            for follower, began in since.items():
-                if call.started_at >= began and not follower.knows(call.id):
+            for follower in followers:
+                if follower.misses(call):
                     follower.look(call.id)
         if len(page) < PIECE or page[-1].started_at < earliest:
             return

@@ -89,8 +89,8 @@ class Hub:
 
     def follow_agent(self, org: str, agent: str) -> AbstractAsyncContextManager[AsyncIterator[Told]]:
         """All calls of an agent from now on."""
-        follower = Follower(self._store)
-        return self._follow(org, agent, follower, lambda topic: topic.follow_all(follower, self._clock()))
+        follower = Follower(self._store, since=self._clock())
+        return self._follow(org, agent, follower, lambda topic: topic.follow_all(follower))
 
     @asynccontextmanager
     async def follow_call(self, call: str, *, after: int = 0) -> AsyncIterator[AsyncIterator[Told]]:
@@ -182,3 +182,6 @@ class Hub:
             except StoreError as error:
                 self._missed |= missed
                 log.warning("followed calls cannot be compared with the store for now: %s", error)
+            except Exception:
+                self._missed |= missed
+                log.exception("followed calls cannot be compared with the store; the next round tries again")

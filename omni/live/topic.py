@@ -20,8 +20,8 @@ class Topic:
     def __init__(self, bus: Bus, name: str, org: str, agent: str, on_miss: Callable[[Topic], None]) -> None:
         self.org = org
         self.agent = agent
-        self.everything: dict[Follower, float] = {}
-        """Who follows all calls of the agent, and since when (epoch seconds)."""
+        self.everything: set[Follower] = set()
+        """Who follows all calls of the agent."""
         self._by_call: dict[str, set[Follower]] = {}
         self._by_conversation: dict[str, set[Follower]] = {}
         self._on_miss = on_miss
@@ -35,12 +35,12 @@ class Topic:
     def __bool__(self) -> bool:
         return bool(self.everything or self._by_call or self._by_conversation)
 
-    def follow_all(self, follower: Follower, since: float) -> Callable[[], None]:
+    def follow_all(self, follower: Follower) -> Callable[[], None]:
         """Returns what ends it; so do the other two."""
-        self.everything[follower] = since
+        self.everything.add(follower)
 
         def leave() -> None:
-            del self.everything[follower]
+            self.everything.discard(follower)
 
         return leave
 

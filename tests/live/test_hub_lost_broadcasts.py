@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 from yarl import URL
 
+from omni.bus.base import MISSED, Bus
 from omni.bus.rabbitmq import RabbitBus
 from omni.bus.sqlite import SqliteBus
+from omni.live.follower import QUEUE
 from omni.live.hub import Hub
 from omni.live.teller import Teller
 from omni.live.told import calls_topic
 from omni.model.entry import Custom
 from omni.sqlite import SqliteFile
 from omni.store.base import Store
-from tests.live.line import AGENT, ORG, begin, following, seqs, started
+from tests.live.line import AGENT, ORG, OpenHub, begin, following, seqs, started
 from tests.server.shop import Proxy
 
 NEVER = 3600.0
@@ -92,3 +94,57 @@ async def test_what_was_written_while_the_broker_was_away_is_made_up_for(
         assert await seqs(all_, 2, "wa-2") == [2]
     await hub.stop()
     await bus.close()
+
+
+async def test_a_call_whose_first_news_were_lost_is_told_from_its_beginning(
+    bus: Bus, store: Store, open_hub: OpenHub
+) -> None:
+    hub = await open_hub()
+    old = begin(bus, store, "wa-1", "ct_1", started_at=time.time() - 60)
+    await old.append(started(), Custom(name="before"))
+    new = begin(bus, store, "wa-2", "ct_2", started_at=time.time() + 60)
+    async with (
+        hub.follow_agent(ORG, AGENT) as all_,
+        hub.follow_conversation(ORG, AGENT, new.call.conversation) as person,
+    ):
+        await old.go_on()
+        assert await seqs(all_, 3, "wa-1") == [3]
+        await new.append(started())
+        await new.append(Custom(name="lost"))
+        await new.go_on()
+        assert await seqs(all_, 3, "wa-2") == [1, 2, 3]
+        assert await seqs(person, 3, "wa-2") == [1, 2, 3]
+
+
+async def test_many_calls_that_are_behind_at_once_make_nobody_slow(bus: Bus, store: Store, open_hub: OpenHub) -> None:
+    hub = await open_hub()
+    count = QUEUE + 44
+    async with hub.follow_agent(ORG, AGENT) as all_:
+        lines = [begin(bus, store, f"wa-{n}", f"ct_{n}", started_at=time.time() + 60) for n in range(count)]
+        half = lines[: count // 2]
+        for line in half:
+            await line.go_on(started())
+            await seqs(all_, 1)
+            await line.append(Custom(name="lost"))
+        for line in lines[count // 2 :]:
+            await line.append(started(), Custom(name="lost"))
+        await bus.broadcast(calls_topic(ORG, AGENT), MISSED)
+        heard: dict[str, list[int]] = {}
+        while len(heard) < count:
+            told = await following(all_)
+            heard.setdefault(told.call, []).extend(entry.seq for entry in told.entries)
+    assert all(heard[line.call.id] == ([2] if line in half else [1, 2]) for line in lines)
+
+
+async def test_a_call_that_was_forgotten_for_others_is_not_told_again(
+    bus: Bus, store: Store, open_hub: OpenHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omni.live.follower.REMEMBERED", 3)
+    hub = await open_hub()
+    async with hub.follow_agent(ORG, AGENT) as all_:
+        lines = [begin(bus, store, f"wa-{n}", f"ct_{n}", started_at=time.time() + 60) for n in range(4)]
+        for line in lines:
+            await line.go_on(started())
+            await seqs(all_, 1)
+        await lines[0].go_on()
+        assert await seqs(all_, 2) == [2]
