@@ -64,8 +64,12 @@ class House:
 
     async def open(self) -> None:
         """Starts the server and waits until it answers."""
-        settings = {
-            "OMNI_STORE_URL": f"sqlite:///{self.folder / 'omni.db'}",
+        self.process = await self.serve(self.port)
+
+    async def serve(self, port: int, role: str = "all", **settings: str) -> asyncio.subprocess.Process:
+        """Starts a process of the server and waits until it answers. Without `settings` it is on embedded engines."""
+        engines = {"OMNI_STORE_URL": f"sqlite:///{self.folder / 'omni.db'}"}
+        common = {
             "OMNI_BLOB_URL": f"file://{self.folder / 'blobs'}",
             "OMNI_WHATSAPP_GRAPH_URL": self.graph_url,
             "OMNI_LLM_BASE_URL": self.llm.base_url,
@@ -73,17 +77,18 @@ class House:
             "OPENAI_API_KEY": "sk-of-the-tests",
         }
         with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "omni", "serve", "--port", str(self.port), cwd=self.folder,
-                env={**self.variables(), **settings}, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "omni", "serve", "--role", role, "--port", str(port), cwd=self.folder,
+                env={**self.variables(), **common, **(settings or engines)},
+                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
-        await until(self._is_ready)
+        await until(lambda: self._is_ready(process, port))
+        return process
 
-    async def _is_ready(self) -> bool:
-        assert self.process is not None
-        assert self.process.returncode is None, self.log.read_text()
+    async def _is_ready(self, process: asyncio.subprocess.Process, port: int) -> bool:
+        assert process.returncode is None, self.log.read_text()
         try:
-            async with self.http.get(f"{self.direct}/ready") as answer:
+            async with self.http.get(f"http://127.0.0.1:{port}/ready") as answer:
                 return answer.status == 200
         except aiohttp.ClientError:
             return False
@@ -92,6 +97,10 @@ class House:
         if self.process is not None and self.process.returncode is None:
             self.process.send_signal(how)
             await self.process.wait()
+
+    def lead_to(self, port: int) -> None:
+        """Who comes through the door from now on meets another process."""
+        self.door._target = ("127.0.0.1", port)
 
     # --- customers ---
 
@@ -145,7 +154,8 @@ async def until(condition: Callable[[], Any]) -> Any:
 
 
 @asynccontextmanager
-async def open_house(folder: Path, port: int) -> AsyncIterator[House]:
+async def empty_house(folder: Path, port: int) -> AsyncIterator[House]:
+    """Everything but the server."""
     llm = LlmServer()
     await llm.start()
     settings = SimulatorSettings(
@@ -160,15 +170,20 @@ async def open_house(folder: Path, port: int) -> AsyncIterator[House]:
     await door.open()
     try:
         async with running(settings) as (simulator, graph_url), aiohttp.ClientSession() as http:
-            house = House(folder, port, simulator, graph_url, llm, http, door)
-            try:
-                await house.open()
-                yield house
-            finally:
-                await house.kill(signal.SIGTERM)
+            yield House(folder, port, simulator, graph_url, llm, http, door)
     finally:
         await door.close()
         await llm.stop()
+
+
+@asynccontextmanager
+async def open_house(folder: Path, port: int) -> AsyncIterator[House]:
+    async with empty_house(folder, port) as house:
+        try:
+            await house.open()
+            yield house
+        finally:
+            await house.kill(signal.SIGTERM)
 
 
 def program(house: House) -> Omni:

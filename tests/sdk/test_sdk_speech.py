@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from omni import Call, Omni, ReplyStream
-from omni.sdk import events
+from omni.sdk import ConfigError, events
 from omni.sdk.agent import Agent
 from tests.sdk.scripted import CALL, Peer, ScriptedServer, again, begin_chat, started, user_says
 
@@ -382,3 +382,23 @@ async def test_a_reply_from_the_background_still_comes(omni: Omni, desk: Agent, 
     await peer.expect(lambda frame: frame.get("action") == "end")
     may_answer.set()
     assert (await peer.expect("bot.reply"))["in_reply_to"] == "u1"
+
+
+async def test_half_a_character_costs_nothing(omni: Omni, desk: Agent, server: ScriptedServer) -> None:
+    """As a program that cuts text by length makes it; the next message still goes out on the same connection."""
+    peer, call = await talking(omni, desk, server)
+    call.reply("Hi \ud83d")
+    assert (await peer.expect("bot.reply"))["text"] == "Hi \ud83d"
+    call.say("día 🎉")
+    assert (await peer.expect("bot.reply"))["text"] == "día 🎉"
+
+
+async def test_what_is_no_text_is_refused_where_it_is_said(omni: Omni, desk: Agent, server: ScriptedServer) -> None:
+    _, call = await talking(omni, desk, server)
+    missing: Any = None
+    with pytest.raises(ConfigError, match="a message wants text, not None"):
+        call.reply(missing)
+    stream = call.reply_stream()
+    with pytest.raises(ConfigError, match="a stream wants text, not 7"):
+        stream.write(missing or 7)
+    stream.cancel()
