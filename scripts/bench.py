@@ -25,13 +25,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # also when it is run from elsewhere, and without an installation
 
 import services  # noqa: E402
-from benchmark import ack, e2e, growth, idle, machine, overload  # noqa: E402
+from benchmark import ack, e2e, events, flood, growth, idle, machine, overload, program, sockets  # noqa: E402
 from benchmark.brokers import Broker  # noqa: E402
 from benchmark.figures import Section  # noqa: E402
 from benchmark.plan import DEFAULT, QUICK, TINY, Plan  # noqa: E402
 from benchmark.server import BenchError  # noqa: E402
 
-PARTS = ("ack", "e2e", "overload", "idle", "growth")
+PARTS = ("ack", "e2e", "overload", "idle", "growth", "program", "events", "sockets", "flood")
 
 
 def main() -> int:
@@ -110,6 +110,10 @@ def _parts(
         "overload": lambda: overload.section(plan, place / "overload"),
         "idle": lambda: idle.section(plan, place / "idle"),
         "growth": lambda: growth.section(plan, place / "growth"),
+        "program": lambda: program.section(plan, place / "program"),
+        "events": lambda: events.section(plan, place / "events"),
+        "sockets": lambda: sockets.section(plan, place / "sockets"),
+        "flood": lambda: flood.section(plan, place / "flood"),
     }
     parts = [(name, known[name]) for name in PARTS if name in arguments.only]
     if arguments.engines:

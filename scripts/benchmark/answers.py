@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -33,13 +33,15 @@ def strangers() -> Iterator[str]:
 
 @dataclass(slots=True)
 class Round:
-    """One measured stretch. Latencies ascend: seconds from writing the webhook to the send at Graph."""
+    """One measured stretch. Latencies ascend: seconds from writing the webhook to the send at Graph. `program_cpu` are
+    those of the program that answered, if it was one."""
 
     answers: int
     seconds: float
     server_cpu: float
     own_cpu: float
     latencies: list[float] = field(repr=False)
+    program_cpu: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -49,6 +51,10 @@ class Round:
     def cpu_ms(self) -> float:
         """CPU milliseconds of the server for each message it answered."""
         return 1000 * self.server_cpu / max(1, self.answers)
+
+    @property
+    def program_cpu_ms(self) -> float:
+        return 1000 * self.program_cpu / max(1, self.answers)
 
     @property
     def generator(self) -> float:
@@ -171,9 +177,10 @@ async def measure(
     warm_up: float,
     with_statuses: bool = False,
     people: Iterator[str] | None = None,
+    program_cpu: Callable[[], float] = lambda: 0.0,
 ) -> Round:
     """Run conversations, and tell what the stretch after the warm-up was like: `warm_up` seconds, and until everybody
-    has been answered twice on average."""
+    has been answered twice on average. `program_cpu` tells the CPU seconds so far of the program that answers."""
     async with Client(server.port, min(256, 8 + 2 * seats)) as client:
         load = Conversations(client, graph, seats, people or strangers(), with_statuses=with_statuses)
         load.start()
@@ -181,6 +188,7 @@ async def measure(
         await load.one_more_than(2 * seats)  # first messages are as rare as they should be by now
         skipped = len(load.latencies)
         cpu, own, began = server.usage().cpu, machine.own_cpu(), time.perf_counter()
+        programs = program_cpu()
         await asyncio.sleep(seconds)
         await load.one_more_than(skipped)
         latencies = load.latencies[skipped:]
@@ -190,6 +198,7 @@ async def measure(
             server_cpu=server.usage().cpu - cpu,
             own_cpu=machine.own_cpu() - own,
             latencies=sorted(latencies),
+            program_cpu=program_cpu() - programs,
         )
         await load.stop()
     return result

@@ -33,6 +33,8 @@ class Graph:
         self.reads = 0
         self.others = 0
         self.port = 0
+        self.words = ""
+        """The text of the newest message."""
         self._ids = count(1)
 
     @property
@@ -50,8 +52,8 @@ class Graph:
         self.sends += 1
         to = document.get("to") or document["recipient"]
         provider_id = f"wamid.bench{next(self._ids):012d}"
-        words = document.get("text", {}).get("body", "")
-        self.on_sent(Sent(to, words, provider_id, document.get("biz_opaque_callback_data", "")))
+        self.words = document.get("text", {}).get("body", "")
+        self.on_sent(Sent(to, self.words, provider_id, document.get("biz_opaque_callback_data", "")))
         contact = {"input": to, "wa_id": to}
         accepted = {"messaging_product": "whatsapp", "contacts": [contact], "messages": [{"id": provider_id}]}
         return json.dumps(accepted, separators=(",", ":")).encode()

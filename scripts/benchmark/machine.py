@@ -89,6 +89,16 @@ def pin(pid: int, where: set[int]) -> None:
             os.sched_setaffinity(int(thread.name), where)
 
 
+def allow_open_files(wanted: int) -> int:
+    """So many open files and sockets for this process and those it starts, or as many as the system gives."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        return most
+    return wanted
+
+
 def name() -> str:
     """The processor, as a reader would look it up."""
     if _HAS_PROC:

@@ -18,6 +18,9 @@ class Plan:
     overload_seconds: float
     idle_points: tuple[int, ...]
     growth_points: tuple[int, ...]
+    programs: int
+    pages: int
+    talk_seconds: float
     server_cores: set[int] | None = None
 
 
@@ -30,6 +33,9 @@ DEFAULT: Final = Plan(
     overload_seconds=10.0,
     idle_points=(1_000, 10_000, 20_000),
     growth_points=(10, 1_000, 10_000, 100_000),
+    programs=1_000,
+    pages=10_000,
+    talk_seconds=5.0,
 )
 QUICK: Final = Plan(
     name="quick",
@@ -40,6 +46,9 @@ QUICK: Final = Plan(
     overload_seconds=3.0,
     idle_points=(500, 1_500, 2_500),
     growth_points=(10, 1_000, 5_000),
+    programs=100,
+    pages=1_000,
+    talk_seconds=2.0,
 )
 TINY: Final = Plan(
     name="tiny",
@@ -50,4 +59,7 @@ TINY: Final = Plan(
     overload_seconds=0.5,
     idle_points=(20, 40, 60),
     growth_points=(5, 10, 20),
+    programs=5,
+    pages=20,
+    talk_seconds=0.2,
 )

@@ -48,6 +48,35 @@ async def test_bench_answers_end_to_end() -> None:
     assert "256, with statuses" in printed
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_bench_puts_an_sdk_program_beside_the_script_brain_and_counts_its_events(tmp_path: Path) -> None:
+    status, printed = await bench("--tiny", "--only", "program,events", "--json", str(tmp_path / "figures.json"))
+    assert status == 0, printed
+    program, events = json.loads((tmp_path / "figures.json").read_text())["sections"]
+    levels = program["figures"]["levels"]
+    assert [(one["name"], one["conversations"]) for one in levels] == [
+        ("the script brain", 1), ("an SDK program", 1), ("the script brain", 64), ("an SDK program", 64),
+    ]  # fmt: skip
+    assert min(one["answers_per_second"] for one in levels) > 0
+    assert min(one["events_per_second"] for one in events["figures"]["levels"]) > 0
+    assert events["figures"]["sdk_events_per_second"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_bench_opens_sockets_and_floods_one(tmp_path: Path) -> None:
+    status, printed = await bench("--tiny", "--only", "sockets,flood", "--json", str(tmp_path / "figures.json"))
+    assert status == 0, printed
+    sockets, flood = json.loads((tmp_path / "figures.json").read_text())["sections"]
+    assert sockets["figures"]["closed"] == 0
+    assert sockets["figures"]["kb_per_idle_chat_socket"] > 0
+    assert len(sockets["figures"]["chats"]) == 3
+    rows = flood["figures"]["rows"]
+    assert rows["a flood of history.add"]["taken_per_second"] > 0
+    assert min(row["turn_p50_ms"] for row in rows.values()) > 0
+
+
 async def test_bench_names_a_part_it_does_not_have() -> None:
     status, printed = await bench("--only", "acks")
     assert status == 2
