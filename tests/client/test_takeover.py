@@ -163,6 +163,17 @@ async def _(stage: Stage) -> None:
     await stage.asked(program, "free again")
 
 
+@rows("6.16-resuming-the-agent-frees-a-person-whose-session-is-over")
+async def _(stage: Stage) -> None:
+    program, call = await talking(stage)
+    await program.send(scoped("session.pause", contact=ADA))
+    await until(lambda: _contact_paused(stage, call, wanted=True))
+    await program.send({"event": "call.hangup", "call_id": call})
+    await program.expect("whatsapp.session_ended")
+    await program.send(scoped("session.resume"))
+    await until(lambda: _contact_paused(stage, call, wanted=False))
+
+
 @rows("6.16-somebody-else-s-takeover-is-told")
 async def _(stage: Stage) -> None:
     program, call = await talking(stage)

@@ -132,8 +132,8 @@ class Takeovers:
     async def _resume_all(self, slug: str) -> None:
         """Resuming the agent resumes every call and every person that was paused on their own."""
         seen: set[str] = set()
-        async for call in self._open_calls(slug):
-            if call.handler != "bot":
+        async for call in self._calls(slug):
+            if call.is_open and call.handler != "bot":
                 await self._gear.commands.resume(call, PROGRAM)
             if call.contact in seen:
                 continue
@@ -142,7 +142,12 @@ class Takeovers:
             if contact is not None and contact.is_paused:
                 await self._gear.commands.pause_person(contact, slug, PROGRAM, paused=False)
 
-    async def _open_calls(self, slug: str) -> AsyncIterator[Call]:
+    async def _calls(self, slug: str) -> AsyncIterator[Call]:
+        """All open calls, and the newest of those that are over: their people may be paused still."""
+        where = CallFilter(org=self._socket.org, agent=slug)
+        for call in await self._gear.store.calls(where, limit=PAGE):
+            if not call.is_open:
+                yield call
         before: str | None = None
         while True:
             where = CallFilter(org=self._socket.org, agent=slug, is_open=True, before=before)
