@@ -15,6 +15,7 @@ from omni.sdk.emitter import Emitter
 from omni.sdk.errors import AgentNotRegisteredError, ConfigError
 from omni.sdk.history import HistoryStore, Memory, contact_key
 from omni.sdk.line import Line
+from omni.sdk.plain import plain
 from omni.sdk.registration import Channel, Registration
 from omni.sdk.stream import EventStream, Streams
 from omni.sdk.token import Token
@@ -144,7 +145,7 @@ class Agent(Emitter[Call]):
         dial = self._desk.dials.begin(to)
         fields = {
             "greeting": greeting,
-            "metadata": None if metadata is None else dict(metadata),
+            "metadata": None if metadata is None else plain(dict(metadata), "metadata"),
             "config": None if config is None else wire_config(config),
             "detect_turn_end": detect_turn_end,
         }
@@ -207,7 +208,7 @@ class Agent(Emitter[Call]):
 
     def send(self, frame: Mapping[str, Any]) -> Sent:
         """A frame of your own making, when no method says it."""
-        return self._registration.send(dict(frame))
+        return self._registration.send(plain(dict(frame), "a frame"))
 
     def _take(self, frame: commands.Frame) -> None:
         """A frame about this agent."""

@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic_core import to_jsonable_python
-
 from omni.sdk import commands
 from omni.sdk.answer import Answer, Sent
 from omni.sdk.config import own_tools, wire_config
 from omni.sdk.emitter import Emitter
 from omni.sdk.errors import CallEndedError, ConfigError
 from omni.sdk.events import Turn
+from omni.sdk.plain import plain
 from omni.sdk.reply import Port, ReplyStream, Utterance
 from omni.sdk.speech import Speech
 from omni.sdk.state import CallState, Transport
@@ -198,7 +197,7 @@ class Call(Emitter["Call"]):
 
     def set_prompt_vars(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> Answer[int]:
         """Values for `{{name}}` in the prompt: `set_prompt_vars(name="Ada")`, or a dictionary."""
-        return self._change("set_vars", vars=to_jsonable_python({**(values or {}), **more}, fallback=str))
+        return self._change("set_vars", vars=plain({**(values or {}), **more}, "a prompt variable", fallback=str))
 
     def add_context(self, text: str) -> Answer[int]:
         """Adds a block after the prompt."""
@@ -210,11 +209,11 @@ class Call(Emitter["Call"]):
 
     def add_history(self, messages: Sequence[Mapping[str, Any]]) -> Answer[int]:
         """Adds messages to the model's history; gives how many there are now, as every change does."""
-        return self._change("add", messages=[dict(one) for one in messages])
+        return self._change("add", messages=plain([dict(one) for one in messages], "a message"))
 
     def set_history(self, messages: Sequence[Mapping[str, Any]]) -> Answer[int]:
         """Replaces the history; a leading system message replaces the prompt."""
-        return self._change("set", messages=[dict(one) for one in messages])
+        return self._change("set", messages=plain([dict(one) for one in messages], "a message"))
 
     def clear_history(self) -> Answer[int]:
         """Forgets the history; the prompt stays."""
@@ -243,10 +242,10 @@ def messages_of(frame: commands.Frame) -> list[Message]:
 def _result(result: Mapping[str, Any]) -> dict[str, Any]:
     """A tool's result with the wire's names, however the program spelt them."""
     names = {"toolCallId": "tool_call_id", "noFollowup": "no_followup"}
-    plain = {names.get(key, key): value for key, value in result.items()}
-    if "tool_call_id" not in plain:
+    named = {names.get(key, key): value for key, value in result.items()}
+    if "tool_call_id" not in named:
         raise ConfigError('a tool result is {"tool_call_id": …, "result": …}; this one has no tool_call_id')
-    return {**plain, "result": to_jsonable_python(plain.get("result"), fallback=str)}
+    return {**named, "result": plain(named.get("result"), "a tool's result", fallback=str)}
 
 
 async def _nothing() -> None:

@@ -20,6 +20,7 @@ from omni.sdk.errors import AuthenticationError, ConfigError, ConnectError, Omni
 from omni.sdk.history import HistoryStore
 from omni.sdk.line import Line
 from omni.sdk.mailbox import Tasks
+from omni.sdk.plain import plain
 from omni.sdk.stream import EventStream, Streams
 from omni.sdk.switchboard import Switchboard
 from omni.sdk.timing import Timing
@@ -255,7 +256,7 @@ class Omni(Emitter[Call]):
             raise ConfigError(f"there are no tokens for {channel!r}; there are webrtc, chat and stream")
         if self._link is None:
             raise ConfigError("a token needs a running program: ask for it after `await omni.start()`")
-        sealed = json.dumps(dict(metadata)) if metadata else None
+        sealed = json.dumps(plain(dict(metadata), "metadata")) if metadata else None
         query = {"agent_id": agents, "metadata": sealed, "scope": scope, "call_id": call_id}
         return await self._link.token(channel, {name: value for name, value in query.items() if value is not None})
 

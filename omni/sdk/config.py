@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from pydantic_core import PydanticSerializationError, to_jsonable_python
-
 from omni.sdk.errors import ConfigError
+from omni.sdk.plain import plain
 from omni.sdk.tools import Tool
 
 CHANNELS: Final = ("phone", "sip", "webrtc", "chat", "whatsapp", "mic", "sms")
@@ -33,11 +32,7 @@ def wire_config(config: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in config.items():
         if value is None:
             continue
-        try:
-            plain = tools_wire(value) if key == "tools" else to_jsonable_python(value)
-        except PydanticSerializationError as error:
-            raise ConfigError(f"{key} cannot be sent to the server: {error}") from None
-        wire[_WIRE_NAMES.get(key, key)] = plain
+        wire[_WIRE_NAMES.get(key, key)] = plain(tools_wire(value) if key == "tools" else value, key)
     return wire
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar
 
 from omni.sdk import commands
 from omni.sdk.answer import Answer, Sent
+from omni.sdk.plain import words
 
 T = TypeVar("T")
 
@@ -87,7 +88,7 @@ class ReplyStream(Utterance):
     def write(self, token: str) -> Sent:
         """More of the reply. Nothing happens after an abort. `await` it in loops that await nothing else."""
         if token and self._open:
-            self._written.append(token)
+            self._written.append(words(token, "a stream"))
             return self._port.send(commands.stream_chunk(self._call_id, self.id, token))
         return Sent(_turn_of_the_loop)
 

@@ -14,6 +14,7 @@ import aiohttp
 from omni.sdk import commands
 from omni.sdk.errors import AuthenticationError, ConnectError
 from omni.sdk.line import Outbox
+from omni.sdk.plain import as_text
 from omni.sdk.timing import Timing
 
 log = logging.getLogger("omni.sdk")
@@ -90,7 +91,12 @@ class Socket:
         try:
             while True:
                 frame = await self.outbox.first()
-                await self._ws.send_str(json.dumps(frame, ensure_ascii=False))
+                try:
+                    text = as_text(frame)
+                except (TypeError, ValueError) as error:
+                    log.error("%s is not sent, because JSON has no form for what is in it: %s", frame["event"], error)
+                else:
+                    await self._ws.send_str(text)
                 self.outbox.drop()
         except (ConnectionError, aiohttp.ClientError) as error:
             log.debug("the socket takes no more: %s", error)

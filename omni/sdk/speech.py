@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from omni.sdk import commands, events
+from omni.sdk.plain import words
 from omni.sdk.reply import Outcome, Port, ReplyStream, Utterance
 
 
@@ -19,6 +20,7 @@ class Speech:
 
     def say(self, text: str, in_reply_to: str, *, add_to_history: bool | None = None) -> Utterance:
         """A whole message. A reply that cannot leave now is lost: its turn is offered again."""
+        words(text, "a message")
         utterance = Utterance(commands.new_id("msg"))
         if self._takes(utterance, in_reply_to):
             self._port.post(

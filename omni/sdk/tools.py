@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, Literal, ParamSpec, TypeVar, get_type_hints, overload
 
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
-from pydantic_core import to_jsonable_python
 
 from omni.sdk.docstrings import parts_of
 from omni.sdk.errors import ConfigError, ToolError
+from omni.sdk.plain import plain
 
 log = logging.getLogger("omni.sdk")
 
@@ -84,14 +84,15 @@ class Tool(Generic[P, R]):
             values["call"] = call
         try:
             value = await self._run(values)
+            result = value if isinstance(value, ToolResult) else ToolResult(value)
+            wire = plain(result.value, "its result", fallback=str)
         except ToolError as error:
             return ToolResult({"error": str(error)})
         except Exception as error:
             log.exception("the tool %s failed; its arguments were %s", self.name, arguments[:500])
             return ToolResult({"error": f"{self.name} failed: {str(error) or type(error).__name__}"})
-        result = value if isinstance(value, ToolResult) else ToolResult(value)
         return ToolResult(
-            to_jsonable_python(result.value, fallback=str),
+            wire,
             ephemeral=result.ephemeral or self.ephemeral,
             no_followup=result.no_followup or self.no_followup,
         )

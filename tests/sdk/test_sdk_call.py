@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,19 @@ async def test_configure_sends_what_is_given_as_it_is(omni: Omni, desk: Agent, s
     assert await peer.expect("session.configure") == {
         "event": "session.configure", "session_id": "chat-1", "voice": "elevenlabs:es", "language": "es",
     }  # fmt: skip
+
+
+async def test_what_json_has_no_form_for_is_refused_or_left_out_and_the_rest_arrives(
+    omni: Omni, desk: Agent, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    peer, call = await talking(omni, server)
+    with pytest.raises(ConfigError, match="a message cannot be sent to the server"):
+        call.add_history([{"role": "user", "content": object()}])
+    unsayable: Any = object()
+    call.hangup(unsayable)
+    call.add_history([{"role": "user", "content": date(2026, 1, 2)}])
+    assert (await peer.expect("history.add"))["messages"] == [{"role": "user", "content": "2026-01-02"}]
+    assert "call.hangup is not sent" in caplog.text
 
 
 REQUESTS: list[tuple[Callable[[Call], Answer[int]], dict[str, Any]]] = [

@@ -254,6 +254,7 @@ async def test_pause_resume_and_send_wait_for_their_own_answer(omni: Omni, desk:
         (lambda omni: omni.agents[0].add_channel("whatsapp", access_token="T"), "needs phone_number_id="),
         (lambda omni: omni.agents[0].configure(tools=[print]), "is no tool; decorate the function with @tool"),
         (lambda omni: omni.agents[0].configure(vars={"x": object()}), "vars cannot be sent"),
+        (lambda omni: omni.agents[0].send({"event": "x", "when": object()}), "a frame cannot be sent"),
         (lambda omni: omni.agents[0].send_message("hi"), "say to whom"),
         (lambda omni: omni.agents[0].pause(), r"session\.pause needs a running program"),
     ],

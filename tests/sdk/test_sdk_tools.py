@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import threading
 from dataclasses import dataclass
 from datetime import date
@@ -162,6 +163,24 @@ async def test_an_exception_is_a_result_and_is_logged(caplog: pytest.LogCaptureF
     caplog.clear()
     await order.answer('{"items": [{"sku": "x"}]}', None)
     assert not caplog.records  # a ToolError is meant for the model
+
+
+@pytest.mark.parametrize(
+    ("value", "result"),
+    [
+        (b"\xff", r"\{'error': \"strange failed: its result cannot be sent to the server: 'utf-8' codec can't decode"),
+        ({"\ud83d": 1}, r"\{'error': \"strange failed: its result cannot be sent to the server: 'utf-8' codec can't"),
+        ([float("nan"), float("inf"), 1.5], r"\[None, None, 1\.5\]"),
+        ({"what": object}, r"\{'what': \"<class 'object'>\"\}"),
+    ],
+    ids=["bytes", "half a character", "no number", "a class"],
+)
+async def test_whatever_a_function_returns_the_model_is_answered(value: object, result: str) -> None:
+    @tool
+    async def strange() -> object:
+        return value
+
+    assert re.match(result, repr((await strange.answer("{}", None)).value))
 
 
 async def test_functions_that_may_block_run_in_a_thread() -> None:
