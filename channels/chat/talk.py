@@ -167,6 +167,7 @@ class Talk(ABC):
                     begun.set_result(None)
                 async for told in news:
                     await self.told(line, told)
+                    del told  # some 20 kB, which an idle page would keep until the next one
         except SlowFollowerError:
             return False
         except (StoreError, BusError) as error:

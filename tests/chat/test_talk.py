@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -19,6 +20,7 @@ from omni.access.seal import Sealer
 from omni.app.engines import Engines, engines
 from omni.live.follower import QUEUE
 from omni.live.hub import Hub
+from omni.live.told import Told
 from omni.live.visitor import Visits
 from omni.model.queues import every_queue
 from omni.settings import Settings
@@ -58,16 +60,35 @@ async def opened(tmp_path: Path) -> AsyncIterator[tuple[Engines, Services]]:
         yield found, Services(visits, found.store, files, lambda *_: False, lambda: "http://omni")
 
 
-@pytest.mark.parametrize("kind", [PlainTalk, ResumableTalk])
-async def test_a_page_that_reads_slowly_misses_nothing(opened: tuple[Engines, Services], kind: Any) -> None:
-    found, services = opened
-    page = SlowPage()
-    page.reads.set()
+async def talk_with(page: SlowPage, services: Services, kind: Any) -> Talk:
     claim = Session(org="default", agent="desk", visitor="v-1", until=9e9)
     admitted = Admitted(claim, agent_of(), stays=True, session="cts_", identity="vis_")
     more = (None,) if kind is ResumableTalk else ()
     talk: Talk = kind(services, admitted, page.send, page.hang_up, *more)
     await talk.begin()
+    return talk
+
+
+@pytest.mark.parametrize("kind", [PlainTalk, ResumableTalk])
+async def test_an_idle_page_keeps_nothing_of_what_it_was_told(opened: tuple[Engines, Services], kind: Any) -> None:
+    found, services = opened
+    page = SlowPage()
+    page.reads.set()
+    talk = await talk_with(page, services, kind)
+    visit = (await talk.line()).visit
+    call = begin(found.bus, found.store, "chat-idle", visit.contact.id, channel="chat", conversation=visit.conversation)
+    await call.go_on(started(), said("b1", "first", turn=None))
+    await until(lambda: "first" in str(page.frames))
+    await until(lambda: not any(isinstance(one, Told) and one.call == "chat-idle" for one in gc.get_objects()))
+    await talk.close()
+
+
+@pytest.mark.parametrize("kind", [PlainTalk, ResumableTalk])
+async def test_a_page_that_reads_slowly_misses_nothing(opened: tuple[Engines, Services], kind: Any) -> None:
+    found, services = opened
+    page = SlowPage()
+    page.reads.set()
+    talk = await talk_with(page, services, kind)
     visit = (await talk.line()).visit
     call = begin(found.bus, found.store, "chat-1", visit.contact.id, channel="chat", conversation=visit.conversation)
     page.reads.clear()
