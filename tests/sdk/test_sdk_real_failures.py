@@ -160,7 +160,7 @@ async def test_a_tool_goes_on_over_a_cut_and_its_result_counts(bot: Omni, house:
 
 
 BOT = """
-import os
+import asyncio, os
 from omni import Omni
 
 omni = Omni()
@@ -170,10 +170,11 @@ desk.add_channel("whatsapp", **{key: os.environ["WHATSAPP_" + key.upper()] for k
 desk.on("channel.added", lambda: print("ready", flush=True))
 
 @desk.on("turn.end")
-def answer(turn, call):
+async def answer(turn, call):
     print("turn", turn.text, flush=True)
-    if "hangs" not in os.environ:
-        call.reply("Answer to: " + turn.text)
+    if "hangs" in os.environ:
+        await asyncio.Event().wait()
+    call.reply("Answer to: " + turn.text)
 
 omni.run()
 """
