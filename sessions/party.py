@@ -20,7 +20,7 @@ class Party:
         self.contact: Contact | None = None
         self._identities: tuple[Identity, ...] = ()
         self._recipient: Recipient | None = None
-        self._special: tuple[object, Agent] | None = None
+        self._own: tuple[object, Agent] | None = None
 
     def meet(self, contact: Contact | None, sender: Sender | None) -> None:
         """The person as the store knows them by now, and as the channel named them in their newest input."""
@@ -55,18 +55,17 @@ class Party:
         )
 
     def _agent(self, state: CallState) -> Agent:
-        """The agent as this call has it: with what its channel and the call itself have otherwise."""
+        """The agent as this call has it: as when it began, with what its channel and the call itself have otherwise."""
         agent = self._world.agents.get(state.org, state.agent)
         if agent is None:
             return Agent(slug=state.agent, org=state.org, brain="script", is_paused=True)
-        channel = next((c for c in agent.channels if c.id == state.channel), None)
-        overrides = channel.overrides if channel is not None else None
-        if overrides is None and state.overrides is None:
-            return agent
-        wanted = (agent, overrides, state.overrides)
-        if self._special is None or self._special[0] != wanted:
-            self._special = (wanted, agent.with_(overrides).with_(state.overrides))
-        return self._special[1]
+        wanted = (agent, state.started_at, state.overrides)
+        if self._own is None or self._own[0] != wanted:
+            then = agent.as_of(state.started_at) if state.started_at else agent
+            channel = next((one for one in then.channels if one.id == state.channel), None)
+            overrides = channel.overrides if channel is not None else None
+            self._own = (wanted, then.with_(overrides).with_(state.overrides))
+        return self._own[1]
 
 
 def _reachable(identities: tuple[Identity, ...], contact: Contact) -> tuple[Identity, ...]:

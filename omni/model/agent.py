@@ -12,6 +12,8 @@ from omni.model.behaviour import Greeting, LlmSettings, Overrides, Tool
 from omni.model.channel import Channel
 from omni.model.message import Buttons, LinkButton, Menu
 
+Brain = Literal["llm", "script", "webhook", "client"]
+
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$")]
 
 
@@ -41,13 +43,41 @@ class ScriptRule(Config):
         return pattern
 
 
+class Earlier(Config):
+    """How an agent behaved until a moment (epoch seconds): calls that began before it keep that. `channels` are what
+    its channels had otherwise, by id."""
+
+    until: float
+    brain: Brain
+    prompt: str = ""
+    vars: dict[str, str] = Field(default_factory=dict)
+    greeting: Greeting = None
+    language: str | None = None
+    timezone: str | None = None
+    llm: LlmSettings = LlmSettings()
+    tools: tuple[Tool, ...] = ()
+    preparing_ms: int | None = None
+    audio: dict[str, JsonValue] = Field(default_factory=dict)
+    channels: dict[str, Overrides | None] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, agent: Agent, until: float) -> Earlier:
+        behaviour = {name: getattr(agent, name) for name in _BEHAVIOUR}
+        return cls(until=until, channels={one.id: one.overrides for one in agent.channels}, **behaviour)
+
+
+_BEHAVIOUR = tuple(name for name in Earlier.model_fields if name not in ("until", "channels"))
+
+MAX_EARLIER = 8
+
+
 class Agent(Config):
     """Durations are in the unit their name ends with; `context_window` counts messages, `context_tokens` tokens."""
 
     slug: Slug
     org: str = DEFAULT_ORG
     name: str | None = None
-    brain: Literal["llm", "script", "webhook", "client"] = "llm"
+    brain: Brain = "llm"
     prompt: str = ""
     vars: dict[str, str] = Field(default_factory=dict)
     greeting: Greeting = None
@@ -84,6 +114,8 @@ class Agent(Config):
     """How it sounds and hears (`voice`, `stt`, `interruption`, …), as given: only audio channels look at it."""
     channels: tuple[Channel, ...] = ()
     is_paused: bool = False
+    earlier: tuple[Earlier, ...] = ()
+    """What it was before its program changed it, oldest first."""
 
     @model_validator(mode="after")
     def _tools_exist(self) -> Agent:
@@ -106,6 +138,22 @@ class Agent(Config):
                 if base and tag.partition("-")[0].lower() == base:
                     return text
         return next(iter(self.greeting.values()), None)
+
+    def after(self, before: Agent, now: float) -> Agent:
+        """This agent, which remembers how it was: the change is for calls that begin from now on."""
+        earlier = (*before.earlier, Earlier.of(before, now))
+        return self.model_copy(update={"earlier": earlier[-MAX_EARLIER:]})
+
+    def as_of(self, began: float) -> Agent:
+        """The agent as it is for a call that began then."""
+        past = next((one for one in self.earlier if began < one.until), None)
+        if past is None:
+            return self
+        channels = tuple(
+            one.model_copy(update={"overrides": past.channels[one.id]}) if one.id in past.channels else one
+            for one in self.channels
+        )
+        return self.model_copy(update={**{name: getattr(past, name) for name in _BEHAVIOUR}, "channels": channels})
 
     def with_(self, overrides: Overrides | None) -> Agent:
         """The agent as a channel or a call has it. Variables and audio are merged, the rest is replaced."""

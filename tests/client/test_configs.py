@@ -13,6 +13,8 @@ from omni.gateway.client.configs.models import ENDPOINTS
 from omni.gateway.client.configs.reading import ConfigError
 from omni.model.agent import Agent
 
+NOW = 1_800_000_000.0
+
 
 def said(config: dict[str, Any]) -> dict[str, Any]:
     return overrides_of(config).model_dump(exclude_none=True, exclude_defaults=True)
@@ -233,15 +235,25 @@ def test_creating_replaces_what_programs_can_say_and_keeps_the_rest() -> None:
 
 def test_configuring_patches_by_key() -> None:
     agent = created(blank("o", "s"), {"prompt": "P", "llm": "openai/a", "vars": {"a": "1"}, "stt": "gladia"}, ())
-    changed = configured(agent, {"llm": "openai/b", "greetingInChat": True})
+    changed = configured(agent, {"llm": "openai/b", "greetingInChat": True}, NOW)
     assert (changed.prompt, changed.llm.model, changed.vars, changed.greeting_in_chat) == ("P", "b", {"a": "1"}, True)
     assert changed.audio == {"stt": {"provider": "gladia"}}
-    assert configured(changed, {"llm": {"enabled": False}}).brain == "client"
+    assert configured(changed, {"llm": {"enabled": False}}, NOW).brain == "client"
+
+
+def test_a_change_is_for_calls_that_begin_after_it() -> None:
+    agent = created(blank("o", "s"), {"prompt": "one", "language": None}, ())
+    agent = configured(agent, {"prompt": "two", "language": "fr"}, NOW)
+    agent = configured(agent, {"prompt": "three"}, NOW + 10)
+    now = [(agent.as_of(began).prompt, agent.as_of(began).language) for began in (NOW - 1, NOW, NOW + 9, NOW + 10)]
+    assert now == [("one", None), ("two", "fr"), ("two", "fr"), ("three", "fr")]
+    assert configured(agent, {"prompt": "three"}, NOW + 20) == agent
+    assert created(agent, {"prompt": "four"}, ()).as_of(NOW - 1).prompt == "four"
 
 
 def test_a_voice_of_the_same_provider_keeps_its_model() -> None:
     agent = created(blank("o", "s"), {"voice": {"provider": "e", "voice_id": "a", "model": "m", "language": "es"}}, ())
-    same = configured(agent, {"voice": "e:b"}).audio["voice"]
-    other = configured(agent, {"voice": "c:b"}).audio["voice"]
+    same = configured(agent, {"voice": "e:b"}, NOW).audio["voice"]
+    other = configured(agent, {"voice": "c:b"}, NOW).audio["voice"]
     assert same == {"provider": "e", "voice_id": "b", "model": "m", "language": "es"}
     assert other == {"provider": "c", "voice_id": "b"}

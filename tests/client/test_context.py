@@ -69,6 +69,22 @@ async def _(stage: Stage) -> None:
     assert data["messages"][0]["content"].startswith("You are Ann")
 
 
+@rows("3.5-agent.configure-is-for-calls-to-come")
+async def _(stage: Stage) -> None:
+    program, call = await modelled(stage, prompt="Old.")
+    await program.send({"event": "agent.configure", "agent_id": "desk", "prompt": "New."})
+    await program.expect("agent.configured")
+    assert (await answered(stage, program, "and now?", call))["messages"][0]["content"] == "Old."
+    await program.send({"event": "call.hangup", "call_id": call})
+    await program.expect("whatsapp.session_ended")
+    stage.shop.say("again")
+    before = await program.expect("llm.before")
+    await program.send({"event": "llm.ready", "call_id": before["call_id"], "turn": before["turn"]})
+    await program.expect("bot.finished")
+    assert before["call_id"] != call
+    assert stage.llm.requests[-1]["messages"][0]["content"] == "New."
+
+
 @rows("6.8-a-request-without-id-has-an-ack-without-id")
 async def _(stage: Stage) -> None:
     program, cue = await talking(stage)

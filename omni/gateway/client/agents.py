@@ -135,7 +135,7 @@ class Agents:
         if registration is None:
             return
         try:
-            await self.save(registration.slug, lambda known: configured(known, frame.config))
+            await self.save(registration.slug, lambda known: configured(known, frame.config, self._gear.clock()))
         except ConfigError as error:
             self._socket.send(answers.error("CONFIG_ERROR", f"agent.configure: {error}", agent_id=frame.agent_id))
             return

@@ -81,7 +81,8 @@ class Channels:
             self._refuse(frame.agent_id, frame.event, error)
             return
         changed = channel.model_copy(update={"overrides": overrides})
-        await self._agents.save(registration.slug, lambda agent: with_channel(agent, changed))
+        now = self._gear.clock()
+        await self._agents.save(registration.slug, lambda agent: with_channel(agent, changed).after(agent, now))
         self._socket.send(answers.channel("channel.configured", frame.agent_id, frame.ref))
 
     async def remove(self, frame: ChannelRemove) -> None:

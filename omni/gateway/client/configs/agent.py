@@ -64,16 +64,17 @@ def created(known: Agent, config: Raw, origins: tuple[str, ...]) -> Agent:
     they cannot say (channels, limits, whether it is paused) stays as it is known. Raises ConfigError."""
     fresh = blank(known.org, known.slug)
     unsaid = {name: getattr(fresh, name) for name in SAID}
-    return known.model_copy(update={**unsaid, **_said(config), "allowed_origins": origins})
+    return known.model_copy(update={**unsaid, **_said(config), "allowed_origins": origins, "earlier": ()})
 
 
-def configured(agent: Agent, config: Raw) -> Agent:
-    """The agent after a change; what is not named stays. Raises ConfigError."""
+def configured(agent: Agent, config: Raw, now: float) -> Agent:
+    """The agent after a change, for calls that begin from now on; what is not named stays. Raises ConfigError."""
     said = _said(config)
     audio = audio_of(config)
     if audio is not None:
         said["audio"] = joined(agent.audio, audio)
-    return agent.model_copy(update=said)
+    changed = agent.model_copy(update=said)
+    return changed if changed == agent else changed.after(agent, now)
 
 
 def with_channel(agent: Agent, channel: Channel) -> Agent:
