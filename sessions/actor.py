@@ -82,6 +82,11 @@ class Conversation:
         """True while a brain is at work or mail waits."""
         return bool(self._inbox) or self._turn is not None
 
+    @property
+    def waits_for_program(self) -> bool:
+        """True when only a connected program can bring it on."""
+        return not self._inbox and self._turn is not None and self._turn.phase == "offered"
+
     def post(self, mail: Mail, contact: Contact | None = None, sender: Sender | None = None) -> None:
         """Put mail in the mailbox; the contact is the person as they are by now."""
         self._party.meet(contact, sender)

@@ -212,7 +212,7 @@ class Thinking:
         round_ = self._world.new_id("tc") if is_lent else None
         accepted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         began = self._world.clock()
-        lent = asyncio.ensure_future(self._lent.result(round_, id_, name, PROGRAM_SECONDS)) if round_ else None
+        lent = asyncio.ensure_future(self._lend(round_, id_, name)) if round_ else None
         try:
             self._report(ToolBegan(self._key(), self._turn.number, id_, name, arguments, round_), accepted)
             if not await accepted:
@@ -230,6 +230,9 @@ class Thinking:
         )
         self._report(done, None)
         return outcome
+
+    async def _lend(self, round_: str, id_: str, name: str) -> ToolOutcome:
+        return await self._lent.result(round_, id_, name, PROGRAM_SECONDS, lambda: self._look()[1].program_since)
 
     async def _run_tool(self, id_: str, name: str, arguments: JsonValue) -> ToolOutcome:
         facts: dict[str, Any] = {

@@ -110,8 +110,9 @@ class SessionWorker:
         for consumer in self._consumers:
             await consumer.stop()
         self._consumers.clear()
-        if self._running or self._lane_tasks:
-            await asyncio.wait([*self._running, *self._lane_tasks], timeout=grace)
+        working = [task for task, actor in self._running.items() if not actor.waits_for_program]
+        if working or self._lane_tasks:
+            await asyncio.wait([*working, *self._lane_tasks], timeout=grace)
         for task in list(self._lane_tasks):
             task.cancel()
         if self._lane_tasks:

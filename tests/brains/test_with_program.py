@@ -19,7 +19,7 @@ from omni.model.agent import Agent
 from omni.model.behaviour import LlmSettings, Tool
 from omni.model.call import Call
 from omni.model.contact import Identity, IdentityKind, Sender
-from omni.model.entry import BotSaid, Entry, ToolAnswered, ToolCalled, TurnEnded
+from omni.model.entry import BotSaid, Entry, ToolAnswered, ToolCalled, TurnEnded, TurnStarted
 from omni.model.ids import new_call_id, new_id
 from omni.model.inbound import Ask, EditHistory, ToolResult, ToolResults, TurnReady, UserMessage, pack
 from omni.model.message import Message
@@ -277,6 +277,24 @@ async def test_a_tool_without_a_program_to_run_it_is_an_error_the_model_reads(ro
     await until(lambda: room.entries(TurnEnded))
     assert llm.requests[1]["messages"][-1]["content"].startswith("Error: ")
     assert room.entries(ToolCalled)[0].round is None
+
+
+async def test_a_tool_whose_program_leaves_is_an_error_at_once(room: Room, llm: Any, reply: Any) -> None:
+    llm.will(reply.calls(("look", "{}"), ids=["t1"]), reply.says("sorry"))
+    await room.open(tools=(LOOK,), preparing_ms=0)
+    await room.say("look")
+    await until(lambda: room.entries(ToolCalled))
+    room.since = None
+    await until(lambda: room.entries(TurnEnded))
+    assert "has gone" in llm.requests[1]["messages"][-1]["content"]
+
+
+async def test_a_worker_that_stops_does_not_wait_for_programs(room: Room) -> None:
+    await room.open(brain="client")
+    await room.say("hello")
+    await until(lambda: room.entries(TurnStarted))
+    async with asyncio.timeout(20):
+        await room.worker.stop(grace=3600)
 
 
 async def test_a_question_about_a_call_that_has_ended_is_answered(room: Room) -> None:
