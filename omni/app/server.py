@@ -48,6 +48,10 @@ log = logging.getLogger("omni.server")
 PRESSED_SECONDS = 1.5
 """Webhooks are put off while even the quickest message waits for so long."""
 
+EXACT_SECONDS = 3600.0
+"""Timers of connections are exact up to here. aiohttp would put off those over 5 s to the next whole second, and ping
+thousands of idle sockets in the same moment."""
+
 DRAIN_SECONDS = 6.0
 """How long work in hand may take to finish once the process was asked to stop; what is left goes back to the bus."""
 
@@ -240,7 +244,9 @@ class Server:
             app.on_shutdown.append(lambda _: _all(parts.drains))
         if self._mount is not None:
             self._mount(app)
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
+        runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=2.0, timeout_ceil_threshold=EXACT_SECONDS
+        )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)

@@ -451,6 +451,8 @@ class SqliteBus:
 
     def _persist(self, job: Callable[[sqlite3.Connection], object], then: Callable[[], None]) -> None:
         """Write what nobody waits for, again and again until the file takes it."""
+        if not self.is_open:
+            return
 
         def done(_: object, error: Exception | None) -> None:
             self._unwritten -= 1
@@ -458,14 +460,10 @@ class SqliteBus:
                 then()
             elif self.is_open:
                 _log.error("what became of a message could not be written, again in %g s: %s", RETRY_WRITE, error)
-                self._loop.call_later(RETRY_WRITE, submit)
+                self._loop.call_later(RETRY_WRITE, self._persist, job, then)
 
-        def submit() -> None:
-            if self.is_open:
-                self._unwritten += 1
-                self._file.write_soon(job, done)
-
-        submit()
+        self._unwritten += 1
+        self._file.write_soon(job, done)
 
     async def _settled(self) -> None:
         """Everything that was acknowledged or buried until now is in the file."""
