@@ -245,6 +245,27 @@ async def _(stage: Stage) -> None:
     await agent.expect("session.sent", **scope)
 
 
+@rows("6.14-a-person-takes-over-while-a-reply-is-written")
+async def _(stage: Stage) -> None:
+    agent, asker = await both(stage)
+    await asker.send(chat())
+    cue = await agent.expect("turn.end")
+    stream = {"event": "bot.reply.stream", "call_id": cue["call_id"], "message_id": "s1"}
+    await agent.send({**stream, "action": "start", "in_reply_to": cue["message_id"]})
+    await agent.send({**stream, "action": "chunk", "token": "It "})
+    await asker.expect("llm.chat.token", text="It ")
+    await agent.send({"event": "session.pause", "agent_id": "desk", "session_id": cue["call_id"]})
+    await agent.expect("message.aborted", message_id="s1", reason="paused")
+    assert "person" in (await asker.expect("llm.chat.error", session_id="test-1"))["error"]
+    await agent.send({**stream, "action": "chunk", "token": "rains."}, {**stream, "action": "end"})
+    await agent.settled()
+    await asker.send(chat("still there?"))  # the session goes on
+    await agent.expect("chat.message", text="still there?", paused=True)
+    await asker.expect("llm.chat.error", session_id="test-1")
+    assert len(asker.all("llm.chat.token")) == 1
+    assert agent.all("chat.response") == agent.all("reply.rejected") == []
+
+
 @rows("3.1-A-too-many-sessions")
 async def _(stage: Stage) -> None:
     await stage.open(limits={"chats": 1})

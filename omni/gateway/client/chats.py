@@ -20,7 +20,16 @@ from omni.live.hub import SlowFollowerError
 from omni.live.online import is_online
 from omni.live.told import Told, Words
 from omni.live.visitor import Visit, Visitor
-from omni.model.entry import BotSaid, CallEnded, CallStarted, ToolAnswered, ToolCalled, TurnEnded, UserSaid
+from omni.model.entry import (
+    BotSaid,
+    CallEnded,
+    CallStarted,
+    HandoffActive,
+    ToolAnswered,
+    ToolCalled,
+    TurnEnded,
+    UserSaid,
+)
 from omni.model.inbound import Opening
 from omni.model.message import Message
 from omni.model.slugs import slug_of
@@ -30,6 +39,8 @@ log = logging.getLogger("omni.client")
 
 WAITING: Final = 20
 """Texts of one session that wait for the turn before them; more are refused."""
+
+TAKEN_OVER: Final = "a person has this conversation; the agent is paused"
 
 
 class Chats:
@@ -214,7 +225,9 @@ class _Turn:
         match fact:
             case UserSaid() if fact.provider_id == self.asked:
                 self._ours = fact.id
-                return self._failed("a person has this conversation; the agent is paused") if fact.paused else []
+                return self._failed(TAKEN_OVER) if fact.paused else []
+            case HandoffActive() if self._ours is not None:
+                return self._failed(TAKEN_OVER)
             case BotSaid() if self._ours is not None:
                 before = self._said.get(fact.id, "")
                 self._said[fact.id] = fact.text

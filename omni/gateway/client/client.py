@@ -127,6 +127,9 @@ class Client:
     async def user_went_on(self, call: str) -> None:
         await self._commands.streams.abort(call, "turn_continued")
 
+    async def was_taken_over(self, call: str) -> None:
+        await self._commands.streams.abort(call, "paused")
+
     def was_rejected(self, call: str, message_id: str) -> None:
         self._commands.streams.bury(call, message_id)
 

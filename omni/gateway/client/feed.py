@@ -20,7 +20,16 @@ from omni.gateway.client.gear import Gear
 from omni.gateway.client.sockets import Socket
 from omni.live.hub import SlowFollowerError
 from omni.live.told import Offer, Preparing, Signal, Told
-from omni.model.entry import CallEnded, CallStarted, Entry, ReplyRejected, TurnContinued, TurnStarted
+from omni.model.entry import (
+    CallEnded,
+    CallStarted,
+    Entry,
+    HandoffActive,
+    HandoffRequested,
+    ReplyRejected,
+    TurnContinued,
+    TurnStarted,
+)
 from omni.store.base import StoreError
 from sessions.document import state_of
 from sessions.history import asked, lines_for
@@ -36,6 +45,9 @@ class Witness(Protocol):
 
     async def user_went_on(self, call: str) -> None:
         """The user said more: what is being written is void."""
+
+    async def was_taken_over(self, call: str) -> None:
+        """A person has the conversation: what is being written is void."""
 
     def was_rejected(self, call: str, message_id: str) -> None: ...
 
@@ -152,6 +164,8 @@ class Feed:
         match fact:
             case TurnContinued():
                 await self._witness.user_went_on(told.call)
+            case HandoffRequested() | HandoffActive():
+                await self._witness.was_taken_over(told.call)
             case ReplyRejected():
                 self._witness.was_rejected(told.call, fact.id)
             case CallEnded():

@@ -67,7 +67,7 @@ class Streams:
             self._dead.popitem(last=False)
 
     async def abort(self, call: str, reason: str) -> None:
-        """The user has gone on: whatever is being written for them is void."""
+        """The user has gone on, or a person took over: whatever is being written for them is void."""
         for message_id in self._of(call):
             stream = self._open[call, message_id]
             self._socket.send(speech.aborted(stream.view, message_id, reason))
