@@ -123,7 +123,7 @@ async def test_a_program_that_will_not_end_is_ended_with_all_it_started(monkeypa
         "import os, signal, sys, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "os.fork()\n"
-        "print(os.getpid())\n"
+        "os.write(1, b'%d\\n' % os.getpid())\n"  # in one piece: two of them write at once
         "time.sleep(60)\n"
     )
     program = Program((sys.executable, "-c", text), {}, hear)
