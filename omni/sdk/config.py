@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -9,6 +11,8 @@ from typing import Any, Final
 from omni.sdk.errors import ConfigError
 from omni.sdk.plain import plain
 from omni.sdk.tools import Tool
+
+log = logging.getLogger("omni.sdk")
 
 CHANNELS: Final = ("phone", "sip", "webrtc", "chat", "whatsapp", "mic", "sms")
 _WIRE_NAMES: Final = {
@@ -26,12 +30,29 @@ def slug(name: str) -> str:
     return re.sub(r"-{2,}", "-", re.sub(r"[^a-z0-9-]", "", words)).strip("-")
 
 
+_KNOWN: Final = frozenset({
+    "access_token", "allowed_origins", "analysis", "app_secret", "flash", "greeting", "greeting_in_chat",
+    "interruption", "language", "llm", "media", "phone_number_id", "preparing", "prompt", "session_limits",
+    "speaker_filter", "stt", "timezone", "tools", "turn_detection", "vad", "vars", "verify_token", "voice",
+})  # fmt: skip
+"""What the server looks at; a newer one may look at more."""
+
+
+def _misspelt(key: str) -> str | None:
+    """The name that was probably meant."""
+    snake = re.sub(r"(?<=[a-z])[A-Z]", lambda found: "_" + found[0].lower(), key)
+    near = difflib.get_close_matches(snake, _KNOWN, n=1, cutoff=0.8)
+    return near[0] if near and near[0] != snake else None
+
+
 def wire_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration as JSON values; what is None is left out. Raises ConfigError with the key that cannot be sent."""
     wire: dict[str, Any] = {}
     for key, value in config.items():
         if value is None:
             continue
+        if (meant := _misspelt(key)) is not None:
+            log.warning("omni looks at no setting %r; did you mean %r?", key, meant)
         wire[_WIRE_NAMES.get(key, key)] = plain(tools_wire(value) if key == "tools" else value, key)
     return wire
 

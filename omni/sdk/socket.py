@@ -138,7 +138,8 @@ async def open_socket(session: aiohttp.ClientSession, url: str, api_key: str, ti
     except TimeoutError:
         raise NotReachedError(f"{url} does not open within {timing.open:g} s") from None
     except (aiohttp.ClientError, OSError) as error:
-        raise NotReachedError(f"{url} cannot be reached: {error}") from None
+        why = error.os_error.strerror if isinstance(error, aiohttp.ClientConnectorError) else None
+        raise NotReachedError(f"{url} cannot be reached: {why or error}; does the server run?") from None
     try:
         await ws.send_str(json.dumps(commands.connect(api_key)))
         async with asyncio.timeout(timing.connected):
@@ -167,9 +168,7 @@ async def _let_in(ws: aiohttp.ClientWebSocketResponse) -> commands.Frame:
                     await ws.send_str(json.dumps(commands.PONG))
                 case "error" if frame.get("code") in {None, "INVALID_KEY"}:
                     sentence = f"the server does not accept the API key: {frame.get('error') or frame.get('code')}"
-                    raise AuthenticationError(
-                        f"{sentence}; pass api_key=… or set OMNI_API_KEY (`omni keys create` makes one)"
-                    )
+                    raise AuthenticationError(f"{sentence}; pass a good one as api_key=… or set OMNI_API_KEY")
                 case _:
                     pass
         elif message.type is not aiohttp.WSMsgType.BINARY:

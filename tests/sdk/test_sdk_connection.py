@@ -45,7 +45,7 @@ async def test_a_refused_key_is_said_at_once(omni: Omni, desk: Agent, server: Sc
     await peer.expect("connect")
     await peer.send("error", code="INVALID_KEY", error="unknown API key")
     await peer.close(1008, "unauthorised")
-    with pytest.raises(AuthenticationError, match=r"unknown API key; pass api_key=… or set OMNI_API_KEY"):
+    with pytest.raises(AuthenticationError, match=r"unknown API key; pass a good one as api_key=… or set OMNI_API_KEY"):
         await starting
 
 

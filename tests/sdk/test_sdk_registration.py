@@ -244,6 +244,14 @@ async def test_pause_resume_and_send_wait_for_their_own_answer(omni: Omni, desk:
     await sent
 
 
+def test_a_setting_that_is_probably_misspelt_is_told(omni: Omni, caplog: pytest.LogCaptureFixture) -> None:
+    desk = omni.agent("desk", promt="Hi", sessionLimits={"max": 60}, experimental=True)
+    assert [record.getMessage() for record in caplog.records] == [
+        "omni looks at no setting 'promt'; did you mean 'prompt'?"
+    ]
+    assert desk.get_config() == {"promt": "Hi", "sessionLimits": {"max": 60}, "experimental": True}
+
+
 @pytest.mark.parametrize(
     ("act", "sentence"),
     [

@@ -80,7 +80,7 @@ async def _shake_hands(socket: aiohttp.ClientWebSocketResponse, address: Address
             return
         if answer.get("event") == "error":
             raise ChatError(
-                f"{address.url} refuses the API key: {answer.get('error')}; `omni keys list` shows the good"
+                f"{address.url} refuses the API key: {answer.get('error')}; `omni keys list` shows the good ones"
             )
     raise ChatError(f"{address.url} closed the connection before it accepted the key")
 
