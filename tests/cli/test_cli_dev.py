@@ -16,6 +16,7 @@ from omni import Omni
 
 omni = Omni()
 desk = omni.agent("desk")
+desk.add_channel("chat")
 print("pid", os.getpid())
 
 
@@ -83,7 +84,8 @@ async def test_a_bot_is_written_while_people_talk_to_it(omni: Any, free_port: in
     async with _dev(omni, ended, free_port) as dev:
         assert f"http://127.0.0.1:{free_port};" in await dev.until("the server is at")
         assert "credentials.json" in await dev.until("its API key is kept in")
-        assert (await dev.until("desk is connected")).endswith(f"http://127.0.0.1:{free_port}/chat/desk")
+        assert (await dev.until("desk is connected")).endswith("omni chat desk")
+        assert (await dev.until("desk has a page")).endswith(f"http://127.0.0.1:{free_port}/chat/desk")
         assert await dev.chat("hello") == "desk ‹ one: hello\n"
         await dev.until("›")
         await dev.until("one: hello")

@@ -15,7 +15,7 @@ import pytest
 
 from omni.cli.dev import watching
 from omni.cli.dev.program import LONGEST_LINE, Program
-from omni.cli.dev.showing import arrivals
+from omni.cli.dev.showing import arrivals, page_lines
 from omni.cli.dev.supervision import keep_running
 from omni.cli.dev.verb import _free_port
 from omni.cli.dev.watching import Watcher, differences, snapshot
@@ -231,8 +231,12 @@ def test_agents_are_told_of_when_they_come_come_anew_and_go() -> None:
 
     tell: Callable[..., list[str]] = arrivals
     one, anew = {"desk": _connected("desk", "a")}, {"desk": _connected("desk", "b")}
-    came = ["● desk is connected: http://h/chat/desk"]
-    assert tell({}, one, "http://h", plain) == came
-    assert tell(one, one, "http://h", plain) == []
-    assert tell(one, anew, "http://h", plain) == came
-    assert tell(anew, {}, "http://h", plain) == ["● desk is not connected any more"]
+    came = ["● desk is connected; talk to it: omni chat desk"]
+    assert tell({}, one, plain) == came
+    assert tell(one, one, plain) == []
+    assert tell(one, anew, plain) == came
+    assert tell(anew, {}, plain) == ["● desk is not connected any more"]
+    assert page_lines({"desk", "ärger"}, "http://h", plain) == [
+        "● desk has a page: http://h/chat/desk",
+        "● ärger has a page: http://h/chat/%C3%A4rger",
+    ]
