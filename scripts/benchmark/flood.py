@@ -20,8 +20,8 @@ from benchmark.server import BenchError, Process, omni
 from benchmark.websocket import many
 
 VISITORS: Final = 20
-TURNS: Final = 20.0
-REQUESTS: Final = 20.0
+TURNS: Final = 30.0
+REQUESTS: Final = 30.0
 """A second: turns that the quiet program answers, and histories that it reads."""
 
 AT_ONCE: Final = 64
@@ -95,7 +95,7 @@ async def section(plan: Plan, folder: Path) -> Section:
     async with graph.running() as stand_in, omni(folder, stand_in.url, cores=plan.server_cores, **settings) as server:
         quiet = await Desk.open(server.port, "quiet", VISITORS)
         await _look(server, quiet, quiet, plan.warm_up)
-        rows = {"nobody else": await _look(server, quiet, quiet, plan.talk_seconds)}
+        rows = {"nobody else": await _look(server, quiet, quiet, 2 * plan.talk_seconds)}
         closed = ""
         for number, (name, frame) in enumerate(_floods().items()):
             desk = await Desk.open(server.port, f"flood-{number}", 1)
@@ -104,7 +104,7 @@ async def section(plan: Plan, folder: Path) -> Section:
                 _flood(desk.program, json.dumps({**frame, "call_id": call}).encode()), name="flood"
             )
             try:
-                rows[name] = await _look(server, quiet, desk, plan.talk_seconds)
+                rows[name] = await _look(server, quiet, desk, 2 * plan.talk_seconds)
                 if plan.name != "tiny" and not closed:
                     closed = await _until_closed(desk.program, name)
             finally:

@@ -35,7 +35,7 @@ DEFAULT: Final = Plan(
     growth_points=(10, 1_000, 10_000, 100_000),
     programs=1_000,
     pages=10_000,
-    talk_seconds=5.0,
+    talk_seconds=3.0,
 )
 QUICK: Final = Plan(
     name="quick",
@@ -48,7 +48,7 @@ QUICK: Final = Plan(
     growth_points=(10, 1_000, 5_000),
     programs=100,
     pages=1_000,
-    talk_seconds=2.0,
+    talk_seconds=1.5,
 )
 TINY: Final = Plan(
     name="tiny",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 from benchmark import graph, machine
 from benchmark.answers import Conversations, strangers
-from benchmark.figures import Section, at_most, paragraph, percentile, table
+from benchmark.figures import Figure, Section, at_most, paragraph, percentile, table
 from benchmark.pages import SECRET, Page, Talker, talk
 from benchmark.plan import Plan
 from benchmark.programs import API_KEY, Program
@@ -60,18 +61,20 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """Round trips of a chat (seconds, ascending), and how busy the server was."""
+    """Several rounds of a chat: milliseconds from a message to the end of its turn, and how busy the server was."""
 
-    latencies: list[float]
-    busy: float
+    messages: int
+    p50: Figure
+    p99: Figure
+    worst: float
+    busy: Figure
 
     def row(self, name: str) -> list[str]:
-        shown = [f"{1000 * percentile(self.latencies, share):.1f}" for share in (0.5, 0.99, 1)]
-        return [name, f"{len(self.latencies):,}", *shown, f"{self.busy:.0%}"]
+        shown = [self.p50.show(), self.p99.show(), self.p99.spread(), f"{self.worst:.1f}"]
+        return [name, f"{self.messages:,}", *shown, f"{self.busy.median:.0%}"]
 
     def numbers(self) -> dict[str, Any]:
-        p50, p99 = (1000 * percentile(self.latencies, share) for share in (0.5, 0.99))
-        return {"p50_ms": p50, "p99_ms": p99, "server_busy": self.busy}
+        return {"p50_ms": self.p50.median, "p99_ms": self.p99.median, "server_busy": self.busy.median}
 
 
 async def section(plan: Plan, folder: Path) -> Section:
@@ -84,7 +87,7 @@ async def section(plan: Plan, folder: Path) -> Section:
         talkers = await many(TALKERS, lambda _: Talker.open(server.port))
         await talk(talkers, RATE, plan.warm_up)
         settle = SETTLE if plan.name != "tiny" else 0.1
-        none = await _chat(server, talkers, plan.talk_seconds)
+        none = await _chat(plan, server, talkers)
 
         clients: list[Program] = []
         visitors: list[Page] = []
@@ -99,10 +102,10 @@ async def section(plan: Plan, folder: Path) -> Section:
             await many(pages // ANSWERED, lambda n: visitors[n].say_one_thing())
 
         programs = await _cost(server, plan.programs, settle, connect)
-        beside_programs = await _chat(server, talkers, plan.talk_seconds)
+        beside_programs = await _chat(plan, server, talkers)
         silent = await _cost(server, pages, settle, open_pages)
         answered = await _cost(server, pages // ANSWERED, settle, say_one_thing)
-        beside_all = await _chat(server, talkers, 2 * plan.talk_seconds)
+        beside_all = await _chat(plan, server, talkers)
         everybody = [one.socket for one in clients] + [one.socket for one in visitors]
         lost = sum(not socket.is_open for socket in everybody)
         server.kill()  # saying goodbye to everybody is not part of this section
@@ -111,7 +114,7 @@ async def section(plan: Plan, folder: Path) -> Section:
         f"{plan.programs:,} programs": beside_programs,
         f"and {pages:,} pages": beside_all,
     }
-    return _report(programs, silent, answered, chats, lost, pages < plan.pages)
+    return _report(plan, programs, silent, answered, chats, lost)
 
 
 async def _fill_caches(server: Process, stand_in: graph.Graph, people: int) -> None:
@@ -137,14 +140,24 @@ async def _cost(server: Process, number: int, settle: float, do: Callable[[], Aw
     )
 
 
-async def _chat(server: Process, talkers: Sequence[Talker], seconds: float) -> Chat:
-    used, began = server.usage().cpu, asyncio.get_running_loop().time()
-    latencies = await talk(talkers, RATE, seconds)
-    return Chat(latencies, (server.usage().cpu - used) / (asyncio.get_running_loop().time() - began))
+async def _chat(plan: Plan, server: Process, talkers: Sequence[Talker]) -> Chat:
+    rounds: list[list[float]] = []
+    busy: list[float] = []
+    for _ in range(plan.rounds):
+        used, began = server.usage().cpu, time.perf_counter()
+        rounds.append([1000 * seconds for seconds in await talk(talkers, RATE, plan.talk_seconds)])
+        busy.append((server.usage().cpu - used) / (time.perf_counter() - began))
+    return Chat(
+        messages=sum(len(one) for one in rounds),
+        p50=Figure.of([percentile(one, 0.50) for one in rounds]),
+        p99=Figure.of([percentile(one, 0.99) for one in rounds]),
+        worst=max(one[-1] for one in rounds),
+        busy=Figure.of(busy),
+    )
 
 
 def _report(
-    programs: Opened, silent: Opened, answered: Opened, chats: dict[str, Chat], lost: int, is_short: bool
+    plan: Plan, programs: Opened, silent: Opened, answered: Opened, chats: dict[str, Chat], lost: int
 ) -> Section:
     costs = [
         programs.row("a program with an agent of its own"),
@@ -152,16 +165,18 @@ def _report(
         answered.row("and more, where one question was answered"),
     ]
     costs_head = ("connected and silent", "number", "RSS kB each", "of it heap", "a second", "CPU ms each")
-    chats_head = ("a chat beside", "messages", "p50 ms", "p99 ms", "worst ms", "server's core")
-    each = (silent.rss + answered.rss) / KB
+    chats_head = ("a chat beside", "messages", "p50 ms", "p99 ms", "least–most", "worst ms", "server's core")
+    each = (silent.heap + answered.heap) / KB
     text = (
         paragraph(
             f"""One server. Memory is the server's alone ({SETTLE:g} s later, no collection forced): what the kernel
-            buffers for a connection is not in it. Programs speak the frames of `/client` and do no more. Pages say
-            hello with a token, as omni's own page does, and follow their conversation; on one of {ANSWERED} a question
-            is asked and answered, which goes on filling SQLite's bounded caches, too. The chat beside: {TALKERS} other
-            sockets with a token write {RATE:g} messages a second in all, whatever comes back; from writing a message to
-            `chat.done`, script brain, debounce 0."""
+            buffers for a connection is not in it. Heap is what is no file's (RssAnon), and what the target is held
+            against; the rest of RSS is the mapped part of the database. Programs speak the frames of `/client` and do
+            no more. Pages say hello with a token, as omni's own page does, and follow their conversation; on one of
+            {ANSWERED} a question is asked and answered, which goes on filling SQLite's bounded caches, too. The chat
+            beside: {TALKERS} other sockets with a token write {RATE:g} messages a second in all, whatever comes back;
+            from writing a message to `chat.done`, script brain, debounce 0; {plan.rounds} rounds of
+            {plan.talk_seconds:g} s, medians."""
         )
         + "\n\n"
         + table(costs_head, costs)
@@ -169,7 +184,7 @@ def _report(
         + table(chats_head, [chat.row(name) for name, chat in chats.items()])
         + f"\n\n  closed by the server meanwhile: {lost:,}"
     )
-    if is_short:
+    if silent.number < plan.pages:
         text += (
             f"\n  fewer pages than planned: the system allows {silent.number + programs.number + OTHERS:,} open files"
         )
