@@ -196,7 +196,9 @@ class Conversation:
         state = self._state
         for mail in repeats:
             ask = ask_of(mail.happening)
-            if ask is not None and state is not None and _speaks_of(mail, state.id):
+            if state is None or not _speaks_of(mail, state.id):
+                await self._telling.no_such_call(mail.happening)
+            elif ask is not None:
                 await self._telling.outcome(Reply(ask), state, self._party.around(state))
 
     def _start_over(self, because: str) -> None:
@@ -218,6 +220,7 @@ class Conversation:
                 self._settle(mail)
             return
         batch = await self._load(fresh)
+        await self._look_back(batch, fresh)
         around: Around | None = None
         rest: list[Mail] = []
         for count, mail in enumerate(fresh):
@@ -303,11 +306,11 @@ class Conversation:
         state = state_of(loaded)
         self._snapshot_seq = loaded.snapshot.seq if loaded.snapshot is not None else 0
         await self._party.recall(state.contact)
+        around = self._party.around(state)
+        await catch_up(self._world, self._outbox, loaded, state, around.agent)
         if not state.is_open or state.seq == 0:
             await close_husk(self._world, state)
             return None
-        around = self._party.around(state)
-        await catch_up(self._world, self._outbox, loaded, state, around.agent)
         is_cut = (
             self._turn is not None
             and self._turn.phase == "generating"
@@ -318,6 +321,21 @@ class Conversation:
             self._must_recover = True
             batch.effects += left_undone(loaded, state, around)
         return batch
+
+    async def _look_back(self, batch: Batch | None, mails: Sequence[Mail]) -> None:
+        """What came again may have been the last that an earlier call did."""
+        again = [mail.happening for mail in mails if mail.is_redelivered]
+        ended = {happening.call for happening in again if isinstance(happening, ToCall)}
+        if batch is not None:
+            ended.discard(batch.state.id)
+        elif again or self._must_recover:
+            last = await self._world.store.last_call(self.place.conversation)
+            ended |= {last.id} if last is not None else set()
+        for call in ended:
+            loaded = await self._world.store.load_call(call)
+            if loaded is not None and not loaded.call.is_open:
+                state = state_of(loaded)
+                await self._outbox.run(call, left_undone(loaded, state, self._party.around(state)))
 
     async def _commit(self, batch: Batch, agent: Agent) -> None:
         state = batch.state
@@ -378,10 +396,9 @@ class Conversation:
         """Whoever looks on hears of what is in the log; whoever asked, what came of it."""
         if batch.entries:
             await self._telling.entries(batch.state, batch.entries)
-        is_offered = self._turn is not None and self._turn.phase == "offered"
-        for effect in batch.effects:
-            if isinstance(effect, OfferAgain) and is_offered:  # nothing of the same batch has ended it
-                await self._telling.signal(batch.state, Offer(turn=effect.turn))
+        turn = self._turn
+        if turn is not None and turn.phase == "offered" and OfferAgain(turn.number) in batch.effects:
+            await self._telling.signal(batch.state, Offer(turn=turn.number))
         for reply, state in batch.replies:
             await self._telling.outcome(reply, state, self._party.around(state))
 

@@ -46,7 +46,7 @@ class Follower(AsyncIterator[Told]):
         self._is_dropped = False
         self._has_ended = False
         self._seen: dict[str, int] = {}
-        self._open: set[str] = set()
+        self._open: dict[str, None] = {}
 
     def put(self, told: Told) -> None:
         if len(self._mail) < QUEUE:
@@ -64,12 +64,6 @@ class Follower(AsyncIterator[Told]):
         """Nothing more will come."""
         self._has_ended = True
         self._news.set()
-
-    def begin_at(self, call: Call) -> None:
-        """Of this call, only what comes after what there is."""
-        self._seen[call.id] = call.last_seq
-        if call.is_open:
-            self._open.add(call.id)
 
     def knows(self, call: str) -> bool:
         return call in self._seen
@@ -150,25 +144,27 @@ class Follower(AsyncIterator[Told]):
         self._seen.pop(call, None)
         self._seen[call] = last.seq
         if isinstance(last.fact, CallSummary):
-            self._open.discard(call)
+            self._open.pop(call, None)
         else:
-            self._open.add(call)
+            self._open[call] = None
         if len(self._seen) > REMEMBERED:
             oldest = next(iter(self._seen))
             del self._seen[oldest]
-            self._open.discard(oldest)
+            self._open.pop(oldest, None)
             self.since = inf  # who was forgotten must not be taken for new
 
 
 class ConversationFollower(Follower):
-    """A call that there was when it began is in `begin_at`; every other is new."""
-
     def __init__(self, store: Store, conversation: str) -> None:
-        super().__init__(store)
+        super().__init__(store, since=-inf)
         self.conversation = conversation
 
-    async def _is_new(self, told: Told) -> bool:
-        return not self.knows(told.call)
+    def begin_at(self, call: Call) -> None:
+        """Of this call, only what comes after what there is; and then the calls after it."""
+        self.since = call.started_at
+        self._seen[call.id] = call.last_seq
+        if call.is_open:
+            self._open[call.id] = None
 
 
 class CallFollower(Follower):
@@ -181,7 +177,7 @@ class CallFollower(Follower):
         self._has_more = not is_sealed
         self._seen[header.call] = after
         if not is_sealed:
-            self._open.add(header.call)
+            self._open[header.call] = None
 
     def put(self, told: Told) -> None:
         if not self._is_reading:

@@ -178,7 +178,7 @@ class Hub:
             try:
                 await compare(self._store, [follower for topic in self._topics.values() for follower in topic])
                 for topic in missed:
-                    await find_new_calls(self._store, topic.org, topic.agent, topic.everything)
+                    await find_new_calls(self._store, topic.org, topic.agent, list(topic.everything))
             except StoreError as error:
                 self._missed |= missed
                 log.warning("followed calls cannot be compared with the store for now: %s", error)

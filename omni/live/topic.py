@@ -20,10 +20,10 @@ class Topic:
     def __init__(self, bus: Bus, name: str, org: str, agent: str, on_miss: Callable[[Topic], None]) -> None:
         self.org = org
         self.agent = agent
-        self.everything: set[Follower] = set()
-        """Who follows all calls of the agent."""
-        self._by_call: dict[str, set[Follower]] = {}
-        self._by_conversation: dict[str, set[Follower]] = {}
+        self.everything: dict[Follower, None] = {}
+        """Who follows all calls of the agent, in the order they came."""
+        self._by_call: dict[str, dict[Follower, None]] = {}
+        self._by_conversation: dict[str, dict[Follower, None]] = {}
         self._on_miss = on_miss
         self.listening = Listening(bus, name, self._hear)
 
@@ -37,10 +37,10 @@ class Topic:
 
     def follow_all(self, follower: Follower) -> Callable[[], None]:
         """Returns what ends it; so do the other two."""
-        self.everything.add(follower)
+        self.everything[follower] = None
 
         def leave() -> None:
-            self.everything.discard(follower)
+            del self.everything[follower]
 
         return leave
 
@@ -71,11 +71,11 @@ class Topic:
             follower.put(told)
 
 
-def _join(groups: dict[str, set[Follower]], name: str, follower: Follower) -> Callable[[], None]:
-    groups.setdefault(name, set()).add(follower)
+def _join(groups: dict[str, dict[Follower, None]], name: str, follower: Follower) -> Callable[[], None]:
+    groups.setdefault(name, {})[follower] = None
 
     def leave() -> None:
-        groups[name].discard(follower)
+        del groups[name][follower]
         if not groups[name]:
             del groups[name]
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from omni.bus.base import MAX_ATTEMPTS, BusUnavailableError, DeadLetter, Depth, Outgoing, Take
+from omni.bus.topics import Topics
 from omni.model.access import ApiKey, Lease
 from omni.model.agent import Agent
 from omni.model.call import Call, Snapshot
@@ -89,6 +90,8 @@ class World:
     withdrawn: dict[str, float] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
     api_keys: dict[str, ApiKey] = field(default_factory=dict)
+    ears: Topics = field(default_factory=Topics)
+    """Who listens to broadcasts now, in whichever process."""
 
 
 class SimStore:
@@ -256,19 +259,20 @@ class SimStore:
         await self._do(lambda: self._document(call, deliveries))
 
     async def entries(self, call_id: str, *, after: int = 0, limit: int = 500) -> list[Entry]:
-        return [e for e in self._world.logs.get(call_id, []) if e.seq > after][:limit]
+        return await self._do(lambda: [e for e in self._world.logs.get(call_id, []) if e.seq > after][:limit])
 
     async def last_seqs(self, calls: Sequence[str]) -> dict[str, int]:
-        raise NotImplementedError("nobody follows the simulated calls")
+        return await self._do(lambda: {id_: self._world.calls[id_].last_seq for id_ in calls})
 
     async def newest_calls(self, conversations: Sequence[str]) -> dict[str, str]:
-        raise NotImplementedError("nobody follows the simulated calls")
+        newest = self._world.newest
+        return await self._do(lambda: {name: newest[name] for name in conversations if name in newest})
 
     async def milestones(self, org: str, agent: str, *, after: int = 0, limit: int = 500) -> list[Milestone]:
-        raise NotImplementedError("nobody follows the simulated calls")
+        raise NotImplementedError("nobody reads the simulated agents' logs")
 
     async def last_milestone(self, org: str, agent: str) -> int:
-        raise NotImplementedError("nobody follows the simulated calls")
+        raise NotImplementedError("nobody reads the simulated agents' logs")
 
     async def due_calls(self, now: float, *, limit: int = 100) -> list[Call]:
         def act() -> list[Call]:
@@ -524,18 +528,29 @@ class SimBus:
         for consumer in self._consumers:
             consumer.vanish()
 
-    async def broadcast(self, topic: str, body: bytes) -> None: ...
+    async def broadcast(self, topic: str, body: bytes) -> None:
+        """What a call tells is lost now and then, with or without anybody's knowledge, or late; answers only when
+        their sender dies."""
+        await self._process.hop()
+        rng, loop, ears = self._process.rng, asyncio.get_running_loop(), self._world.ears
+        if topic.startswith("desk:"):
+            ears.tell(topic, body)
+            return
+        if self._process.fails() or (self._process.flaky and rng.random() < 0.05):
+            raise BusUnavailableError("the broker is away")
+        if self._process.flaky and rng.random() < 0.02:
+            loop.call_later(rng.random(), ears.miss)
+        else:
+            loop.call_later(rng.choice((0.0, 0.0, 0.0, 0.0, 0.01, 2.0)), ears.tell, topic, body)
 
     def hears(self, topic: str) -> bool:
-        return False
+        return topic in self._world.ears
 
     @asynccontextmanager
     async def listen(self, topic: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        async def nothing() -> AsyncIterator[bytes]:
-            await asyncio.Event().wait()
-            yield b""
-
-        yield nothing()
+        await self._process.hop()
+        with self._world.ears.listener(topic) as listener:
+            yield listener
 
     async def dead_letters(self, queue: str | None = None, *, limit: int = 100) -> list[DeadLetter]:
         return self._world.dead[:limit]

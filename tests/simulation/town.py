@@ -9,34 +9,55 @@ import asyncio
 import logging
 import random
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from channels.base import Accepted, Action, Download, Piece, RefusedError
 from omni.bus.base import Outgoing
-from omni.live.told import Told
+from omni.live.hub import Hub
+from omni.live.teller import Teller
+from omni.live.told import Offer, Told
 from omni.model.agent import Agent
-from omni.model.behaviour import Tool
+from omni.model.behaviour import Overrides, Tool
+from omni.model.call import Call
 from omni.model.channel import WhatsAppChannel
 from omni.model.contact import Identity, IdentityKind, Sender
 from omni.model.delivery import Delivery, DeliveryState, StatusUpdate, pack_statuses
 from omni.model.entry import (
     BotSaid,
+    CallEnded,
     Entry,
     HandoffActive,
     HandoffReleased,
     HandoffRequested,
     HumanSaid,
+    TurnContinued,
     TurnEnded,
+    TurnStarted,
+    UserRevoked,
     UserSaid,
 )
-from omni.model.inbound import AnyInput, Pause, Resume, SendMessage, UserMessage, pack
+from omni.model.inbound import (
+    AnyInput,
+    Ask,
+    Configure,
+    EditHistory,
+    EndCall,
+    Pause,
+    Resume,
+    SendMessage,
+    UserMessage,
+    UserRevoke,
+    pack,
+)
 from omni.model.message import Message
 from omni.model.queues import STATUSES, commands_for, every_queue, inbound_for
 from sessions.brains.base import BrainError, Break, Chunk, HandOver, Say, ToolOutcome, Turn
 from sessions.world import World as Outside
 from tests.simulation.engines import Process, SimBus, SimStore, World
+from tests.simulation.onlookers import Onlookers
 from tests.simulation.program import Program
 from tests.simulation.virtual import VirtualLoop
 from workers.delivery import DeliveryWorker
@@ -45,6 +66,8 @@ from workers.session import SessionWorker
 from workers.statuses import StatusWorker
 
 PARTITIONS = 4
+EARS = ("listen to ", "compare followed calls")
+"""How the names of the tasks begin that belong to the gateway, which is never killed."""
 CHANNEL = WhatsAppChannel.model_validate(
     {
         "kind": "whatsapp",
@@ -91,13 +114,18 @@ class Report:
 
 
 class Book:
-    """One agent that never changes."""
+    """One agent."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
 
     def get(self, org: str, slug: str) -> Agent | None:
         return self._agent if slug == self._agent.slug else None
+
+    def switch(self) -> None:
+        """To the other brain: a program, or a model."""
+        brain = "llm" if self._agent.brain == "client" else "client"
+        self._agent = self._agent.model_copy(update={"brain": brain})
 
     async def refresh(self) -> None: ...
 
@@ -194,6 +222,8 @@ class Machine:
         if town.is_rough:
             self.process.flaky = 0.004
         self.bus = SimBus(town.disk, self.process)
+        self._town = town
+        self._teller = Teller(self.bus)
         store = SimStore(town.disk, self.process, lazy_documents=town.lazy)
         mind = Mind(town)
 
@@ -213,8 +243,9 @@ class Machine:
             new_id=town.new_id,
             new_call_id=town.new_id,
             render=lambda text, vars_: text,
-            tell=town.tell,
-            program_since=lambda org, slug: town.program.since if town.program is not None else None,
+            tell=self._tell,
+            answer=self._teller.answer,
+            program_since=lambda org, slug: town.program_since(),
         )
         clock = TownClock(town)
         self.session = SessionWorker(outside)
@@ -233,6 +264,10 @@ class Machine:
         )
         self._group: set[asyncio.Task[object]] = set()
 
+    async def _tell(self, told: Told) -> None:
+        await self._town.tell(told)
+        await self._teller.tell(told)
+
     async def start(self) -> None:
         before = asyncio.all_tasks()
         await self.session.start()
@@ -244,7 +279,7 @@ class Machine:
         """kill -9: from one instant to the next. `mine` are the tasks of the test itself."""
         self.process.is_dead = True
         self.bus.kill()
-        while zombies := asyncio.all_tasks() - mine:
+        while zombies := {task for task in asyncio.all_tasks() - mine if not task.get_name().startswith(EARS)}:
             for task in zombies:
                 task.cancel()
             await asyncio.wait(zombies)
@@ -279,7 +314,8 @@ class Town:
         is_rough: bool = True,
         lazy: bool | None = None,
         kills: int = 30,
-        has_program: bool = False,
+        programs: int = 0,
+        onlookers: int = 0,
     ) -> None:
         self.seed = seed
         self.rng = random.Random(seed)
@@ -297,15 +333,18 @@ class Town:
         self.report = Report(seed)
         self.agent = Agent(
             slug="desk",
-            brain="client" if has_program else "llm",
+            brain="client" if programs else "llm",
             debounce_ms=self.rng.choice((0, 0, 300, 600)),
             tools=(Tool(name="look"),),
             max_turns_per_minute=1000,
             channels=(CHANNEL,),
         )
         self.book = Book(self.agent)
-        self.has_program = has_program
-        self.program: Program | None = None
+        self._program_count = programs
+        self._onlooker_count = onlookers
+        self.programs: list[Program] = []
+        self.onlookers: Onlookers | None = None
+        self._ours: set[asyncio.Task[object]] = set()
         self._machine: Machine | None = None
 
     def now(self) -> float:
@@ -316,15 +355,40 @@ class Town:
         return f"{prefix}-{self._ids:08d}"
 
     async def tell(self, told: Told) -> None:
-        await asyncio.sleep(0)
-        if self.program is not None:
-            await self.program.hear(told)
+        await asyncio.sleep(0.5 if self.is_rough and self.rng.random() < 0.01 else 0)
+        for signal in told.signals:
+            if isinstance(signal, Offer) and not self._is_offered(told.call, signal.turn):
+                self.report.broken.append(f"{told.call}: turn {signal.turn} is offered although it is over")
+        for program in self.programs:
+            await program.hear(told)
+
+    def program_since(self) -> float | None:
+        return max((program.since for program in self.programs if program.since is not None), default=None)
+
+    def _is_offered(self, call: str, turn: int) -> bool:
+        offered: int | None = None
+        for entry in self.disk.logs[call]:
+            match entry.fact:
+                case TurnStarted() as started:
+                    offered = started.turn if started.offered else None
+                case TurnContinued() | TurnEnded() | HandoffActive() | HandoffRequested() | HumanSaid() | CallEnded():
+                    offered = None
+        return offered == turn
 
     def log_of(self, call: str) -> list[Entry]:
         return list(self.disk.logs[call])
 
-    def home_of(self, call: str) -> str:
-        return self.disk.calls[call].home
+    def head(self, call: str) -> dict[str, Any]:
+        """What every command for a call begins with."""
+        home = self.disk.calls[call].home
+        return {
+            "key": self.new_id("cmd"),
+            "at": self.now(),
+            "agent": "desk",
+            "channel": CHANNEL.id,
+            "call": call,
+            "home": home,
+        }
 
     # the street
 
@@ -367,6 +431,8 @@ class Town:
                 await self._say(door, queue, batch, sender.routing)
             if rng.random() < 0.3:
                 await self._publish(door, queue, (rng.choice(said),))
+            if self._program_count and rng.random() < 0.3:
+                await self._meddle(rng, door, queue, number, said)
             if rng.random() < 0.25:
                 await asyncio.sleep(rng.choice((0, 0.002, 0.02, 0.4, 3.0)))
                 await self._take_over(rng, door, number, turn)
@@ -377,17 +443,70 @@ class Town:
             self.published[who].append(heard.provider_id)
         await self._publish(door, queue, tuple(batch))
 
+    def _open_call(self, number: int) -> Call | None:
+        home = self.person(number).routing
+        return next((call for call in self.disk.calls.values() if call.home == home and call.is_open), None)
+
+    async def _meddle(
+        self, rng: random.Random, door: SimBus, queue: str, number: int, said: Sequence[UserMessage]
+    ) -> None:
+        """What makes it harder to know whose turn it is."""
+        await asyncio.sleep(rng.choice((0, 0.002, 0.02, 0.4, 3.0)))
+        call = self._open_call(number)
+        if call is None:
+            return
+        match rng.randrange(4):
+            case 0:
+                target = rng.choice(said[-2:])
+                revoke = UserRevoke(
+                    key=self.new_id("revoke"),
+                    agent="desk",
+                    channel=CHANNEL.id,
+                    at=self.now(),
+                    sender=target.sender,
+                    provider_id=self.new_id("w"),
+                    sent_at=self.now(),
+                    target=target.provider_id,
+                )
+                await self._publish(door, queue, (revoke,))
+            case 1:
+                brain = Overrides(brain=rng.choice(("llm", "client")))
+                await self._ask(door, call, lambda ask: Configure(**self.head(call.id), overrides=brain, ask=ask))
+            case 2:
+                act = rng.choice(("get", "get", "add", "clear"))
+                lines: Any = ({"role": "user", "content": "before"},) if act == "add" else ()
+                await self._ask(
+                    door, call, lambda ask: EditHistory(**self.head(call.id), act=act, messages=lines, ask=ask)
+                )
+            case _:
+                if rng.random() < 0.3:
+                    to = commands_for(call.home, PARTITIONS).name
+                    await self._publish(door, to, (EndCall(**self.head(call.id), by="ann"),))
+
+    async def _ask(self, door: SimBus, call: Call, make: Callable[[Ask], AnyInput]) -> None:
+        """Ask a call, and go on; the answer is waited for elsewhere."""
+        queue = commands_for(call.home, PARTITIONS).name
+        assert self.onlookers is not None
+
+        async def send(ask: Ask) -> None:
+            await self._publish(door, queue, (make(ask),))
+
+        self._keep(asyncio.create_task(self.onlookers.ask(f"a question to {call.id}", send)))
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        """A task of the test's own: no killed machine takes it along."""
+        self._ours.add(task)
+        task.add_done_callback(self._ours.discard)
+
     async def _take_over(self, rng: random.Random, door: SimBus, number: int, turn: int) -> None:
-        call = next((c for c in self.disk.calls.values() if c.home == self.person(number).routing and c.is_open), None)
+        call = self._open_call(number)
         if call is None:
             return
         self.report.takeovers += 1
-        head = {"agent": "desk", "channel": CHANNEL.id, "call": call.id, "home": call.home}
-
         queue = commands_for(call.home, PARTITIONS).name
 
-        def key() -> dict[str, object]:
-            return {"key": self.new_id("cmd"), "at": self.now(), **head}
+        def key() -> dict[str, Any]:
+            return self.head(call.id)
 
         pause = Pause.model_validate({**key(), "by": "ann"})
         await self._publish(door, queue, (pause,))
@@ -451,29 +570,65 @@ class Town:
         await gateway.declare(every_queue(PARTITIONS))
         self._machine = Machine(self)
         await self._machine.start()
-        ours: set[asyncio.Task[object]] = {asyncio.current_task()}  # type: ignore[arg-type]
+        ours = self._ours
+        ours.add(asyncio.current_task())  # type: ignore[arg-type]
+        hub = await self._look_on(gateway)
         people = [asyncio.create_task(self._live(n, gateway)) for n in range(self.people)]
         ours.update(people)  # type: ignore[arg-type]
-        if self.has_program:
-            self.program = Program(self, gateway, random.Random(self.seed), PARTITIONS, CHANNEL.id, ours)
-            living = asyncio.create_task(self.program.run())
-            ours.add(living)  # type: ignore[arg-type]
+        living = self._connect(gateway)
         reaper = asyncio.create_task(self._reap(ours))
         ours.add(reaper)  # type: ignore[arg-type]
         await asyncio.gather(*people)
-        if self.program is not None:
-            living.cancel()
-            await asyncio.wait([living])
-            await self.program.stay()
+        for task in living:
+            task.cancel()
+        if living:
+            await asyncio.wait(living)
+        for program in self.programs:
+            await program.stay()
         for _ in range(2000):
             await asyncio.sleep(5)
             if self._is_quiet():
                 break
+        if self.onlookers is not None:
+            await asyncio.sleep(60)  # so long after the last broadcast, even those that were lost are made up for
+            await self.onlookers.end()
+        if hub is not None:
+            await hub.stop()
         reaper.cancel()
         machine = self._machine
         await machine.session.stop()
         await machine.delivery.stop()
         await machine.statuses.stop()
+
+    async def _look_on(self, gateway: SimBus) -> Hub | None:
+        if not (self._onlooker_count or self._program_count):
+            return None
+        process = Process(random.Random(self.seed))
+        store = SimStore(self.disk, process, lazy_documents=self.lazy)
+        hub = Hub(gateway, store, "gateway", clock=self.now)
+        await hub.start()
+        self.onlookers = Onlookers(hub, self.disk, self.now, random.Random(self.seed), self._ours, self.report.broken)
+        await self.onlookers.begin(self._onlooker_count)
+        return hub
+
+    def _connect(self, gateway: SimBus) -> list[asyncio.Task[None]]:
+        """Programs come and go; the agent's brain changes with or without them."""
+        self.programs = [
+            Program(f"program-{n}", self, gateway, random.Random(f"{self.seed}/p{n}"), PARTITIONS, self._ours)
+            for n in range(self._program_count)
+        ]
+        living = [asyncio.create_task(program.run()) for program in self.programs]
+        if len(self.programs) > 1:
+            living.append(asyncio.create_task(self._switch()))
+        for task in living:
+            self._keep(task)
+        return living
+
+    async def _switch(self) -> None:
+        rng = random.Random(f"{self.seed}/brain")
+        while True:
+            await asyncio.sleep(rng.choice((0.5, 20.0, 4000.0)) * rng.random())
+            self.book.switch()
 
     async def _reap(self, ours: set[asyncio.Task[object]]) -> None:
         """Whenever the machine dies, somebody starts another."""
@@ -522,6 +677,8 @@ class Town:
             if count > 1:
                 broken.append(f"the tool call {id_} ran {count} times")
         self._inspect_order(by_delivery)
+        if self.onlookers is not None:
+            self.onlookers.inspect()
 
     def _inspect_call(self, call_id: str, heard: list[str]) -> None:
         broken = self.report.broken
@@ -555,21 +712,24 @@ class Town:
                 case HumanSaid() as said:
                     human.append(said.text)
                     owed.clear()
+                case UserRevoked() as revoked:
+                    owed.discard(revoked.id or "")
+                case CallEnded():
+                    owed.clear()
         self.report.answered += len(answered)
         if owed:
             broken.append(f"{call_id}: {owed} were never answered")
-        if self.has_program:
-            self._inspect_replies(call_id, entries)
+        self._inspect_replies(call_id, entries)
         if any(count > 1 for count in answered.values()):
             broken.append(f"{call_id}: answered twice: {dict(answered)}")
         if len(set(human)) != len(human):
             broken.append(f"{call_id}: a person's line acted twice: {human}")
 
     def _inspect_replies(self, call_id: str, entries: list[Entry]) -> None:
-        """Nothing that a person said is answered by two replies of the program."""
+        """Nothing that a person said is answered by two replies."""
         words = [word for e in entries if isinstance(e.fact, BotSaid) for word in e.fact.text.split() if "<" in word]
         if len(set(words)) != len(words):
-            self.report.broken.append(f"{call_id}: the program's replies answer twice: {words}")
+            self.report.broken.append(f"{call_id}: the replies answer twice: {words}")
 
     def _inspect_order(self, by_delivery: dict[str, list[Sent]]) -> None:
         """First arrivals of one call's deliveries are in the order of the log; nothing of the bot's starts after a
