@@ -165,7 +165,9 @@ async def _stop(server: Server) -> None:
 
 def spare_the_collector() -> None:
     """What lives as long as the process is not looked at again, and short-lived values are looked at less often:
-    every webhook makes some hundred objects, and nearly all of them are gone before the collector could find them."""
+    every webhook makes some hundred objects, and nearly all of them are gone before the collector could find them.
+    The second look follows soon on the first ones: it goes over all that they left, which thousands of connections
+    make much, and nothing else happens meanwhile."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(20_000, 4, 250)
