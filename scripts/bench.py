@@ -54,7 +54,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measures omni on this machine and prints the figures.")
     parser.add_argument("--quick", dest="plan", action="store_const", const="quick", default="default",
-                        help="a minute instead of five: rougher figures")  # fmt: skip
+                        help="two minutes instead of nine: rougher figures")  # fmt: skip
     parser.add_argument("--tiny", dest="plan", action="store_const", const="tiny", help=argparse.SUPPRESS)
     parser.add_argument("--only", metavar="PART,…", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--engines", metavar="BUS[,STORE]", default="",
