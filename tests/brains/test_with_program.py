@@ -14,16 +14,16 @@ from pydantic import JsonValue
 
 from omni.bus.base import Outgoing
 from omni.bus.sqlite import SqliteBus
-from omni.live.told import Answered, Preparing, PreparingExpired, Told, Words
+from omni.live.told import Answered, Preparing, PreparingExpired, Signal, Told, Words
 from omni.model.agent import Agent
-from omni.model.behaviour import LlmSettings, Tool
+from omni.model.behaviour import LlmSettings, Overrides, Tool
 from omni.model.call import Call
 from omni.model.contact import Identity, IdentityKind, Sender
 from omni.model.entry import BotSaid, Entry, ToolAnswered, ToolCalled, TurnEnded, TurnStarted
 from omni.model.ids import new_call_id, new_id
-from omni.model.inbound import Ask, EditHistory, ToolResult, ToolResults, TurnReady, UserMessage, pack
+from omni.model.inbound import Ask, Configure, EditHistory, ToolResult, ToolResults, TurnReady, UserMessage, pack
 from omni.model.message import Message
-from omni.model.queues import every_queue, inbound_for
+from omni.model.queues import commands_for, every_queue, inbound_for
 from omni.sqlite import SqliteFile
 from omni.store.base import CallFilter
 from omni.store.sqlite import SqliteStore
@@ -31,7 +31,9 @@ from sessions.book import Book
 from sessions.brains.choose import Brains
 from sessions.brains.endpoint import LlmDefaults
 from sessions.commands import Commands
+from sessions.preparing import Barrier
 from sessions.prompt import render
+from sessions.rules.program import OFFER_EVERY
 from sessions.tools import ToolRunner
 from sessions.world import World
 from workers.session import SessionWorker
@@ -319,3 +321,82 @@ async def test_the_history_is_read_with_its_prompt(room: Room) -> None:
     assert isinstance(messages, list)
     assert [message["role"] for message in messages if isinstance(message, dict)] == ["system", "user", "assistant"]
     assert room.answers[0].data["count"] == 3
+
+
+async def test_the_history_is_read_as_it_was_before_what_was_asked_next(room: Room) -> None:
+    await room.open()
+    await room.say("hi")
+    await until(lambda: room.entries(TurnEnded))
+    call = await room.call()
+    asked = [
+        EditHistory(**room.commands.head(call), act=act, ask=Ask(desk="d", id=act))  # type: ignore[arg-type]
+        for act in ("get", "clear")
+    ]
+    await room.bus.publish([Outgoing(commands_for(call.home, 1).name, pack(asked), "both")])
+    await until(lambda: len(room.answers) == 2)
+    assert [(answered.id, answered.data["count"]) for answered in room.answers] == [("get", 2), ("clear", 0)]
+
+
+async def configure(room: Room, brain: Any) -> None:
+    call = await room.call()
+    await room.commands.issue(Configure(**room.commands.head(call), overrides=Overrides(brain=brain)))
+
+
+async def test_what_a_program_was_asked_a_model_answers_at_once_when_the_call_is_given_to_it(
+    room: Room, llm: Any, reply: Any
+) -> None:
+    llm.will(reply.says("the model's"))
+    await room.open(brain="client", preparing_ms=0)
+    await room.say("hi")
+    await until(lambda: room.entries(TurnStarted))
+    await configure(room, "llm")
+    async with asyncio.timeout(OFFER_EVERY / 2):
+        await until(lambda: room.entries(TurnEnded))
+    assert [said.text for said in room.entries(BotSaid)] == ["the model's"]
+
+
+async def test_a_model_answers_what_it_was_preparing_for_when_the_call_is_given_to_the_program(
+    room: Room, llm: Any, reply: Any
+) -> None:
+    llm.will(reply.says("the model's"))
+    await room.open(preparing_ms=5_000)
+    await room.say("hi")
+    await until(lambda: room.signals(Preparing))
+    await configure(room, "client")
+    await room.commands.issue(TurnReady(**room.commands.head(await room.call()), turn=1))
+    await until(lambda: room.entries(TurnEnded))
+    assert [said.text for said in room.entries(BotSaid)] == ["the model's"]
+    await room.say("and now?")
+    started = await until(lambda: [fact for fact in room.entries(TurnStarted) if fact.offered])
+    assert started[0].text == "and now?"
+
+
+async def test_a_turn_that_was_cut_while_it_told_of_itself_holds_up_no_other() -> None:
+    """Its goodbye may take a moment, and the next turn waits for the program by then."""
+    barrier = Barrier()
+    agent = Agent(slug="desk", preparing_ms=5_000)
+    may_go = asyncio.Event()
+    is_telling = asyncio.Event()
+
+    async def slowly(signal: Signal) -> None:
+        try:
+            is_telling.set()
+            await asyncio.Event().wait()
+        finally:
+            await may_go.wait()
+
+    async def at_once(signal: Signal) -> None:
+        is_telling.set()
+
+    cut = asyncio.create_task(barrier.wait(1, agent, slowly))
+    await is_telling.wait()
+    cut.cancel()
+    is_telling.clear()
+    next_ = asyncio.create_task(barrier.wait(2, agent, at_once))
+    await is_telling.wait()
+    may_go.set()
+    await asyncio.wait([cut])
+    assert not next_.done()
+    barrier.lift(2)
+    async with asyncio.timeout(2):
+        await next_

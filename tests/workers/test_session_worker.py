@@ -357,6 +357,21 @@ async def test_answer_in_the_log_of_a_dead_worker_is_sent_by_the_next(scene: Sce
     assert scene.mind.asked == ["hello"], "it was answered already"
 
 
+async def test_goodbye_of_a_dead_worker_is_sent_by_the_next_although_the_call_has_ended(scene: Scene) -> None:
+    scene.weather.is_publishing.clear()
+    await scene.begin()
+    await scene.hear("bye", ANA)
+    await until(scene.words)
+    await scene.kill()
+    scene.weather.is_publishing.set()
+    await scene.listen()
+    await scene.begin()
+    await until(lambda: scene.sent)
+    await until(scene.is_quiet)
+    assert scene.texts() == ["re: bye"]
+    assert [call.is_open for call in await scene.calls()] == [False]
+
+
 async def test_input_that_comes_twice_acts_once(scene: Scene) -> None:
     await scene.listen()
     await scene.begin()
