@@ -120,6 +120,7 @@ async def _until_signalled(
         server = starting.result()
         try:
             spare_the_collector()
+            allow_many_sockets()
             if started is not None and not stopped.is_set():
                 started(server)
             async with beside(server):
@@ -171,3 +172,16 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 4, 250)
+
+
+MOST_FILES = 65_536
+
+
+def allow_many_sockets() -> None:
+    """As many open files as the system lets us have: shells often begin with 1,024, and a chat page is one."""
+    import resource  # not on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

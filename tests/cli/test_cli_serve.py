@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -126,3 +128,17 @@ async def _take_note_of_queues(url: str, prefix: str) -> None:
         await bus.declare((*every_queue(2), Queue(name="doctor", is_exclusive=False)))
     finally:
         await bus.close()
+
+
+def test_a_server_may_open_more_files_than_a_shell_begins_with() -> None:
+    code = (
+        "import resource\n"
+        "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))\n"
+        "from omni.cli.serve import MOST_FILES, allow_many_sockets\n"
+        "allow_many_sockets()\n"
+        "soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]\n"
+        "assert soft >= min(MOST_FILES, hard if hard > 0 else MOST_FILES) > 256, soft\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
