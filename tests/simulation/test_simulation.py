@@ -11,7 +11,7 @@ import pytest
 
 from tests.simulation.town import Town
 
-TOWNS = int(os.environ.get("OMNI_SIMULATION_TOWNS", "104"))
+TOWNS = int(os.environ.get("OMNI_SIMULATION_TOWNS", "72"))
 LANES = 8
 
 
