@@ -99,7 +99,8 @@ class Hub:
         header = await header_of(self._store, call)
         if header is None:
             raise KeyError(call)
-        follower = CallFollower(self._store, header, after, is_sealed=await self._is_sealed_at(call, after))
+        after, is_sealed = await self._place(call, after)
+        follower = CallFollower(self._store, header, after, is_sealed=is_sealed)
         async with self._follow(header.org, header.agent, follower, lambda topic: topic.follow_call(follower, call)):
             yield follower
 
@@ -157,10 +158,13 @@ class Hub:
                 del self._topics[name]
                 await topic.listening.stop()
 
-    async def _is_sealed_at(self, call: str, seq: int) -> bool:
-        """True when the entry is the log's last."""
-        entries = await self._store.entries(call, after=seq - 1, limit=1) if seq > 0 else []
-        return bool(entries) and entries[0].seq == seq and isinstance(entries[0].fact, CallSummary)
+    async def _place(self, call: str, after: int) -> tuple[int, bool]:
+        """Where to go on (the log's end, for a cursor that is beyond it), and whether nothing more can come there."""
+        found = await self._store.entries(call, after=after - 1, limit=1) if after > 0 else []
+        if after > 0 and not found:
+            after = (await self._store.last_seqs([call])).get(call, 0)
+            found = await self._store.entries(call, after=after - 1, limit=1)
+        return after, bool(found) and found[0].seq == after and isinstance(found[0].fact, CallSummary)
 
     # broadcasts that got lost
 

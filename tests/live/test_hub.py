@@ -66,6 +66,21 @@ async def test_a_call_ends_with_its_summary(hub: Hub, open_line: OpenLine) -> No
             await anext(news)
 
 
+async def test_a_cursor_beyond_the_log_is_its_end(hub: Hub, open_line: OpenLine) -> None:
+    line = await open_line()
+    async with hub.follow_call("wa-1", after=1_000) as news:
+        assert not (await following(news)).entries
+        await line.go_on()
+        await line.end()
+        assert await seqs(news, 4) == [2, 3, 4]
+        with pytest.raises(StopAsyncIteration):
+            await following(news)
+    async with hub.follow_call("wa-1", after=1_000) as news:
+        assert not (await following(news)).entries
+        with pytest.raises(StopAsyncIteration):
+            await following(news)
+
+
 async def test_nobody_follows_a_call_that_does_not_exist(hub: Hub) -> None:
     with pytest.raises(KeyError):
         async with hub.follow_call("wa-unknown"):
