@@ -483,16 +483,33 @@ class SimConsumer:
         self.hands.clear()
         self.sim.pump()
 
-    async def stop(self) -> None:
-        self.sim.consumers.remove(self)
+    def again(self) -> SimConsumer:
+        """The same, once more from the end of the line; what this one had in hand, nobody hears of any more."""
+        self.vanish()
+        again = SimConsumer(self.sim, self.process, self.take, self.prefetch)
+        self.sim.consumers.append(again)
         self.sim.pump()
+        return again
+
+
+class SimSubscription:
+    """What somebody takes from a queue, over all of its connections."""
+
+    def __init__(self, consumer: SimConsumer) -> None:
+        self.consumer = consumer
+
+    async def stop(self) -> None:
+        self.consumer.sim.consumers.remove(self.consumer)
+        self.consumer.sim.pump()
 
 
 class SimBus:
+    """One process's connection to the bus."""
+
     def __init__(self, world: World, process: Process) -> None:
         self._world = world
         self._process = process
-        self._consumers: list[SimConsumer] = []
+        self._subscriptions: list[SimSubscription] = []
 
     async def open(self) -> None: ...
 
@@ -516,17 +533,23 @@ class SimBus:
         if self._process.fails():
             raise BusUnavailableError("the broker went away before it confirmed")
 
-    async def consume(self, queue: Queue, take: Take, *, prefetch: int) -> SimConsumer:
+    async def consume(self, queue: Queue, take: Take, *, prefetch: int) -> SimSubscription:
         sim = self._world.queues[queue.name]
         consumer = SimConsumer(sim, self._process, take, prefetch)
         sim.consumers.append(consumer)
-        self._consumers.append(consumer)
+        subscription = SimSubscription(consumer)
+        self._subscriptions.append(subscription)
         sim.pump()
-        return consumer
+        return subscription
 
     def kill(self) -> None:
-        for consumer in self._consumers:
-            consumer.vanish()
+        for subscription in self._subscriptions:
+            subscription.consumer.vanish()
+
+    def lose_connection(self) -> None:
+        """For a moment: others have its queues by the time it is back, and it does not know."""
+        for subscription in self._subscriptions:
+            subscription.consumer = subscription.consumer.again()
 
     async def broadcast(self, topic: str, body: bytes) -> None:
         """What a call tells is lost now and then, with or without anybody's knowledge, or late; answers only when

@@ -214,7 +214,8 @@ class Provider:
 
 
 class Machine:
-    """A process with all roles but the gateway; killed at any instant, started again a moment later."""
+    """A process with all roles but the gateway; killed at any instant, started again a moment later. With `rivals`
+    there are two session workers in it, each with a connection of its own."""
 
     def __init__(self, town: Town) -> None:
         hops = town.rng.choice((20, 200, 1500)) if town.kills > town.report.kills else None
@@ -222,33 +223,11 @@ class Machine:
         if town.is_rough:
             self.process.flaky = 0.004
         self.bus = SimBus(town.disk, self.process)
+        self.doors = [SimBus(town.disk, self.process) for _ in range(1 + town.has_rivals)]
         self._town = town
-        self._teller = Teller(self.bus)
         store = SimStore(town.disk, self.process, lazy_documents=town.lazy)
-        mind = Mind(town)
-
-        async def tool(agent: Agent, call: object, id_: str, name: str, arguments: object) -> ToolOutcome:
-            town.tools[id_] += 1
-            await asyncio.sleep(town.rng.random())
-            return ToolOutcome("looked")
-
-        outside = Outside(
-            store=store,
-            bus=self.bus,
-            agents=town.book,
-            brains=lambda agent: mind,
-            run_tool=tool,
-            partitions=PARTITIONS,
-            clock=town.now,
-            new_id=town.new_id,
-            new_call_id=town.new_id,
-            render=lambda text, vars_: text,
-            tell=self._tell,
-            answer=self._teller.answer,
-            program_since=lambda org, slug: town.program_since(),
-        )
+        self.sessions = [SessionWorker(self._outside(door, store)) for door in self.doors]
         clock = TownClock(town)
-        self.session = SessionWorker(outside)
         self.delivery = DeliveryWorker(
             bus=self.bus,
             store=store,
@@ -264,13 +243,38 @@ class Machine:
         )
         self._group: set[asyncio.Task[object]] = set()
 
-    async def _tell(self, told: Told) -> None:
-        await self._town.tell(told)
-        await self._teller.tell(told)
+    def _outside(self, door: SimBus, store: SimStore) -> Outside:
+        town, mind, teller = self._town, Mind(self._town), Teller(door)
+
+        async def tool(agent: Agent, call: object, id_: str, name: str, arguments: object) -> ToolOutcome:
+            town.tools[id_] += 1
+            await asyncio.sleep(town.rng.random())
+            return ToolOutcome("looked")
+
+        async def tell(told: Told) -> None:
+            await town.tell(told)
+            await teller.tell(told)
+
+        return Outside(
+            store=store,
+            bus=door,
+            agents=town.book,
+            brains=lambda agent: mind,
+            run_tool=tool,
+            partitions=PARTITIONS,
+            clock=town.now,
+            new_id=town.new_id,
+            new_call_id=town.new_id,
+            render=lambda text, vars_: text,
+            tell=tell,
+            answer=teller.answer,
+            program_since=lambda org, slug: town.program_since(),
+        )
 
     async def start(self) -> None:
         before = asyncio.all_tasks()
-        await self.session.start()
+        for session in self.sessions:
+            await session.start()
         await self.delivery.start()
         await self.statuses.start()
         self._group = asyncio.all_tasks() - before
@@ -278,7 +282,8 @@ class Machine:
     async def kill(self, mine: set[asyncio.Task[object]]) -> None:
         """kill -9: from one instant to the next. `mine` are the tasks of the test itself."""
         self.process.is_dead = True
-        self.bus.kill()
+        for door in (self.bus, *self.doors):
+            door.kill()
         while zombies := {task for task in asyncio.all_tasks() - mine if not task.get_name().startswith(EARS)}:
             for task in zombies:
                 task.cancel()
@@ -316,6 +321,7 @@ class Town:
         kills: int = 30,
         programs: int = 0,
         onlookers: int = 0,
+        has_rivals: bool = False,
     ) -> None:
         self.seed = seed
         self.rng = random.Random(seed)
@@ -340,6 +346,7 @@ class Town:
             channels=(CHANNEL,),
         )
         self.book = Book(self.agent)
+        self.has_rivals = has_rivals
         self._program_count = programs
         self._onlooker_count = onlookers
         self.programs: list[Program] = []
@@ -357,7 +364,7 @@ class Town:
     async def tell(self, told: Told) -> None:
         await asyncio.sleep(0.5 if self.is_rough and self.rng.random() < 0.01 else 0)
         for signal in told.signals:
-            if isinstance(signal, Offer) and not self._is_offered(told.call, signal.turn):
+            if isinstance(signal, Offer) and not (self.has_rivals or self._is_offered(told.call, signal.turn)):
                 self.report.broken.append(f"{told.call}: turn {signal.turn} is offered although it is over")
         for program in self.programs:
             await program.hear(told)
@@ -577,12 +584,12 @@ class Town:
         ours.update(people)  # type: ignore[arg-type]
         living = self._connect(gateway)
         reaper = asyncio.create_task(self._reap(ours))
-        ours.add(reaper)  # type: ignore[arg-type]
+        disturber = asyncio.create_task(self._disturb())
+        ours.update((reaper, disturber))  # type: ignore[arg-type]
         await asyncio.gather(*people)
-        for task in living:
+        for task in (*living, disturber):
             task.cancel()
-        if living:
-            await asyncio.wait(living)
+        await asyncio.wait((*living, disturber))
         for program in self.programs:
             await program.stay()
         for _ in range(2000):
@@ -596,7 +603,8 @@ class Town:
             await hub.stop()
         reaper.cancel()
         machine = self._machine
-        await machine.session.stop()
+        for session in machine.sessions:
+            await session.stop()
         await machine.delivery.stop()
         await machine.statuses.stop()
 
@@ -629,6 +637,15 @@ class Town:
         while True:
             await asyncio.sleep(rng.choice((0.5, 20.0, 4000.0)) * rng.random())
             self.book.switch()
+
+    async def _disturb(self) -> None:
+        """Where two workers stand by each other, the one at work loses its connection now and then, and its partitions
+        to the other; its calls stay in its memory."""
+        rng = random.Random(f"{self.seed}/rivals")
+        while self.has_rivals:
+            await asyncio.sleep(rng.choice((0.02, 0.2, 2.0, 400.0)) * rng.random())
+            if self._machine is not None and not self._machine.process.is_dead:
+                rng.choice(self._machine.doors).lose_connection()
 
     async def _reap(self, ours: set[asyncio.Task[object]]) -> None:
         """Whenever the machine dies, somebody starts another."""
