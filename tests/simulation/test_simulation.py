@@ -21,5 +21,5 @@ def test_promises_hold_whatever_happens(lane: int) -> None:
     first = int(os.environ.get("OMNI_SIMULATION_SEED", "1"))
     for seed in range(first + lane, first + TOWNS, LANES):
         programs = 1 + seed % 8 // 4 if seed % 4 == 0 else 0
-        report = Town(seed, programs=programs, onlookers=20 if seed % 2 == 0 else 0, has_rivals=seed % 3 == 0).run()
+        report = Town(seed, programs=programs, onlookers=12 if seed % 2 == 0 else 0, has_rivals=seed % 3 == 0).run()
         assert not report.broken, f"seed {seed} breaks: {report.broken[:5]}"
