@@ -75,7 +75,7 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
         case ToolBegan() | ToolFinished():
             return tool(state, turn, happening, around)
         case Pause():
-            return taken_over(state, turn, happening.by)
+            return taken_over(state, turn, happening.by, steals=happening.steals)
         case Resume():
             return handed_back(state, turn, happening)
         case SendMessage():

@@ -101,6 +101,8 @@ def _(fact: UserSaid, state: CallState, ts: float) -> Changes:
         "window_refused": False,
         "last_activity": ts,
         "last_text": fact.text[:200],
+        "last_from": "user",
+        "first_user_at": state.first_user_at or ts,
         "user_messages": state.user_messages + 1,
         "name": fact.name or state.name,
         "newest_provider_id": fact.provider_id,
@@ -237,6 +239,8 @@ def _(fact: BotSaid, state: CallState, ts: float) -> Changes:
         "lines": _remember(state, said) if fact.in_history else state.lines,
         "last_activity": ts,
         "last_text": fact.text[:200],
+        "last_from": "bot",
+        "first_answer_at": _first_answer(state, ts),
         "bot_messages": state.bot_messages + 1,
         "spoken_turn": fact.turn or state.spoken_turn,
     }
@@ -285,6 +289,9 @@ def _(fact: HumanSaid, state: CallState, ts: float) -> Changes:
         "lines": _remember(state, Remembered(role="assistant", text=fact.text, ref=fact.id)),
         "last_activity": ts,
         "last_text": fact.text[:200],
+        "last_from": "human",
+        "first_answer_at": _first_answer(state, ts),
+        "first_human_at": state.first_human_at or ts,
         "human_messages": state.human_messages + 1,
         "waiting_since": None,
         **_NOTHING_OWED,
@@ -293,7 +300,15 @@ def _(fact: HumanSaid, state: CallState, ts: float) -> Changes:
 
 @_apply.register
 def _(fact: HandoffRequested, state: CallState, ts: float) -> Changes:
-    return {"handler": "nobody", "handled_by": None, "waiting_since": ts, "last_activity": ts, **_NOTHING_OWED}
+    return {
+        "handler": "nobody",
+        "handled_by": None,
+        "handoff_reason": fact.reason,
+        "handoffs": state.handoffs + 1,
+        "waiting_since": ts,
+        "last_activity": ts,
+        **_NOTHING_OWED,
+    }
 
 
 @_apply.register
@@ -302,6 +317,7 @@ def _(fact: HandoffActive, state: CallState, ts: float) -> Changes:
     return {
         "handler": "human",
         "handled_by": fact.by,
+        "handoff_reason": None,
         **_NOTHING_OWED,
         "last_activity": ts,
         "lines": _remember(state, note),
@@ -315,6 +331,7 @@ def _(fact: HandoffReleased, state: CallState, ts: float) -> Changes:
     return {
         "handler": "bot",
         "handled_by": None,
+        "handoff_reason": None,
         "waiting_since": None,
         **_NOTHING_OWED,
         "last_activity": ts,
@@ -357,6 +374,10 @@ def _(fact: CallEnded, state: CallState, ts: float) -> Changes:
 @_apply.register
 def _(fact: CallSummary, state: CallState, ts: float) -> Changes:
     return {"is_sealed": True}
+
+
+def _first_answer(state: CallState, ts: float) -> float | None:
+    return state.first_answer_at or (ts if state.first_user_at is not None else None)
 
 
 def _ahead(state: CallState, early: Early) -> tuple[Early, ...]:

@@ -6,7 +6,7 @@ from omni.model.agent import Agent
 from omni.model.call import TRANSPORT_PREFIX, Call
 from omni.model.contact import Contact, address_of
 from omni.model.entry import CallStarted
-from omni.model.inbound import FromPerson, Opening, PersonArrived, PersonNotice, SendMessage, UserMessage
+from omni.model.inbound import FromPerson, Opening, Pause, PersonArrived, PersonNotice, SendMessage, UserMessage
 from omni.store.base import CallFilter
 from sessions.batch import Batch
 from sessions.briefing import vars_of
@@ -60,9 +60,15 @@ async def open_call(world: World, place: Place, party: Party, happening: Happeni
 
 
 def _opens(happening: Happening) -> bool:
-    return isinstance(happening, FromPerson | SendMessage) or (
-        isinstance(happening, PersonNotice) and happening.opens_window
-    )
+    match happening:
+        case FromPerson() | SendMessage():
+            return True
+        case Pause():
+            return happening.reopens
+        case PersonNotice():
+            return happening.opens_window
+        case _:
+            return False
 
 
 def _is_greeted(place: Place, agent: Agent, happening: Happening) -> bool:
@@ -76,7 +82,7 @@ def _started(
     place: Place, contact: Contact, happening: Happening, earlier: Call | None, recap: str | None, now: float
 ) -> CallStarted:
     person = address_of(contact.identities) or contact.id
-    is_outbound = isinstance(happening, SendMessage)
+    is_outbound = isinstance(happening, SendMessage | Pause)
     opening = (happening.opening if isinstance(happening, PersonArrived | UserMessage) else None) or Opening()
     # The greeting, too, is sent in the service window that the user's first message opens.
     wrote_at = min(happening.sent_at, now) if isinstance(happening, UserMessage) else 0

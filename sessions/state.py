@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue
 
 from omni.model.base import Value
 from omni.model.behaviour import Overrides
+from omni.model.call import Speaker
 from omni.model.entry import Handler
 from omni.model.message import Message
 
@@ -101,6 +102,12 @@ class CallState(Value):
     """The provider said that the window is closed; the user's next message opens it."""
     last_activity: float = 0
     last_text: str = ""
+    last_from: Speaker | None = None
+    handoff_reason: str | None = None
+    handoffs: int = 0
+    first_user_at: float | None = None
+    first_answer_at: float | None = None
+    first_human_at: float | None = None
     last_user_text_at: float = 0
     """When the newest unanswered message was logged."""
     newest_provider_id: str | None = None

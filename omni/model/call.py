@@ -10,6 +10,9 @@ from omni.model.entry import Handler
 TRANSPORT_PREFIX = {"whatsapp": "wa", "chat": "chat", "sms": "sms", "sip": "sip", "webrtc": "rtc", "mic": "mic"}
 
 
+Speaker = Literal["user", "bot", "human"]
+
+
 class Call(Value):
     """A cache of the fold: every field can be computed again from the log.
 
@@ -37,7 +40,20 @@ class Call(Value):
     last_seq: int = 0
     last_user_at: float = 0
     last_text: str = ""
+    last_from: Speaker | None = None
+    """Who said `last_text`."""
     last_at: float = 0
+    window_closes_at: float | None = None
+    """When free-form messages stop being allowed; None on channels without such a window."""
+    handoff_reason: str | None = None
+    """Why the bot asked for a person, while it waits for one."""
+    handoffs: int = 0
+    """How often the bot, or a rule, asked for a person."""
+    first_user_at: float | None = None
+    first_answer_at: float | None = None
+    """The first message of ours after the customer's first."""
+    first_human_at: float | None = None
+    """The first message of a person on our side."""
     user_messages: int = 0
     bot_messages: int = 0
     human_messages: int = 0

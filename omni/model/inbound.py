@@ -148,10 +148,16 @@ class Wake(ToCall):
 
 
 class Pause(ToCall):
-    """A person takes the call over. `by` is who."""
+    """A person takes the call over. `by` is who.
+
+    Without `steals` it does nothing while somebody else has the call. With `reopens` it begins the conversation's next
+    call when this one has ended.
+    """
 
     type: Literal["pause"] = "pause"
     by: str
+    steals: bool = True
+    reopens: bool = False
 
 
 class Resume(ToCall):

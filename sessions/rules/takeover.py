@@ -10,9 +10,9 @@ from sessions.state import CallState
 from sessions.steps import Around, Dispatch, LiveTurn, Step, Withdraw
 
 
-def taken_over(state: CallState, turn: LiveTurn | None, by: str) -> Step:
+def taken_over(state: CallState, turn: LiveTurn | None, by: str, *, steals: bool = True) -> Step:
     """From here on the bot says nothing: the brain is cut, and what it said but nobody began to send is withdrawn."""
-    if state.handler == "human" and state.handled_by == by:
+    if state.handler == "human" and (state.handled_by == by or not steals):
         return Step(turn=turn)
     facts, effects = drop(turn, "a person took over")
     return Step((*facts, HandoffActive(by=by)), (*effects, Withdraw()), None)
