@@ -62,9 +62,7 @@ class Party:
         wanted = (agent, state.started_at, state.overrides)
         if self._own is None or self._own[0] != wanted:
             then = agent.as_of(state.started_at) if state.started_at else agent
-            channel = next((one for one in then.channels if one.id == state.channel), None)
-            overrides = channel.overrides if channel is not None else None
-            self._own = (wanted, then.with_(overrides).with_(state.overrides))
+            self._own = (wanted, then.with_(then.overrides_on(state.channel)).with_(state.overrides))
         return self._own[1]
 
 

@@ -36,4 +36,4 @@ def as_declared(agent: Agent, known: Agent | None, *, is_connected: bool) -> Age
         for channel in agent.channels
     )
     added = tuple(channel for channel in known.channels if channel.id not in {one.id for one in declared})
-    return wanted.model_copy(update={**said, "channels": (*declared, *added)})
+    return wanted.model_copy(update={**said, "channels": (*declared, *added), "shared": known.shared})

@@ -63,7 +63,8 @@ class Earlier(Config):
     @classmethod
     def of(cls, agent: Agent, until: float) -> Earlier:
         behaviour = {name: getattr(agent, name) for name in _BEHAVIOUR}
-        return cls(until=until, channels={one.id: one.overrides for one in agent.channels}, **behaviour)
+        channels = agent.shared | {one.id: one.overrides for one in agent.channels}
+        return cls(until=until, channels=channels, **behaviour)
 
 
 _BEHAVIOUR = tuple(name for name in Earlier.model_fields if name not in ("until", "channels"))
@@ -114,6 +115,8 @@ class Agent(Config):
     """How it sounds and hears (`voice`, `stt`, `interruption`, …), as given: only audio channels look at it."""
     channels: tuple[Channel, ...] = ()
     is_paused: bool = False
+    shared: dict[str, Overrides] = Field(default_factory=dict)
+    """What it has otherwise on other agents' channels, of which some callers are routed to it, by channel id."""
     earlier: tuple[Earlier, ...] = ()
     """What it was before its program changed it, oldest first."""
 
@@ -153,7 +156,14 @@ class Agent(Config):
             one.model_copy(update={"overrides": past.channels[one.id]}) if one.id in past.channels else one
             for one in self.channels
         )
-        return self.model_copy(update={**{name: getattr(past, name) for name in _BEHAVIOUR}, "channels": channels})
+        shared = {id_: past.channels.get(id_, now) or Overrides() for id_, now in self.shared.items()}
+        then = {name: getattr(past, name) for name in _BEHAVIOUR}
+        return self.model_copy(update={**then, "channels": channels, "shared": shared})
+
+    def overrides_on(self, channel_id: str) -> Overrides | None:
+        """What it has otherwise on a channel: its own, or another agent's that it shares."""
+        own = next((one for one in self.channels if one.id == channel_id), None)
+        return own.overrides if own is not None else self.shared.get(channel_id)
 
     def with_(self, overrides: Overrides | None) -> Agent:
         """The agent as a channel or a call has it. Variables and audio are merged, the rest is replaced."""

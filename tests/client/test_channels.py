@@ -279,6 +279,43 @@ async def _(stage: Stage) -> None:
     assert not dev.all("whatsapp.message", text="to production")
 
 
+@rows("3.7-a-developer's-own-settings-for-a-shared-number")
+async def _(stage: Stage) -> None:
+    await stage.open()
+    production = await stage.desk(llm="openai/m", prompt="production", preparing=False)
+    patch = {"event": "channel.configure", "agent_id": "desk", "ref": NUMBER, "prompt": "the number, in production"}
+    await production.send(patch)
+    await production.expect("channel.configured")
+    dev = await stage.program()
+    await dev.create("dev-ann", llm="openai/m", prompt="the developer", preparing=False)
+    await dev.send(whatsapp("dev-ann", prompt="the number, by Ann", language="es"))
+    await dev.expect("channel.added", ref=NUMBER)
+    await dev.send({"event": "dev.config", "callers": [ADA]})
+    await _routed(stage, ADA, "dev-ann")
+    assert await _prompt_for(stage, ADA) == "the number, by Ann"
+    assert await _prompt_for(stage, BOB) == "the number, in production"
+
+
+@rows("3.7-channel.configure-of-a-shared-number-is-for-the-developer's-next-calls")
+async def _(stage: Stage) -> None:
+    await stage.open()
+    production = await stage.desk(llm="openai/m", prompt="production", preparing=False)
+    dev = await stage.program()
+    await dev.create("dev-ann", llm="openai/m", prompt="the developer", preparing=False)
+    await dev.send(whatsapp("dev-ann"), {"event": "dev.config", "callers": [ADA, BOB]})
+    await _routed(stage, ADA, "dev-ann")
+    assert await _prompt_for(stage, ADA) == "the developer"
+    await dev.send({"event": "channel.configure", "agent_id": "dev-ann", "ref": NUMBER, "prompt": "changed"})
+    await dev.expect("channel.configured", ref=NUMBER)
+    assert await _prompt_for(stage, ADA) == "the developer"
+    assert await _prompt_for(stage, BOB) == "changed"
+    assert (await stage.agent("desk")).overrides_on(f"whatsapp:{NUMBER}") is None
+    await dev.send({"event": "channel.remove", "agent_id": "dev-ann", "ref": NUMBER})
+    await dev.expect("channel.removed", ref=NUMBER)
+    assert (await stage.agent("dev-ann")).overrides_on(f"whatsapp:{NUMBER}") is None
+    assert not production.all("error")
+
+
 @rows("3.7-clearing-the-callers")
 async def _(stage: Stage) -> None:
     production, dev = await developer(stage)
@@ -346,6 +383,15 @@ async def _routed(stage: Stage, caller: str, agent: str | None) -> None:
         return is_wanted if agent is not None else caller not in (body["dev_callers"] or ())
 
     await until(look)
+
+
+async def _prompt_for(stage: Stage, caller: str) -> str:
+    """The prompt that a model was given to answer somebody."""
+    heard, answered = len(stage.llm.requests), len(await stage.shop.answers(0, caller))
+    stage.shop.say("hello", caller)
+    await stage.shop.answers(answered + 1, caller)
+    prompt: str = stage.llm.requests[heard]["messages"][0]["content"]
+    return prompt
 
 
 @pytest.mark.parametrize("row", rows.all())

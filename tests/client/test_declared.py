@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from omni.app.declared import as_declared, introduce
-from omni.gateway.client.configs.agent import SAID, created, with_channel
+from omni.gateway.client.configs.agent import SAID, created, with_channel, with_overrides
 from omni.live.presence import program_lease
 from omni.model.agent import Agent
 from omni.model.behaviour import Overrides
@@ -40,6 +40,12 @@ def test_a_program_s_settings_of_a_declared_channel_stay() -> None:
     known = with_channel(KNOWN, ChatChannel(overrides=overrides))
     found = as_declared(FILE, known, is_connected=True)
     assert next(channel for channel in found.channels if channel.id == "chat").overrides == overrides
+
+
+def test_a_program_s_settings_of_a_number_it_shares_stay() -> None:
+    overrides = Overrides(language="es")
+    found = as_declared(FILE, with_overrides(KNOWN, "phone:+34600111222", overrides), is_connected=True)
+    assert found.overrides_on("phone:+34600111222") == overrides
 
 
 def test_what_programs_decide_are_fields_of_agents() -> None:

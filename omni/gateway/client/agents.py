@@ -147,7 +147,7 @@ class Agents:
         if registration is None:
             return
         await self._registry.release(registration)
-        await self.save(registration.slug, lambda known: known.model_copy(update={"channels": ()}))
+        await self.save(registration.slug, lambda known: known.model_copy(update={"channels": (), "shared": {}}))
         self._registry.spawn(self._end_calls(registration.slug), "end the calls of an agent that was removed")
 
     async def want(self, callers: frozenset[str]) -> None:

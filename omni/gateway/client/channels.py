@@ -10,7 +10,7 @@ from typing import Final
 
 from omni.gateway.client.agents import Agents
 from omni.gateway.client.codec import answers
-from omni.gateway.client.configs.agent import overrides_of, with_channel, without_channels
+from omni.gateway.client.configs.agent import overrides_of, with_channel, with_overrides, without_channels
 from omni.gateway.client.configs.reading import ConfigError
 from omni.gateway.client.frames import ChannelAdd, ChannelConfigure, ChannelRemove, DevConfig
 from omni.gateway.client.gear import Gear
@@ -18,7 +18,8 @@ from omni.gateway.client.refs import channel_of, ids_of
 from omni.gateway.client.registry import Registration
 from omni.gateway.client.sockets import Socket
 from omni.live.presence import digits
-from omni.model.behaviour import merged
+from omni.model.agent import Agent
+from omni.model.behaviour import Overrides, merged
 from omni.model.channel import Channel, has_account
 
 log = logging.getLogger("omni.client")
@@ -71,28 +72,29 @@ class Channels:
         if registration is None:
             return
         known = await self._gear.store.agent(self._socket.org, registration.slug)
-        channel = next((one for one in known.channels if one.id in ids_of(frame.ref)), None) if known else None
-        if channel is None:
+        channel_id = _known_channel(known, frame.ref) if known is not None else None
+        if known is None or channel_id is None:
             self._refuse(frame.agent_id, frame.event, f"the agent has no channel {frame.ref[:64]!r}; add it first")
             return
         try:
-            overrides = merged(channel.overrides, overrides_of(frame.config))
+            overrides = merged(known.overrides_on(channel_id), overrides_of(frame.config))
         except ConfigError as error:
             self._refuse(frame.agent_id, frame.event, error)
             return
-        changed = channel.model_copy(update={"overrides": overrides})
         now = self._gear.clock()
-        await self._agents.save(registration.slug, lambda agent: with_channel(agent, changed).after(agent, now))
+
+        def changed(agent: Agent) -> Agent:
+            return with_overrides(agent, channel_id, overrides).after(agent, now)
+
+        await self._agents.save(registration.slug, changed)
         self._socket.send(answers.channel("channel.configured", frame.agent_id, frame.ref))
 
     async def remove(self, frame: ChannelRemove) -> None:
         registration = self._agents.find(frame.agent_id)
         if registration is None:
             return
-        known = await self._gear.store.agent(self._socket.org, registration.slug)
         ids = ids_of(frame.ref)
-        if known is not None and any(channel.id in ids for channel in known.channels):
-            await self._agents.save(registration.slug, lambda agent: without_channels(agent, ids))
+        await self._agents.save(registration.slug, lambda agent: without_channels(agent, ids))
         overrides = registration.program.overrides
         if overrides & ids:
             await self._agents.route(registration, overrides - ids)
@@ -137,6 +139,10 @@ class Channels:
         self._added(frame)
 
     async def _override(self, registration: Registration, channel: Channel, frame: ChannelAdd) -> None:
+        """The channel stays its owner's; what the developer has otherwise there is known before the first caller is
+        routed."""
+        overrides = channel.overrides or Overrides()
+        await self._agents.save(registration.slug, lambda agent: with_overrides(agent, channel.id, overrides))
         await self._agents.route(registration, registration.program.overrides | {channel.id})
         self._added(frame)
 
@@ -163,3 +169,10 @@ class Channels:
 
     def _refuse(self, agent_id: str, event: str, problem: object) -> None:
         self._socket.send(answers.error("CHANNEL_ERROR", f"{event}: {problem}", agent_id=agent_id))
+
+
+def _known_channel(agent: Agent, ref: str) -> str | None:
+    """The id of the channel that is meant: one of the agent's own, else one that it shares."""
+    ids = ids_of(ref)
+    candidates = (*(channel.id for channel in agent.channels), *agent.shared)
+    return next((one for one in candidates if one in ids), None)

@@ -80,11 +80,22 @@ def configured(agent: Agent, config: Raw, now: float) -> Agent:
 def with_channel(agent: Agent, channel: Channel) -> Agent:
     """The agent with the channel, in place of the one with its id."""
     rest = tuple(one for one in agent.channels if one.id != channel.id)
-    return agent.model_copy(update={"channels": (*rest, channel)})
+    shared = {id_: overrides for id_, overrides in agent.shared.items() if id_ != channel.id}
+    return agent.model_copy(update={"channels": (*rest, channel), "shared": shared})
+
+
+def with_overrides(agent: Agent, channel_id: str, overrides: Overrides) -> Agent:
+    """The agent with what it has otherwise on a channel: one of its own, else another agent's that it shares."""
+    own = next((one for one in agent.channels if one.id == channel_id), None)
+    if own is not None:
+        return with_channel(agent, own.model_copy(update={"overrides": overrides}))
+    return agent.model_copy(update={"shared": {**agent.shared, channel_id: overrides}})
 
 
 def without_channels(agent: Agent, ids: Collection[str]) -> Agent:
-    return agent.model_copy(update={"channels": tuple(one for one in agent.channels if one.id not in ids)})
+    channels = tuple(one for one in agent.channels if one.id not in ids)
+    shared = {id_: overrides for id_, overrides in agent.shared.items() if id_ not in ids}
+    return agent.model_copy(update={"channels": channels, "shared": shared})
 
 
 def _said(config: Raw) -> dict[str, object]:
