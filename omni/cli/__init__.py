@@ -15,6 +15,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "chat": ("omni.cli.chat.verb", "Talk to an agent of a running server."),
     "test": ("omni.cli.testing.verb", "Test agents: conversations that files describe, judged by a model or by rules."),
     "agents": ("omni.cli.agents", "Who answers: list, show, pause and resume agents."),
+    "kick": ("omni.cli.kick", "Disconnect the program of an agent."),
     "calls": ("omni.cli.calls", "Conversations: list, show, and a live log in the terminal."),
     "keys": ("omni.cli.keys", "API keys: create, list and revoke what programs show to omni."),
     "pause": ("omni.cli.takeover", "Silence the bot for a call, a person or an agent."),

@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from omni.cli.address import Address
 from omni.cli.opening import Failure
+from omni.cli.show import said
 from omni.model.base import Value
 
 ANSWER_SECONDS: Final = 10.0
@@ -37,24 +38,44 @@ async def connected_agents(address: Address) -> tuple[ConnectedAgent, ...]:
 
 async def get(address: Address, path: str) -> dict[str, Any]:
     """The JSON object at a path of the server. Raises Failure."""
+    status, body = await _ask(address, "GET", path)
+    if status != 200 or body is None:
+        raise _no_omni(address, path, status)
+    return body
+
+
+async def kick(address: Address, slug: str) -> None:
+    """Have the server let the agent's program go. Raises Failure, in the server's words when it will not."""
+    path = f"/api/sdk/agents/{slug}"
+    status, body = await _ask(address, "DELETE", path)
+    if status == 200 and body is not None and body.get("displaced") == slug:
+        return
+    refusal = body.get("error") if body is not None and body.get("success") is False else None
+    raise Failure(said(refusal)) if isinstance(refusal, str) else _no_omni(address, path, status)
+
+
+async def _ask(address: Address, method: str, path: str) -> tuple[int, dict[str, Any] | None]:
+    """Status, and body when it is a JSON object. Raises Failure when nobody answers, or the key is refused."""
     limit = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
-    status = 0
+    status, body = 0, None
     headers = {"Authorization": f"Bearer {address.key}"}
     try:
         async with (
             aiohttp.ClientSession(timeout=limit, headers=headers) as session,
-            session.get(f"{address.url}{path}", allow_redirects=False) as answer,
+            session.request(method, f"{address.url}{path}", allow_redirects=False) as answer,
         ):
             status = answer.status
             body = await answer.json(content_type=None)
     except ValueError:
-        body = None
+        pass
     except (aiohttp.ClientError, TimeoutError, OSError):
         raise Failure(
             f"no server answers at {address.url}; start one (omni serve), or name another with --server"
         ) from None
     if status in (401, 403):
         raise Failure(f"{address.url} refuses the API key; `omni keys list` on the server shows the good ones")
-    if status != 200 or not isinstance(body, dict):
-        raise Failure(f"{address.url}{path} answered {status}; is it an omni server?")
-    return body
+    return status, body if isinstance(body, dict) else None
+
+
+def _no_omni(address: Address, path: str, status: int) -> Failure:
+    return Failure(f"{address.url}{path} answered {status}; is it an omni server?")

@@ -87,6 +87,8 @@ class SdkRest:
         slug = slug_of(typed)
         await self._presence.refresh()
         program = self._presence.program(key.org, slug)
+        if program is None and self._book.get(key.org, slug) is None:
+            return refused(404, f"there is no agent {typed[:64]!r}")
         if program is None:
             return refused(404, f"no program is connected for the agent {typed[:64]!r}")
         try:
