@@ -16,10 +16,10 @@ Chat = Mapping[str, JsonValue]
 def cleaned(messages: Sequence[Chat]) -> tuple[dict[str, JsonValue], ...]:
     """Only what a model takes: known roles and keys, no empty messages, no tool call without its result and no result
     without its call. Foreign keys are dropped."""
-    answered = {str(m.get("tool_call_id")) for m in messages if m.get("role") == "tool" and m.get("tool_call_id")}
+    answered = _answered(messages)
     called: set[str] = set()
     kept: list[dict[str, JsonValue]] = []
-    for message in messages:
+    for place, message in enumerate(messages):
         role, content = message.get("role"), _text(message.get("content"))
         if role == "tool":
             id_ = message.get("tool_call_id")
@@ -29,7 +29,7 @@ def cleaned(messages: Sequence[Chat]) -> tuple[dict[str, JsonValue], ...]:
             continue
         if role not in ("system", "user", "assistant"):
             continue
-        calls = [c for c in _calls(message.get("tool_calls")) if c["id"] in answered] if role == "assistant" else []
+        calls = [c for c in _calls(message.get("tool_calls")) if (place, c["id"]) in answered]
         if not content.strip() and not calls:
             continue
         clean: dict[str, JsonValue] = {"role": role, "content": content}
@@ -41,6 +41,21 @@ def cleaned(messages: Sequence[Chat]) -> tuple[dict[str, JsonValue], ...]:
             ]
         kept.append(clean)
     return tuple(kept)
+
+
+def _answered(messages: Sequence[Chat]) -> set[tuple[int, str]]:
+    """The tool calls, by their message's place and their id, that a later message has the result of."""
+    found: set[tuple[int, str]] = set()
+    waiting: set[str] = set()
+    for place in range(len(messages) - 1, -1, -1):
+        message = messages[place]
+        if message.get("role") == "tool":
+            waiting.add(str(message.get("tool_call_id")))
+        elif message.get("role") == "assistant":
+            answered = {call["id"] for call in _calls(message.get("tool_calls"))} & waiting
+            found |= {(place, id_) for id_ in answered}
+            waiting -= answered
+    return found
 
 
 def _calls(value: JsonValue) -> list[dict[str, str]]:

@@ -105,6 +105,14 @@ def test_cleaning_anything_gives_something_a_model_takes(messages: list[dict[str
             assert message["tool_call_id"] in open_
             open_.discard(str(message["tool_call_id"]))
         assert message["content"] or calls or message["role"] == "tool"
+    assert not open_, "a model refuses a call without its result"
+
+
+def test_a_result_before_its_call_is_none_of_it() -> None:
+    call = {"role": "assistant", "tool_calls": [{"id": "t1", "name": "look"}]}
+    result = {"role": "tool", "tool_call_id": "t1", "content": "x"}
+    assert cleaned([result, call]) == ()
+    assert [message["role"] for message in cleaned([call, call, result])] == ["assistant", "tool"]
 
 
 def test_replacing_keeps_what_is_still_owed_an_answer(talk: Talk) -> None:
