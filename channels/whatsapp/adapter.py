@@ -17,12 +17,14 @@ from channels.whatsapp.numbers import alternate
 from channels.whatsapp.outgoing import Request, pieces_of, template_pieces
 from channels.whatsapp.people import identities_of, phone_of, user_of
 from channels.whatsapp.reading import identifier, items, label, mapping
+from channels.whatsapp.templates import Templates, message_of
 from channels.whatsapp.uploads import Uploads
 from channels.whatsapp.versions import concern
 from omni.blobs.base import Blobs
 from omni.model.channel import Channel, WhatsAppChannel
 from omni.model.delivery import Delivery
-from omni.model.message import Media
+from omni.model.message import Media, Template
+from omni.model.template import ApprovedTemplate
 
 _NOT_ALLOW_LISTED = 131030
 _MEDIA_CODES = frozenset({100, 131008, 131009, 131052, 131053})
@@ -49,6 +51,7 @@ class WhatsAppAdapter:
         self._graph = Graph(graph_url, timeout=timeout)
         self._media = MediaSource(self._graph, hosts=media_hosts, resolver=resolver)
         self._uploads = Uploads(self._graph, blobs, clock)
+        self._templates = Templates(self._graph)
 
     async def open(self) -> None:
         await self._graph.open()
@@ -106,6 +109,14 @@ class WhatsAppAdapter:
         who = f"{name or 'a number without a name'} ({phone or number.phone_number_id})"
         worry = concern(number.graph_version, datetime.fromtimestamp(self._clock(), UTC).date())
         return f"{who}. {worry}" if worry else who
+
+    async def templates(self, channel: Channel) -> list[ApprovedTemplate]:
+        """What may be sent although the service window is closed. Raises RefusedError."""
+        return await self._templates.of(_whatsapp(channel))
+
+    def fill(self, template: ApprovedTemplate, values: dict[str, str]) -> Template:
+        """Raises ValueError with a sentence."""
+        return message_of(template, values)
 
     def fetch(self, channel: Channel, media: Media) -> AbstractAsyncContextManager[Download]:
         return self._media.fetch(_whatsapp(channel), media)

@@ -273,7 +273,11 @@ class GraphSide:
         name = request.query.get("name")
         if name is not None:
             templates = [t for t in templates if t.get("name") == name]
-        return self._json({"data": templates, "paging": {"cursors": {"before": "MAZDZD", "after": "MjQZD"}}})
+        first = int(after) if (after := request.query.get("after", "")).isdigit() else 0
+        limit = int(asked) if (asked := request.query.get("limit", "")).isdigit() else 25
+        page = templates[first : first + limit]
+        cursors = {"before": str(first), "after": str(first + len(page))}
+        return self._json({"data": page, "paging": {"cursors": cursors}})
 
     async def _subscribed_apps(self, request: web.Request) -> web.StreamResponse:
         self._authorize(request)
