@@ -14,7 +14,6 @@ from dataclasses import replace
 
 from omni.bus.base import BusUnavailableError
 from omni.live.told import Offer, Signal
-from omni.model.agent import Agent
 from omni.model.contact import Contact, Sender
 from omni.model.entry import DeliveryLost, HandoffRequested
 from omni.model.inbound import ToCall, ToolResults, TurnReady, UserMessage, Wake
@@ -247,11 +246,11 @@ class Conversation:
                 batch.turn = owed_turn(batch.state, around)
             if batch.turn is not None and batch.turn.phase != "generating" and batch.turn.due <= around.now:
                 batch.take(decide(batch.state, batch.turn, Tick(), around), around)
-            await self._commit(batch, around.agent)
+            await self._commit(batch)
             self._note_ages(fresh)
             await self._perform(batch)
             if not batch.entries:
-                await self._rest(batch, around.agent, fresh)
+                await self._rest(batch, fresh)
             self._bring(batch.state.id, fresh)
             self._remember(batch.keys)
         self._must_recover = False
@@ -307,7 +306,7 @@ class Conversation:
         self._snapshot_seq = loaded.snapshot.seq if loaded.snapshot is not None else 0
         await self._party.recall(state.contact)
         around = self._party.around(state)
-        await catch_up(self._world, self._outbox, loaded, state, around.agent)
+        await catch_up(self._world, self._outbox, loaded, state, around)
         if not state.is_open or state.seq == 0:
             await close_husk(self._world, state)
             return None
@@ -337,10 +336,10 @@ class Conversation:
                 state = state_of(loaded)
                 await self._outbox.run(call, left_undone(loaded, state, self._party.around(state)))
 
-    async def _commit(self, batch: Batch, agent: Agent) -> None:
+    async def _commit(self, batch: Batch) -> None:
         state = batch.state
         if batch.entries:
-            wake_at = next_wake(state, agent, batch.turn, self._world.clock())
+            wake_at = next_wake(state, self._party.around(state))
             is_long = state.seq - self._snapshot_seq >= SNAPSHOT_EVERY
             await self._world.store.append(batch.as_append(wake_at, with_snapshot=is_long))
             self._wake_at = wake_at
@@ -350,12 +349,12 @@ class Conversation:
         self._state = state if state.is_open else None
         self._turn = batch.turn if state.is_open else None
 
-    async def _rest(self, batch: Batch, agent: Agent, mails: Sequence[Mail]) -> None:
+    async def _rest(self, batch: Batch, mails: Sequence[Mail]) -> None:
         """An alarm that changed nothing (the agent's idle time was made longer, a brain is at work) is set anew: else
         it rings every minute."""
         for mail in mails:
             if isinstance(mail.happening, Wake) and mail.happening.claimed is not None:
-                wake_at = next_wake(batch.state, agent, batch.turn, self._world.clock())
+                wake_at = next_wake(batch.state, self._party.around(batch.state))
                 if await self._world.store.rest_call(batch.state.id, wake_at, was=mail.happening.claimed):
                     self._wake_at = wake_at
 

@@ -27,6 +27,8 @@ from omni.model.entry import (
     HumanWhispered,
     MediaStored,
     PromptChanged,
+    SessionIdleWarning,
+    SessionTimeout,
     ToolAnswered,
     ToolCalled,
     TurnContinued,
@@ -40,7 +42,19 @@ from omni.model.entry import (
 )
 from omni.model.message import Media, Part
 from sessions.memory import remembered, without_call
-from sessions.state import MAX_CONTEXTS, MAX_EARLY, MAX_LINES, Awaited, CallState, Context, Early, Offered, Remembered
+from sessions.state import (
+    MAX_CONTEXTS,
+    MAX_EARLY,
+    MAX_LINES,
+    Awaited,
+    CallState,
+    Context,
+    Early,
+    Offered,
+    Remembered,
+    TimedOut,
+    Warned,
+)
 
 Changes = dict[str, Any]
 
@@ -52,6 +66,8 @@ def fold(state: CallState, entry: Entry) -> CallState:
     if entry.seq <= state.seq:
         return state
     changes = _apply(entry.fact, state, entry.ts)
+    if state.warned is not None or state.timed_out is not None:
+        changes = {**_not_silent(entry.fact, state), **changes}
     changes["seq"] = entry.seq
     return state.model_copy(update=changes)
 
@@ -60,6 +76,22 @@ def fold_all(state: CallState, entries: Iterable[Entry]) -> CallState:
     for entry in entries:
         state = fold(state, entry)
     return state
+
+
+_OF_PEOPLE = (
+    UserSaid | UserReacted | UserEdited | UserRevoked | HumanSaid | HandoffRequested | HandoffActive | HandoffReleased
+)
+
+
+def _not_silent(fact: object, state: CallState) -> Changes:
+    """Somebody is there: a warning is void, and so is an end because of silence. What the bot says is no sign of life:
+    it may well have asked whether anybody is there."""
+    if isinstance(fact, CallConfigured) and "session_limits" in (fact.overrides.audio or {}):
+        return {"warned": None, "timed_out": None}
+    if not isinstance(fact, _OF_PEOPLE):
+        return {}
+    is_late = state.timed_out is not None and state.timed_out.reason == "max_duration"
+    return {"warned": None, "timed_out": state.timed_out if is_late else None}
 
 
 @singledispatch
@@ -281,6 +313,16 @@ def _(fact: ContextAdded, state: CallState, ts: float) -> Changes:
     if fact.text is not None:
         contexts = (*contexts, Context(text=fact.text, key=fact.key, by=fact.by))[-MAX_CONTEXTS:]
     return {"contexts": contexts}
+
+
+@_apply.register
+def _(fact: SessionIdleWarning, state: CallState, ts: float) -> Changes:
+    return {"warned": Warned(at=ts, remaining=fact.remaining_seconds, is_last=fact.is_last)}
+
+
+@_apply.register
+def _(fact: SessionTimeout, state: CallState, ts: float) -> Changes:
+    return {"timed_out": TimedOut(reason=fact.reason, at=ts)}
 
 
 @_apply.register

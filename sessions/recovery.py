@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from omni.model.agent import Agent
 from omni.model.entry import BotSaid, HumanSaid
 from omni.store.base import Loaded
 from sessions.document import document_of
@@ -21,13 +20,13 @@ async def close_husk(world: World, state: CallState) -> None:
     await world.store.save_call(document_of(state.model_copy(update={"ended_at": ended_at, "reason": reason}), None))
 
 
-async def catch_up(world: World, outbox: Outbox, loaded: Loaded, state: CallState, agent: Agent) -> None:
+async def catch_up(world: World, outbox: Outbox, loaded: Loaded, state: CallState, around: Around) -> None:
     """The log is ahead of the document: write the document and the missing deliveries, and have them sent."""
     late = [entry.fact for entry in loaded.entries if entry.seq > loaded.call.last_seq]
     if not late:
         return
     deliveries = [fact.delivery for fact in late if isinstance(fact, BotSaid | HumanSaid) and fact.delivery is not None]
-    wake_at = next_wake(state, agent, None, world.clock())
+    wake_at = next_wake(state, around)
     await world.store.save_call(document_of(state, wake_at), deliveries)
     await outbox.send(state.id, deliveries)
 

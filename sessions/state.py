@@ -61,6 +61,21 @@ class Offered(Value):
     at: float
 
 
+class Warned(Value):
+    """The user was warned at `at` that their silence may last `remaining` seconds more."""
+
+    at: float
+    remaining: float
+    is_last: bool = False
+
+
+class TimedOut(Value):
+    """A limit was reached at `at`: the call is about to end."""
+
+    reason: Literal["max_duration", "idle_timeout"]
+    at: float
+
+
 class Context(Value):
     """A text that stands behind the prompt."""
 
@@ -128,6 +143,8 @@ class CallState(Value):
     overrides: Overrides | None = None
     """What this call has otherwise than its agent."""
     contexts: tuple[Context, ...] = ()
+    warned: Warned | None = None
+    timed_out: TimedOut | None = None
     language: str | None = None
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
     recap: str | None = None

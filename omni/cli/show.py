@@ -29,6 +29,8 @@ from omni.model.entry import (
     HumanSaid,
     MediaStored,
     ReplyRejected,
+    SessionIdleWarning,
+    SessionTimeout,
     ToolAnswered,
     ToolCalled,
     TurnContinued,
@@ -135,6 +137,10 @@ def entry_line(entry: Entry, names: dict[str, str]) -> str | None:
             media = fact.media
             what = media.problem or (f"transcript: {media.transcript}" if media.transcript else "stored")
             return _line(entry, "·", f"{media.kind.value} {said(what)}", dim=True)
+        case SessionIdleWarning():
+            return _line(entry, "·", f"silence: {age(fact.remaining_seconds)} are left", dim=True)
+        case SessionTimeout():
+            return _line(entry, "·", f"the call is over in a moment: {fact.reason}", dim=True)
         case CallEnded():
             return _line(entry, "·", f"call ended: {said(fact.reason, 80)}, after {age(fact.duration)}", dim=True)
         case Custom():

@@ -112,7 +112,8 @@ class Agent(Config):
     allowed_origins: tuple[str, ...] = ()
     """Pages that may talk to the agent without a key: `https://a.b`, `https://*.a.b`, `http://localhost:*`."""
     audio: dict[str, JsonValue] = Field(default_factory=dict)
-    """How it sounds and hears (`voice`, `stt`, `interruption`, …), as given: only audio channels look at it."""
+    """How it sounds and hears (`voice`, `stt`, `interruption`, …), as given: only audio channels look at it.
+    `session_limits` (`max_duration_seconds`, `idle_timeout_seconds`, …) count in writing, too, where they are given."""
     channels: tuple[Channel, ...] = ()
     is_paused: bool = False
     shared: dict[str, Overrides] = Field(default_factory=dict)

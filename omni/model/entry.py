@@ -197,6 +197,22 @@ class CallConfigured(Value):
     overrides: Overrides
 
 
+class SessionIdleWarning(Value):
+    """The user has been silent: `remaining_seconds` until what comes next, which after the last warning is the end."""
+
+    type: Literal["session.idle_warning"] = "session.idle_warning"
+    remaining_seconds: float
+    idle_timeout_seconds: float
+    is_last: bool = False
+
+
+class SessionTimeout(Value):
+    """A limit of the call is reached; it ends in a moment, with this reason."""
+
+    type: Literal["session.timeout"] = "session.timeout"
+    reason: Literal["max_duration", "idle_timeout"]
+
+
 class HumanSaid(Value):
     """A person on our side wrote. No delivery: they wrote in the channel's own app."""
 
@@ -317,6 +333,8 @@ Known = (
     | VarsChanged
     | ContextAdded
     | CallConfigured
+    | SessionIdleWarning
+    | SessionTimeout
     | HumanSaid
     | HumanWhispered
     | HumanChanged

@@ -28,6 +28,8 @@ from omni.model.entry import (
     HumanSaid,
     MediaStored,
     ReplyRejected,
+    SessionIdleWarning,
+    SessionTimeout,
     ToolCalled,
     TurnContinued,
     TurnEnded,
@@ -39,7 +41,7 @@ from omni.model.message import Media, MediaKind, Message
 TRANSPORTS = ("whatsapp", "chat", "sms")
 STARTS = {"whatsapp": "whatsapp.session_started", "chat": "llm.chat.started", "sms": "call.started"}
 ENDS = {"whatsapp": "whatsapp.session_ended", "chat": "llm.chat.ended", "sms": "call.ended"}
-AGENTS = ("whatsapp.", "session.", "llm.tool_call")
+AGENTS = ("whatsapp.", "session.paused", "session.resumed", "session.sent", "llm.tool_call")
 """What is sent whether or not the program was told of the call."""
 
 STARTED = CallStarted.model_validate(
@@ -272,6 +274,22 @@ def test_row_6_6_the_barrier(transport: str) -> None:
     assert calls.signalled(stranger(transport), begins) == calls.signalled(stranger(transport), expired) == []
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_row_6_10_the_limits_of_a_session(transport: str) -> None:
+    warning = SessionIdleWarning(remaining_seconds=15, idle_timeout_seconds=60)
+    timeout = SessionTimeout(reason="idle_timeout")
+    warned, over = played(view(transport), warning, timeout)
+    assert warned == {
+        "event": "session.idle_warning", "agent_id": "My_Desk", "call_id": "id-1", "session_id": "id-1",
+        "remaining_seconds": 15, "idle_timeout_seconds": 60,
+    }  # fmt: skip
+    assert over == {
+        "event": "session.timeout", "agent_id": "My_Desk", "call_id": "id-1", "session_id": "id-1",
+        "reason": "idle_timeout",
+    }  # fmt: skip
+    assert played(stranger(transport), warning, timeout) == []
+
+
 def test_row_5_5_a_status_is_the_agent_s_affair() -> None:
     news = DeliveryNews(delivery="d", status="delivered", provider_id="wamid.2", recipient="+34600111222")
     (event,) = calls.signalled(stranger("whatsapp"), news)
@@ -310,7 +328,7 @@ def logs(draw: st.DrawFn) -> list[Fact]:
     """The facts of a call, in an order that the actor could have logged."""
     facts: list[Fact] = [STARTED] if draw(st.booleans()) else []
     users = bots = turn = 0
-    for act in draw(st.lists(st.sampled_from("uuvpbtthoxrnc"), max_size=25)):
+    for act in draw(st.lists(st.sampled_from("uuvpbtthoxrncl"), max_size=25)):
         match act:
             case "u" | "v" | "p":
                 users += 1
@@ -338,6 +356,8 @@ def logs(draw: st.DrawFn) -> list[Fact]:
             case "n":
                 bots += 1
                 facts.append(spoken(f"m{bots}"))  # a release of ours that never ends a message
+            case "l":
+                facts.append(SessionIdleWarning(remaining_seconds=15, idle_timeout_seconds=60))
             case "c":
                 facts.append(ToolCalled(id="t", name="f", turn=turn, round=draw(st.sampled_from([None, "tc"]))))
     if draw(st.booleans()):

@@ -609,7 +609,7 @@ def test_notice_opens_the_window_when_the_user_acted(talk: Talk, opens: bool) ->
 
 
 def rings(talk: Talk) -> float:
-    at = next_wake(talk.state, talk.agent, talk.turn, talk.now)
+    at = next_wake(talk.state, talk.around)
     assert at is not None
     return at
 
@@ -625,7 +625,7 @@ def test_idle_call_ends(talk: Talk) -> None:
     talk.do(talk.wake())
     assert talk.words()[-2:] == ["call.ended", "call.summary"]
     assert talk.state.reason == "idle_timeout"
-    assert next_wake(talk.state, talk.agent, None, talk.now) is None
+    assert next_wake(talk.state, talk.around) is None
 
 
 def test_call_that_a_person_has_ends_with_the_window(talk: Talk) -> None:

@@ -204,7 +204,7 @@ class AnyCall(RuleBasedStateMachine):
             assert talk.turn.phase == "waiting" or set(talk.turn.answers) <= set(talk.state.unanswered)
         elif talk.state.unanswered:
             assert is_silent(talk.state, talk.around), "an answer is owed, and nobody is at it"
-            alarm = next_wake(talk.state, talk.agent, None, talk.now)
+            alarm = next_wake(talk.state, talk.around)
             assert alarm is not None, "the alarm clock will settle it"
 
     @invariant()

@@ -84,6 +84,12 @@ FACTS: list[tuple[str, dict[str, Any], dict[str, Any] | None]] = [
     ("context.added", {"text": SECRET}, None),
     ("call.configured", {"overrides": {"prompt": SECRET}}, None),
     (
+        "session.idle_warning",
+        {"remaining_seconds": 15, "idle_timeout_seconds": 60, "is_last": True},
+        {"remaining_seconds": 15, "idle_timeout_seconds": 60},
+    ),
+    ("session.timeout", {"reason": "idle_timeout"}, {"reason": "idle_timeout"}),
+    (
         "supervisor.said",
         {"id": "m2", "text": "hello", "by": "eva", "message": MESSAGE, "delivery": DELIVERY, "provider_id": SECRET},
         {"id": "m2", "text": "hello", "by": "eva"},
@@ -145,6 +151,7 @@ def test_live_events_speak_as_sdk_streams_do() -> None:
         "inReplyTo": "um-1",
     }  # fmt: skip
     assert live_event(entry("prompt.changed", {"prompt": SECRET})) is None
+    assert live_event(entry("session.timeout", {"reason": "idle_timeout"})) is None
 
 
 def test_a_snapshot_has_what_was_said_and_not_what_was_only_remembered() -> None:

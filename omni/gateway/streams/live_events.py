@@ -12,7 +12,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from omni.gateway.streams.shown import shown
-from omni.model.entry import Entry
+from omni.model.entry import Entry, SessionIdleWarning, SessionTimeout
 
 LiveEvent = dict[str, JsonValue]
 
@@ -21,8 +21,8 @@ _JOINT: Final = re.compile(r"_([a-z0-9])")
 
 
 def live_event(entry: Entry) -> LiveEvent | None:
-    """None for an entry that is not for observers."""
-    envelope = shown(entry)
+    """None for an entry that is not for observers, and for a session's limits: those are the program's to act on."""
+    envelope = shown(entry) if not isinstance(entry.fact, SessionIdleWarning | SessionTimeout) else None
     if envelope is None:
         return None
     data = envelope["data"]

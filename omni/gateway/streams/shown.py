@@ -28,6 +28,8 @@ from omni.model.entry import (
     HumanWhispered,
     MediaStored,
     ReplyRejected,
+    SessionIdleWarning,
+    SessionTimeout,
     ToolAnswered,
     ToolCalled,
     TurnContinued,
@@ -122,6 +124,10 @@ def _data(fact: Fact) -> dict[str, Any] | None:
             return {"id": fact.id}
         case ReplyRejected():
             return {"id": fact.id, "in_reply_to": fact.in_reply_to}
+        case SessionIdleWarning():
+            return {"remaining_seconds": fact.remaining_seconds, "idle_timeout_seconds": fact.idle_timeout_seconds}
+        case SessionTimeout():
+            return {"reason": fact.reason}
         case _:
             return _by_people(fact)
 

@@ -24,6 +24,8 @@ from omni.model.entry import (
     HumanSaid,
     MediaStored,
     ReplyRejected,
+    SessionIdleWarning,
+    SessionTimeout,
     ToolCalled,
     TurnContinued,
     TurnStarted,
@@ -61,6 +63,8 @@ def told(view: CallView, entry: Entry, record: Record | None = None) -> Seen:
             return _paused(view, paused=True)
         case HandoffReleased():
             return _paused(view, paused=False)
+        case SessionIdleWarning() | SessionTimeout():
+            return view, [_limit(view, fact)] if view.is_announced else []
         case CallEnded():
             return _ended(view, fact, at, record or Record())
         case _:
@@ -161,6 +165,14 @@ def _paused(view: CallView, *, paused: bool) -> Seen:
         return view, []
     event = view.agents("session.paused" if paused else "session.resumed")
     return replace(view, is_paused=paused), [event]
+
+
+def _limit(view: CallView, fact: SessionIdleWarning | SessionTimeout) -> Event:
+    """The user has been silent for long, or the call is over in a moment."""
+    if isinstance(fact, SessionTimeout):
+        return view.event("session.timeout", reason=fact.reason)
+    left = {"remaining_seconds": fact.remaining_seconds, "idle_timeout_seconds": fact.idle_timeout_seconds}
+    return view.event("session.idle_warning", **left)
 
 
 def _status(view: CallView, news: DeliveryNews) -> Event:

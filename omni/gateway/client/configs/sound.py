@@ -1,4 +1,5 @@
-"""How an agent sounds and hears: shortcuts written out, spellings made one. Only audio channels look at it."""
+"""How an agent sounds and hears: shortcuts written out, spellings made one. Only audio channels look at it, but
+for the limits of a session, which count in writing, too."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from omni.gateway.client.configs.reading import ConfigError, Raw, kind_of, mapping, pick, snake, split
+from omni.gateway.client.configs.reading import ConfigError, Raw, kind_of, mapping, number, pick, snake, split
 
 AUDIO: Final = {
     "voice": ("voice", "tts"),
@@ -102,4 +103,16 @@ def _interruption(value: JsonValue) -> JsonValue:
     raise ConfigError(f"`interruption` is true, false or an object, not {kind_of(value)}")
 
 
-_READERS: Final = {"voice": _voice, "stt": _stt, "interruption": _interruption}
+_LIMITS: Final = ("max_duration_seconds", "idle_timeout_seconds", "idle_warning_seconds", "idle_grace_seconds")
+
+
+def _session_limits(value: JsonValue) -> JsonValue:
+    limits = mapping(snake(value), "session_limits")
+    for name in _LIMITS:
+        seconds = number(limits.get(name), f"session_limits.{name}")
+        if seconds is not None and seconds < 0:
+            raise ConfigError(f"`session_limits.{name}` is a number of seconds from 0 (off), not {seconds:g}")
+    return limits
+
+
+_READERS: Final = {"voice": _voice, "stt": _stt, "interruption": _interruption, "session_limits": _session_limits}
