@@ -17,7 +17,19 @@ from typing import Any
 import pytest
 
 from omni.cli.address import Address
-from omni.cli.chat.events import CalledTool, ChatEvent, Done, Failed, Token, ToolCalls, ToolResult, chat_event, frame
+from omni.cli.chat.events import (
+    CalledTool,
+    ChatEvent,
+    Done,
+    Failed,
+    Handoff,
+    HumanWrote,
+    Token,
+    ToolCalls,
+    ToolResult,
+    chat_event,
+    frame,
+)
 from omni.cli.chat.screen import Screen, visible
 from tests.brains.llm_server import LlmServer, Reply, says
 
@@ -68,6 +80,28 @@ def test_a_failure_and_a_silence_are_said(capsys: pytest.CaptureFixture[str]) ->
     failed = Failed(event="llm.chat.error", session_id="s", error="the model\nis away")
     assert _shown(capsys, _token("Hm"), failed) == "desk ‹ Hm\n  ✗ the model ⏎ is away\n"
     assert _shown(capsys, _done("")) == "  (nothing said)\n"
+
+
+def test_what_a_colleague_writes_and_does_stands_among_the_words(capsys: pytest.CaptureFixture[str]) -> None:
+    paused = Failed(event="llm.chat.error", session_id="s", error="a person has this conversation", paused=True)
+    shown = _shown(
+        capsys,
+        _token("Let me"),
+        Handoff(event="llm.chat.handoff", session_id="s", state="active", by="Ada\x1b[2J"),
+        paused,
+        HumanWrote(event="llm.chat.human", session_id="s", text="Hi,\nhere I am\x07", by="Ada"),
+        Handoff(event="llm.chat.handoff", session_id="s", state="released", by="Ada"),
+        Handoff(event="llm.chat.handoff", session_id="s", state="requested", by="bot"),
+    )
+    assert shown.splitlines() == [
+        "desk ‹ Let me",
+        "  · Ada\\x1b[2J has the conversation; the agent is silent",
+        "  · a person has this conversation",
+        "Ada ‹ Hi,",
+        "here I am\\x07",
+        "  · Ada gave the conversation back to the agent",
+        "  · a person is asked for",
+    ]
 
 
 def test_a_terminal_obeys_nobody_else() -> None:
@@ -195,6 +229,33 @@ async def test_a_conversation_at_the_keyboard(omni: Any, address: Address, llm: 
         await terminal.until("I think")
         terminal.process.send_signal(signal.SIGINT)
         await terminal.until("(given up)")
+        await terminal.until("you › ")
+        terminal.type("/quit\n")
+        assert await terminal.process.wait() == 0
+
+
+async def test_a_colleague_is_seen_while_one_types(omni: Any, address: Address) -> None:
+    omni.variables |= {"OMNI_URL": address.url, "OMNI_API_KEY": address.key, "NO_COLOR": "1"}
+    omni.variables["OMNI_STORE_URL"] = f"sqlite:///{omni.folder / 'server.db'}"
+    async with _terminal(omni, "chat", "echo") as terminal:
+        await terminal.until("you › ")
+        terminal.type("hello\n")
+        await terminal.until("You said: hello")
+        await terminal.until("you › ")
+        terminal.type("I am ty")
+        await terminal.until("I am ty")
+        assert (await omni("send", "last", "Hi, Ada here", "--by", "Ada")).status == 0
+        shown = await terminal.until("Ada ‹ Hi, Ada here")
+        assert "· Ada has the conversation; the agent is silent" in shown
+        await terminal.until("you › I am ty")
+        terminal.type("ping\n")
+        await terminal.until("· a person has this conversation; the agent is paused")
+        await terminal.until("you › ")
+        assert (await omni("resume", "last", "--by", "Ada")).status == 0
+        await terminal.until("· Ada gave the conversation back to the agent")
+        await terminal.until("you › ")
+        terminal.type("who?\n")
+        await terminal.until("echo ‹ You said: who?")
         await terminal.until("you › ")
         terminal.type("/quit\n")
         assert await terminal.process.wait() == 0

@@ -13,7 +13,7 @@ import pytest
 from omni.app.engines import engines
 from omni.cli.address import Address
 from omni.cli.chat.client import AgentError, ChatError, Conversation, connected
-from omni.cli.chat.events import ChatEvent, Done, Failed, Started, Token
+from omni.cli.chat.events import ByPeople, ChatEvent, Done, Failed, HumanWrote, Started, Token
 from omni.model.base import DEFAULT_ORG
 from omni.model.entry import CallStarted
 from omni.settings import load
@@ -102,6 +102,26 @@ async def test_an_answer_that_was_given_up_is_not_taken_for_the_next_one(address
         async with contextlib.aclosing(conversation.say("first?")) as events:
             await anext(events)
         assert (await conversation.ask("second?", SECONDS)).text == "second"
+
+
+async def test_what_people_write_is_told_once_also_when_the_answer_is_given_up(
+    address: Address, llm: LlmServer
+) -> None:
+    llm.will(Reply(then="hang"))
+    heard: list[ByPeople] = []
+    wrote = [HumanWrote(event="llm.chat.human", session_id="s", text=text, by="Ada") for text in ("1", "2", "3")]
+    async with connected(address) as client:
+        conversation = client.conversation("thinker")
+        conversation.on_people = heard.append
+        async with contextlib.aclosing(conversation.say("hello")) as events:
+            assert isinstance(await anext(events), Started)
+            conversation.take(wrote[0], {})
+            assert await anext(events) == wrote[0]
+            conversation.take(wrote[1], {})
+            assert heard == []
+        assert heard == [wrote[1]]
+        conversation.take(wrote[2], {})
+        assert heard == wrote[1:]
 
 
 async def test_an_answer_that_takes_too_long_is_an_error(address: Address, llm: LlmServer) -> None:

@@ -266,6 +266,45 @@ async def _(stage: Stage) -> None:
     assert agent.all("chat.response") == agent.all("reply.rejected") == []
 
 
+@rows("6.14-whoever-asks-sees-people-step-in-at-any-time")
+async def _(stage: Stage) -> None:
+    agent, asker = await both(stage)
+    await asker.send(chat())
+    cue = await agent.expect("turn.end")
+    await agent.send(reply(cue, "hello"))
+    await asker.expect("llm.chat.done")
+    scope = {"agent_id": "desk", "session_id": cue["call_id"]}
+    await agent.send({"event": "session.pause", **scope})
+    active = await asker.expect("llm.chat.handoff")
+    assert active == {"event": "llm.chat.handoff", "session_id": "test-1", "state": "active", "by": "program"}
+    await agent.send({"event": "session.send", **scope, "text": "A person here."})
+    wrote = await asker.expect("llm.chat.human")
+    assert (wrote["session_id"], wrote["text"], wrote["by"]) == ("test-1", "A person here.", "program")
+    await asker.send(chat("thanks"))
+    assert (await asker.expect("llm.chat.error"))["paused"] is True
+    await agent.send({"event": "session.resume", **scope})
+    assert (await asker.expect("llm.chat.handoff", state="released"))["by"] == "program"
+    await asker.send(chat("and you?"))
+    cue = await agent.expect("turn.end", text="and you?")
+    await agent.send(reply(cue, "fine", "m2"))
+    await asker.expect("llm.chat.done", text="fine")
+    assert len(asker.all("llm.chat.human")) == 1
+
+
+@rows("6.14-a-program-that-asks-its-own-agent-hears-of-people-once")
+async def _(stage: Stage) -> None:
+    agent = await stage.desk()
+    await agent.send(chat())
+    cue = await agent.expect("turn.end")
+    scope = {"agent_id": "desk", "session_id": cue["call_id"]}
+    await agent.send(reply(cue, "hello"))
+    await agent.expect("llm.chat.done")
+    await agent.send({"event": "session.pause", **scope}, {"event": "session.send", **scope, "text": "A person."})
+    await agent.expect("chat.response", source="human", text="A person.")
+    await agent.settled()
+    assert agent.all("llm.chat.human") == agent.all("llm.chat.handoff") == []
+
+
 @rows("3.1-A-too-many-sessions")
 async def _(stage: Stage) -> None:
     await stage.open(limits={"chats": 1})

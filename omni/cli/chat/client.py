@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,7 +14,7 @@ import aiohttp
 from pydantic import JsonValue
 
 from omni.cli.address import Address
-from omni.cli.chat.events import CalledTool, ChatEvent, Done, Failed, ToolCalls, chat_event, frame
+from omni.cli.chat.events import ByPeople, CalledTool, ChatEvent, Done, Failed, ToolCalls, chat_event, frame
 
 PING_SECONDS: Final = 30.0
 ANSWER_SECONDS: Final = 10.0
@@ -152,18 +152,24 @@ class Conversation:
         self.session = session
         self.on_frame: Callable[[dict[str, Any]], None] = lambda _: None
         """Hears the frames as the server wrote them."""
+        self.on_people: Callable[[ByPeople], None] = lambda _: None
+        """Hears what people do while no text waits for its answer; else `say` tells it."""
         self._opening = opening
         self._client = client
         self._events: asyncio.Queue[ChatEvent | None] = asyncio.Queue()
         self._given_up = 0
+        self._is_asking = False
 
     def take(self, event: ChatEvent | None, told: dict[str, Any]) -> None:
         """What the server told; None when it will tell no more."""
-        if event is not None and not self._given_up:
+        is_by_people = isinstance(event, ByPeople)
+        if event is not None and (is_by_people or not self._given_up):
             self.on_frame(told)
-        if isinstance(event, Done | Failed) and self._given_up:
+        if isinstance(event, ByPeople) and not self._is_asking:
+            self.on_people(event)
+        elif isinstance(event, Done | Failed) and self._given_up:
             self._given_up -= 1  # the answer to a text that nobody waits for any more
-        elif event is None or not self._given_up:
+        elif event is None or is_by_people or not self._given_up:
             self._events.put_nowait(event)
 
     async def say(self, text: str) -> AsyncGenerator[ChatEvent]:
@@ -171,9 +177,11 @@ class Conversation:
 
         Whoever closes the generator early gives the answer up: it is not mixed with the next one.
         """
-        await self._client.send({**self._opening, "text": text})
-        is_over = False
+        is_over = is_sent = False
+        self._is_asking = True
         try:
+            await self._client.send({**self._opening, "text": text})
+            is_sent = True
             while not is_over:
                 event = await self._events.get()
                 if event is None:
@@ -183,8 +191,10 @@ class Conversation:
                 is_over = isinstance(event, Done | Failed)
                 yield event
         finally:
-            if not is_over:
+            self._is_asking = False
+            if is_sent and not is_over:
                 self._give_up()
+            self._pass_on()
 
     async def ask(self, text: str, timeout: float) -> Reply:
         """The agent's whole answer. Raises AgentError, also when it takes longer than `timeout` seconds; ChatError."""
@@ -207,11 +217,22 @@ class Conversation:
 
     def _give_up(self) -> None:
         """The answer's events are dropped as they come, up to its end; it may be among those that wait already."""
-        while not self._events.empty():
-            event = self._events.get_nowait()
-            if event is None:
-                self._events.put_nowait(None)
-                return
-            if isinstance(event, Done | Failed):
-                return
-        self._given_up += 1
+        waiting = self._taken_off()
+        if not any(event is None or isinstance(event, Done | Failed) for event in waiting):
+            self._given_up += 1
+        self._put_back(event for event in waiting if event is None or isinstance(event, ByPeople))
+
+    def _pass_on(self) -> None:
+        """What people did goes to `on_people`, now that `say` tells no more."""
+        waiting = self._taken_off()
+        for event in waiting:
+            if isinstance(event, ByPeople):
+                self.on_people(event)
+        self._put_back(event for event in waiting if not isinstance(event, ByPeople))
+
+    def _taken_off(self) -> list[ChatEvent | None]:
+        return [self._events.get_nowait() for _ in range(self._events.qsize())]
+
+    def _put_back(self, events: Iterable[ChatEvent | None]) -> None:
+        for event in events:
+            self._events.put_nowait(event)

@@ -58,18 +58,36 @@ class Done(_OfSession):
 
 
 class Failed(_OfSession):
-    """There is no answer, and why. It stands where `Done` would."""
+    """There is no answer, and why. It stands where `Done` would. `paused`: a person has the conversation."""
 
     event: Literal["llm.chat.error"]
     error: str
+    paused: bool = False
 
 
-ChatEvent: TypeAlias = Started | Token | ToolCalls | ToolResult | Done | Failed
+class HumanWrote(_OfSession):
+    """A person on the agent's side wrote, at any time."""
+
+    event: Literal["llm.chat.human"]
+    text: str
+    by: str
+
+
+class Handoff(_OfSession):
+    """A person is asked for, has the conversation, or gave it back, at any time."""
+
+    event: Literal["llm.chat.handoff"]
+    state: Literal["requested", "active", "released"]
+    by: str
+
+
+ByPeople: TypeAlias = HumanWrote | Handoff
+ChatEvent: TypeAlias = Started | Token | ToolCalls | ToolResult | Done | Failed | ByPeople
 
 _EVENTS: Final[TypeAdapter[ChatEvent]] = TypeAdapter(Annotated[ChatEvent, Field(discriminator="event")])
 _NAMES: Final = frozenset(
     {"llm.chat.started", "llm.chat.token", "llm.chat.tool_call", "llm.chat.tool_result", "llm.chat.done",
-     "llm.chat.error"}
+     "llm.chat.error", "llm.chat.human", "llm.chat.handoff"}
 )  # fmt: skip
 
 

@@ -6,11 +6,17 @@ from typing import Final
 
 import click
 
-from omni.cli.chat.events import ChatEvent, Done, Failed, Token, ToolCalls, ToolResult
+from omni.cli.chat.events import ChatEvent, Done, Failed, Handoff, HumanWrote, Token, ToolCalls, ToolResult
 from omni.cli.show import said
 
 MOST_OF_A_TOOL: Final = 200
 """Characters of a tool's arguments, and of its result."""
+
+HANDOFFS: Final = {
+    "requested": "a person is asked for",
+    "active": "{by} has the conversation; the agent is silent",
+    "released": "{by} gave the conversation back to the agent",
+}
 
 
 def visible(text: str) -> str:
@@ -45,10 +51,18 @@ class Screen:
             case Done(text=text):
                 self._words(text)
                 self._end("(nothing said)" if not text else "")
+            case Failed(error=error, paused=True):
+                self._aside(said(error))
+                self._end("")
             case Failed(error=error):
                 self._break()
                 self._write(click.style(f"  ✗ {said(error)}", fg="red"))
                 self._end("")
+            case HumanWrote(text=text, by=by):
+                self._break()
+                self._write(click.style(f"{said(by, 40)} ‹ ", fg="magenta", bold=True) + visible(text))
+            case Handoff(state=state, by=by):
+                self._aside(HANDOFFS[state].format(by=said(by, 40)))
             case _:
                 pass
 

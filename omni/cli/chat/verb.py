@@ -6,13 +6,14 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Final
 
 import click
 
 from omni.cli.address import Address, address_for, server_options
 from omni.cli.chat.client import ChatClient, ChatError, Conversation, connected
-from omni.cli.chat.events import Failed
+from omni.cli.chat.events import ByPeople, Failed
 from omni.cli.chat.loop_thread import LoopThread
 from omni.cli.chat.screen import Screen
 from omni.cli.credentials import credentials_file, keep_key
@@ -22,6 +23,7 @@ from omni.cli.remote import connected_agents
 HELP: Final = "/reset or /new: a new conversation   /clear: an empty screen   /quit: the end   //text: says /text"
 COLOURED_PROMPT: Final = "\x01\x1b[36;1m\x02you › \x01\x1b[0m\x02"
 """Its colours stand between the marks by which readline knows that they take no place."""
+EMPTY_LINE: Final = "\r\x1b[K"
 AGAIN: Final = frozenset({"/reset", "/new"})
 END: Final = frozenset({"/quit", "/exit"})
 
@@ -78,6 +80,8 @@ class _Chat:
         self._is_typed = sys.stdin.isatty() and not as_lines
         self._prompt = "" if not self._is_typed else "you › " if os.environ.get("NO_COLOR") else COLOURED_PROMPT
         self._screen = Screen(agent, click.get_current_context().color)
+        self._is_at_prompt = False
+        self._typed_so_far: Callable[[], str] = lambda: ""
         self._conversation = self._begin()
         self._has_failed = False
 
@@ -85,7 +89,9 @@ class _Chat:
         """Until there is no more to say; True when an answer failed."""
         if self._is_typed:
             with contextlib.suppress(ImportError):
-                import readline  # noqa: F401 - arrows and history for `input`
+                import readline  # gives `input` arrows and a history
+
+                self._typed_so_far = readline.get_line_buffer
             click.secho(f"Write to {self._agent}. {HELP}", dim=True)
         while (line := self._line()) is not None:
             text = line.strip()
@@ -106,15 +112,32 @@ class _Chat:
         begun = self._client.conversation(self._agent)
         if self._as_lines:
             begun.on_frame = lambda told: click.echo(json.dumps(told))
+        else:
+            begun.on_people = lambda event: self._step_in(begun, event)
         return begun
 
+    def _step_in(self, conversation: Conversation, event: ByPeople) -> None:
+        """Somebody on the agent's side did something while a text is being typed: it stands above that."""
+        if conversation is not self._conversation:
+            return
+        is_typing = self._is_at_prompt and sys.stdout.isatty()
+        if is_typing:
+            sys.stdout.write(EMPTY_LINE)
+        self._screen.show(event)
+        if is_typing:
+            prompt = self._prompt.replace("\x01", "").replace("\x02", "")
+            click.echo(prompt + self._typed_so_far(), nl=False, color=True)
+
     def _line(self) -> str | None:
+        self._is_at_prompt = self._is_typed
         try:
             return input(self._prompt)
         except (EOFError, KeyboardInterrupt):
             if self._is_typed:
                 click.echo()
             return None
+        finally:
+            self._is_at_prompt = False
 
     def _note(self, text: str) -> None:
         if not self._as_lines:

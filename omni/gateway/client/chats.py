@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from omni.bus.base import BusError
+from omni.gateway.client.chat_turn import ChatTurn, of_people
 from omni.gateway.client.codec import answers
 from omni.gateway.client.codec.view import Event
 from omni.gateway.client.frames import LlmChat
@@ -20,16 +20,7 @@ from omni.live.hub import SlowFollowerError
 from omni.live.online import is_online
 from omni.live.told import Told, Words
 from omni.live.visitor import Visit, Visitor
-from omni.model.entry import (
-    BotSaid,
-    CallEnded,
-    CallStarted,
-    HandoffActive,
-    ToolAnswered,
-    ToolCalled,
-    TurnEnded,
-    UserSaid,
-)
+from omni.model.entry import CallEnded, CallStarted
 from omni.model.inbound import Opening
 from omni.model.message import Message
 from omni.model.slugs import slug_of
@@ -39,8 +30,6 @@ log = logging.getLogger("omni.client")
 
 WAITING: Final = 20
 """Texts of one session that wait for the turn before them; more are refused."""
-
-TAKEN_OVER: Final = "a person has this conversation; the agent is paused"
 
 
 class Chats:
@@ -107,7 +96,8 @@ class Chats:
 
 
 class Chat:
-    """One session: a text at a time is put to the agent, and what comes of it is told to whoever asked."""
+    """One session: a text at a time is put to the agent, and what comes of it is told to whoever asked; and so is, at
+    any time, what people on our side do in the conversation."""
 
     def __init__(self, gear: Gear, socket: Socket, first: LlmChat, visit: Visit, model: str, *, is_ours: bool) -> None:
         self._gear = gear
@@ -119,6 +109,7 @@ class Chat:
         self._waiting: deque[str] = deque()
         self._has_text = asyncio.Event()
         self._call: str | None = None
+        self._turn: ChatTurn | None = None
         self._task: asyncio.Task[None] | None = None
         self.id = first.session_id
         self.contact = visit.contact.id
@@ -150,15 +141,14 @@ class Chat:
 
     async def _run(self) -> None:
         try:
-            async with self._visit.follow() as news:
+            async with self._visit.follow() as news, asyncio.TaskGroup() as group:
+                listening = group.create_task(self._listen(news))
                 while await self._has_more():
-                    text = self._waiting.popleft()
-                    if not self._is_ours:
-                        self._send(answers.chat_started(self.id, self._agent_id, self.model))
-                    await self._turn(news, text)
+                    await self._put(self._waiting.popleft())
+                listening.cancel()
             await self._hang_up("idle_timeout")
-        except (StoreError, BusError, SlowFollowerError) as error:
-            log.warning("a chat of a program broke off: %s", error)
+        except* (StoreError, BusError, SlowFollowerError) as errors:
+            log.warning("a chat of a program broke off: %s", errors.exceptions[0])
             self._send(answers.chat_error(self.id, "the server cannot go on with this chat now; try again in a moment"))
 
     async def _has_more(self) -> bool:
@@ -172,87 +162,33 @@ class Chat:
                 return False
         return True
 
-    async def _turn(self, news: AsyncIterator[Told], text: str) -> None:
+    async def _put(self, text: str) -> None:
         """Put a text to the agent; returns when it has its answer."""
-        turn = _Turn(self.id, self.model, self._gear.new_id("chat"))
-        await self._visit.say(Message.of(text), turn.asked, self._opening)
+        if not self._is_ours:
+            self._send(answers.chat_started(self.id, self._agent_id, self.model))
+        self._turn = ChatTurn(self.id, self.model, self._gear.new_id("chat"))
+        await self._visit.say(Message.of(text), self._turn.asked, self._opening)
+        await self._turn.over.wait()
+
+    async def _listen(self, news: AsyncIterator[Told]) -> None:
         async for told in news:
             for entry in told.entries:
-                if isinstance(entry.fact, CallStarted):
-                    self._call = told.call
-                elif isinstance(entry.fact, CallEnded) and told.call == self._call:
-                    self._call = None
-                self._send(*turn.hear(entry.fact))
+                self._hear(told.call, entry.fact)
             for signal in told.signals:
-                if isinstance(signal, Words):
-                    self._send(*turn.words(signal))
-            if turn.is_over:
-                return
+                if isinstance(signal, Words) and self._turn is not None:
+                    self._send(*self._turn.words(signal))
+
+    def _hear(self, call: str, fact: object) -> None:
+        match fact:
+            case CallStarted():
+                self._call = call
+            case CallEnded() if call == self._call:
+                self._call = None
+            case _ if not self._is_ours:  # a program that has the agent itself hears of people in any case
+                self._send(*of_people(self.id, fact))
+        if self._turn is not None:
+            self._send(*self._turn.hear(fact))
 
     def _send(self, *events: Event) -> None:
         """A turn that failed is no error of a program that has the agent itself: it hears of the call in any case."""
         self._socket.send(*(e for e in events if not (self._is_ours and e["event"] == "llm.chat.error")))
-
-
-class _Turn:
-    """One question, and what was told of its answer. Exactly one `done` or `error`."""
-
-    def __init__(self, session: str, model: str, asked: str) -> None:
-        self._session = session
-        self._model = model
-        self._ours: str | None = None
-        self._said: dict[str, str] = {}
-        self._tools: dict[str, str] = {}
-        self.asked = asked
-        self.is_over = False
-
-    @property
-    def _text(self) -> str:
-        return "\n".join(text for text in self._said.values() if text)
-
-    def words(self, words: Words) -> list[Event]:
-        if self._ours is None or self.is_over:
-            return []
-        if words.void:
-            self._said.pop(words.id, None)
-            return []
-        self._said[words.id] = self._said.get(words.id, "") + words.text
-        return [answers.chat_token(self._session, words.text, self._text)]
-
-    def hear(self, fact: object) -> list[Event]:
-        if self.is_over:
-            return []
-        match fact:
-            case UserSaid() if fact.provider_id == self.asked:
-                self._ours = fact.id
-                return self._failed(TAKEN_OVER) if fact.paused else []
-            case HandoffActive() if self._ours is not None:
-                return self._failed(TAKEN_OVER)
-            case BotSaid() if self._ours is not None:
-                before = self._said.get(fact.id, "")
-                self._said[fact.id] = fact.text
-                rest = fact.text.removeprefix(before) if fact.text.startswith(before) else fact.text
-                return [answers.chat_token(self._session, rest, self._text)] if rest else []
-            case ToolCalled():
-                arguments = json.dumps(fact.args or {}, ensure_ascii=False)
-                call = {"id": fact.id, "name": fact.name, "arguments": arguments}
-                return [answers.chat_tool_call(self._session, [call])]
-            case ToolAnswered():
-                result = fact.result if isinstance(fact.result, str) else json.dumps(fact.result, ensure_ascii=False)
-                return [answers.chat_tool_result(self._session, fact.id, fact.name, result)]
-            case TurnEnded() if self._ours is not None and self._ours in fact.answers:
-                if fact.outcome == "failed" and not self._text:
-                    return self._failed(fact.error or "the agent did not answer")
-                return self._done()
-            case CallEnded() if self._ours is not None:
-                return self._done()
-            case _:
-                return []
-
-    def _done(self) -> list[Event]:
-        self.is_over = True
-        return [answers.chat_done(self._session, self._text, self._model)]
-
-    def _failed(self, why: str) -> list[Event]:
-        self.is_over = True
-        return [answers.chat_error(self._session, why)]

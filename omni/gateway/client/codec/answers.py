@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import JsonValue
 
@@ -157,5 +157,16 @@ def chat_done(session: str, text: str, model: str) -> Event:
     return {"event": "llm.chat.done", "session_id": session, "text": text, "model": model}
 
 
-def chat_error(session: str, sentence: str) -> Event:
-    return {"event": "llm.chat.error", "session_id": session, "error": sentence}
+def chat_error(session: str, sentence: str, *, paused: bool = False) -> Event:
+    """`paused`: a person has the conversation, and reads what was said."""
+    return {"event": "llm.chat.error", "session_id": session, "error": sentence, **({"paused": True} if paused else {})}
+
+
+def chat_human(session: str, message_id: str, text: str, by: str) -> Event:
+    """A person on our side wrote, of their own accord: this is no answer to a text."""
+    return {"event": "llm.chat.human", "session_id": session, "message_id": message_id, "text": text, "by": by}
+
+
+def chat_handoff(session: str, state: Literal["requested", "active", "released"], by: str) -> Event:
+    """A person is asked for, has the conversation, or gave it back to the agent."""
+    return {"event": "llm.chat.handoff", "session_id": session, "state": state, "by": by}
