@@ -175,10 +175,20 @@ class Omni(Emitter[Call]):
         await self.close()
 
     def run(self) -> None:
-        """Connects and answers until Ctrl-C or SIGTERM. Raises what `start` and `wait` raise."""
+        """Connects and answers until Ctrl-C or SIGTERM.
+
+        When there is no way to go on (a wrong key, an agent that is refused), the program ends with status 1 and says
+        why in one sentence on stderr. With OMNI_DEBUG set, or at log level DEBUG, it raises what `start` and `wait`
+        raise.
+        """
         if not logging.root.handlers:
             logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        asyncio.run(self._until_signalled())
+        try:
+            asyncio.run(self._until_signalled())
+        except OmniError as error:
+            if os.environ.get("OMNI_DEBUG") or log.isEnabledFor(logging.DEBUG):
+                raise
+            raise SystemExit(f"omni: {error}") from error
 
     async def _until_signalled(self) -> None:
         loop = asyncio.get_running_loop()

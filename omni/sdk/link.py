@@ -62,7 +62,7 @@ class Link:
                 closed = await self._live(socket)
                 reason = f"the connection ended: {closed.reason or closed.code or 'no reason given'}"
                 if closed.is_displaced:
-                    raise DisplacedError(f"{reason}; another program has this one's agents, so it stays away")
+                    raise DisplacedError(f"{reason}; {_why_away(closed)}")
             delay = reconnect_delay(attempt, random.random(), self._timing)
             attempt += 1
             log.warning("%s; trying again in %.1f s", reason, delay)
@@ -104,3 +104,9 @@ class Link:
             told = body.get("detail") if isinstance(body, dict) else None
             raise TokenError(f"no token for {query['agent_id']}: {told or status}", status)
         return Token(body["token"], str(body.get("server") or self._url), int(body.get("expires_in") or 60))
+
+
+def _why_away(closed: Closed) -> str:
+    if closed.is_kicked:
+        return "somebody disconnected this program on purpose, so it stays away; start it again when it may come back"
+    return "another program has this one's agents, so it stays away"

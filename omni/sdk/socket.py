@@ -34,6 +34,10 @@ class Closed(NamedTuple):
     def is_displaced(self) -> bool:
         return "displaced" in self.reason.lower()
 
+    @property
+    def is_kicked(self) -> bool:
+        return self.is_displaced and "kicked" in self.reason.lower()
+
 
 class NotReachedError(ConnectError):
     """Nobody is there (yet): worth another try."""

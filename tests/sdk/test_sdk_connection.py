@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -167,12 +168,20 @@ async def test_a_live_server_is_pinged_and_kept(server: ScriptedServer) -> None:
     await omni.close()
 
 
-@pytest.mark.parametrize("reason", ["Displaced: kicked", "displaced by another"])
-async def test_a_displaced_program_stays_away(omni: Omni, desk: Agent, server: ScriptedServer, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("reason", "sentence"),
+    [
+        ("Displaced: kicked", "somebody disconnected this program on purpose"),
+        ("displaced by another", "another program has this one's agents"),
+    ],
+)
+async def test_a_displaced_program_stays_away(
+    omni: Omni, desk: Agent, server: ScriptedServer, reason: str, sentence: str
+) -> None:
     peer = await started(omni, server)
     await peer.send("agent.displaced", agent_id="desk", reason="kicked")
     await peer.close(4001, reason)
-    with pytest.raises(DisplacedError, match="another program has this one's agents"):
+    with pytest.raises(DisplacedError, match=sentence):
         await omni.wait()
     assert not omni.is_connected
 
@@ -258,18 +267,53 @@ async def test_run_ends_with_a_signal(server: ScriptedServer, name: str, status:
     assert peer.close_code == 1000
 
 
-async def test_run_ends_with_an_error_that_says_what_to_do(server: ScriptedServer) -> None:
-    program = f"from omni import Omni; omni = Omni({server.url!r}, 'k'); omni.agent('desk'); omni.run()"
+async def _run_refused(server: ScriptedServer, before: str = "", **variables: str) -> tuple[int | None, str]:
+    """Status and stderr of a program whose agent is refused."""
+    program = f"{before}\nfrom omni import Omni; omni = Omni({server.url!r}, 'k'); omni.agent('desk'); omni.run()"
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, cwd=ROOT, stderr=asyncio.subprocess.PIPE
+        sys.executable, "-c", program, cwd=ROOT, env={**os.environ, **variables}, stderr=asyncio.subprocess.PIPE
     )
     peer = await server.peer()
     await peer.let_in()
     await peer.expect("agent.create")
     await peer.send("error", code="REGISTRATION_ERROR", agent_id="desk", error="unknown voice 'x'")
     _, err = await process.communicate()
+    return process.returncode, err.decode()
+
+
+REFUSED = "the server refused the agent 'desk': unknown voice 'x'"
+
+
+async def test_run_ends_with_a_sentence_that_says_what_to_do(server: ScriptedServer) -> None:
+    status, err = await _run_refused(server)
+    assert status == 1
+    assert err.splitlines()[-1].startswith(f"omni: {REFUSED}")
+    assert "Traceback" not in err
+
+
+async def test_run_without_a_key_ends_with_a_sentence_alone() -> None:
+    program = "from omni import Omni; Omni('http://127.0.0.1:9').run()"
+    variables = {name: value for name, value in os.environ.items() if name != "OMNI_API_KEY"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, cwd=ROOT, env=variables, stderr=asyncio.subprocess.PIPE
+    )
+    _, err = await process.communicate()
     assert process.returncode == 1
-    assert b"the server refused the agent 'desk': unknown voice 'x'" in err
+    assert err.decode().startswith("omni: there is no API key to show to http://127.0.0.1:9: ")
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "variables"),
+    [("", {"OMNI_DEBUG": "1"}), ("import logging; logging.basicConfig(level=logging.DEBUG)", {})],
+)
+async def test_run_shows_where_it_failed_to_whoever_debugs(
+    server: ScriptedServer, before: str, variables: dict[str, str]
+) -> None:
+    status, err = await _run_refused(server, before, **variables)
+    assert status == 1
+    assert "Traceback" in err
+    assert f"RegistrationError: {REFUSED}" in err
 
 
 @pytest.mark.parametrize(
