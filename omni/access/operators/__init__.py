@@ -1,0 +1,1 @@
+"""Who may sign in to the inbox, how they prove it, and for how long it holds."""
