@@ -146,6 +146,14 @@ class InboxStore(Protocol):
     async def listed(self, conversations: Sequence[str]) -> list[Listed]:
         """These conversations as lists show them, those that there are, in no particular order."""
 
+    async def calls_of_conversation(
+        self, conversation: str, *, before: str | None = None, limit: int = 100
+    ) -> list[Call]:
+        """One conversation's calls, newest first; `before` is a call of it."""
+
+    async def contacts(self, ids: Sequence[str]) -> dict[str, Contact]:
+        """Those of these people that there are, by id."""
+
     async def calls_of_contact(self, org: str, contact: str, *, limit: int = 100) -> list[Call]:
         """On every channel, newest first."""
 

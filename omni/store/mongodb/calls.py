@@ -122,7 +122,7 @@ class Calls(Deliveries):
     async def last_call(self, conversation: str) -> Call | None:
         with self._told():
             document = await self._newest(lookup_text(conversation))
-        return _call(document) if document is not None else None
+        return call_of(document) if document is not None else None
 
     async def load_call(self, call_id: str) -> Loaded | None:
         with self._told():
@@ -132,7 +132,7 @@ class Calls(Deliveries):
     async def call(self, call_id: str) -> Call | None:
         with self._told():
             document = await self._document(call_id)
-        return _call(document) if document is not None else None
+        return call_of(document) if document is not None else None
 
     async def calls(self, where: CallFilter, *, limit: int = 100) -> list[Call]:
         query: Document = {"org": where.org}
@@ -147,7 +147,7 @@ class Calls(Deliveries):
                 at = last["started_at"]
                 query["$or"] = [{"started_at": {"$lt": at}}, {"started_at": at, "_id": {"$lt": where.before}}]
             found = self._in(CALLS).find(query, WITHOUT_STATE).sort([("started_at", -1), ("_id", -1)]).limit(limit)
-            return [_call(document) async for document in found]
+            return [call_of(document) async for document in found]
 
     async def entries(self, call_id: str, *, after: int = 0, limit: int = 500) -> list[Entry]:
         entries: list[Entry] = []
@@ -162,7 +162,7 @@ class Calls(Deliveries):
         with self._told():
             due = {"is_open": True, "wake_at": {"$lte": now, "$ne": None}}
             found = self._in(CALLS).find(due, WITHOUT_STATE).sort("wake_at", 1).limit(limit)
-            return [_call(document) async for document in found]
+            return [call_of(document) async for document in found]
 
     async def rest_call(self, call_id: str, wake_at: float | None, *, was: float | None) -> bool:
         with self._told():
@@ -200,7 +200,7 @@ class Calls(Deliveries):
         return started["opened"] if started is not None else None
 
     async def _loaded(self, document: Document) -> Loaded:
-        call = _call(document)
+        call = call_of(document)
         state = document.get("snapshot")
         snapshot = Snapshot(seq=document["snapshot_seq"], state=state) if state is not None else None
         after = snapshot.seq if snapshot is not None else 0
@@ -238,5 +238,5 @@ def _call_document(call: Call) -> Document:
     return document
 
 
-def _call(document: Document) -> Call:
+def call_of(document: Document) -> Call:
     return Call.model_validate({**document, "id": document["_id"]})

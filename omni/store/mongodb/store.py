@@ -8,15 +8,14 @@ from omni.mongodb import MONGODB_ERRORS, MongoServer
 from omni.store.base import StoreUnavailableError
 from omni.store.mongodb.access import Access
 from omni.store.mongodb.agents import Agents
-from omni.store.mongodb.calls import Calls
 from omni.store.mongodb.collections import AGENTS, CALLS, CONTACTS, DELIVERIES, KEYS, LEASES, LOG
-from omni.store.mongodb.contacts import Contacts
 from omni.store.mongodb.heads import Heads
+from omni.store.mongodb.lookups import Lookups
 from omni.store.mongodb.milestones import Milestones
 from omni.store.mongodb.schema import migrate
 
 
-class MongoStore(Agents, Contacts, Calls, Heads, Milestones, Access):
+class MongoStore(Agents, Lookups, Heads, Milestones, Access):
     """The store in the database of the URL's path (`omni` when it names none), or in `database`."""
 
     def __init__(self, url: str, *, database: str | None = None) -> None:

@@ -15,6 +15,7 @@ from omni.store.sqlite.calls import CallTables
 from omni.store.sqlite.contacts import ContactTables
 from omni.store.sqlite.deliveries import DeliveryTables
 from omni.store.sqlite.heads import HeadTables
+from omni.store.sqlite.lookups import LookupTables
 from omni.store.sqlite.milestones import MilestoneTables
 from omni.store.sqlite.schema import MIGRATIONS
 
@@ -30,7 +31,16 @@ COUNTED = {
 }
 
 
-class SqliteStore(AgentTables, ContactTables, CallTables, HeadTables, MilestoneTables, DeliveryTables, AccessTables):
+class SqliteStore(
+    AgentTables,
+    ContactTables,
+    CallTables,
+    HeadTables,
+    LookupTables,
+    MilestoneTables,
+    DeliveryTables,
+    AccessTables,
+):
     """`file` may be shared with the bus: then what both write in one moment costs one commit."""
 
     def __init__(self, file: SqliteFile) -> None:
