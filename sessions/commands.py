@@ -13,6 +13,7 @@ from omni.model.ids import NewId, new_id
 from omni.model.inbound import (
     EndCall,
     Input,
+    MergePeople,
     Pause,
     PauseAgent,
     PausePerson,
@@ -71,6 +72,21 @@ class Commands:
             by=by,
         )
         await self._publish(commands_for(contact.home, self._partitions).name, command)
+
+    async def merge_people(self, keep: Contact, gone: Contact, by: str) -> None:
+        """`gone` becomes part of `keep`: with all its names, calls and what was decided about it."""
+        command = MergePeople(
+            key=self._new_id("cmd"),
+            org=keep.org,
+            agent="",
+            channel="",
+            at=self._clock(),
+            keep=keep.id,
+            gone=gone.id,
+            home=gone.home,
+            by=by,
+        )
+        await self._publish(commands_for(gone.home, self._partitions).name, command)
 
     async def pause_agent(self, org: str, slug: str, by: str, *, paused: bool) -> bool:
         """Pause or resume an agent everywhere; False when there is no such agent."""

@@ -163,12 +163,16 @@ class Contacts:
         person on our side has."""
         if not found.gone:
             return found
+        best = await self._busiest(found.contact, *found.gone)
+        return found if best == found.contact.id else _joined(next(c for c in known if c.id == best), known, sender)
+
+    async def _busiest(self, *contacts: Contact) -> str:
+        """The id of the one whose conversation is under way; of several, the first."""
         ranks: dict[str, int] = {}
-        for one in (found.contact, *found.gone):
+        for one in contacts:
             calls = await self._store.calls(CallFilter(org=one.org, contact=one.id, is_open=True), limit=20)
             ranks[one.id] = 2 if any(call.handler != "bot" for call in calls) else min(1, len(calls))
-        best = max(ranks, key=lambda id_: ranks[id_])
-        return found if best == found.contact.id else _joined(next(c for c in known if c.id == best), known, sender)
+        return max(ranks, key=lambda id_: ranks[id_])
 
     async def _write(self, found: Match) -> Contact:
         for robbed in found.robbed:
@@ -201,6 +205,25 @@ class Contacts:
                 kept = tuple(i for i in found.contact.identities if i not in identities)
                 newest = found.contact.model_copy(update={"identities": (*kept, *identities)})
                 return await self._write(Match(newest, newest not in known, found.gone, found.robbed))
+            except VersionConflictError:
+                conflicts += 1
+                if conflicts >= MAX_CONFLICTS:
+                    raise
+
+    async def merge(self, keep_id: str, gone_id: str) -> Contact | None:
+        """Two records are one person, somebody says. Returns the one that is left, which is the other when that one has
+        the conversation under way; None when neither is there. Asked again, it changes nothing more."""
+        conflicts = 0
+        while True:
+            keep, gone = await self._store.contact(keep_id), await self._store.contact(gone_id)
+            if keep is None or gone is None or keep.id == gone.id or keep.org != gone.org:
+                return keep or gone
+            name = keep.name or gone.name
+            if await self._busiest(keep, gone) == gone.id:
+                keep, gone = gone, keep
+            sender = Sender(identities=(), routing=keep.home, name=name)
+            try:
+                return await self._write(Match(_taught(keep, sender, (gone,)), True, (gone,)))
             except VersionConflictError:
                 conflicts += 1
                 if conflicts >= MAX_CONFLICTS:

@@ -13,8 +13,10 @@ from omni.model.inbound import (
     DeliveryFailed,
     EditHistory,
     EndCall,
+    GoneElsewhere,
     IdentityChanged,
     MediaReady,
+    MergePeople,
     Pause,
     PauseAgent,
     PausePerson,
@@ -49,6 +51,7 @@ _ONE_CALL = (
     | DeliveryFailed
     | Whisper
     | EndCall
+    | GoneElsewhere
     | ProgramReply
     | EditHistory
     | SetContext
@@ -103,6 +106,10 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
             return forgo(state, turn, "the bot was paused") if happening.paused else Step(turn=turn)
         case EndCall():
             return end(state, turn, happening.reason, around.now)
+        case GoneElsewhere():
+            ended = end(state, turn, "merged", around.now)
+            moved = ContactChanged(contact=happening.contact, identities=happening.identities, why="merged")
+            return Step((moved, *ended.facts), ended.effects, None)
         case Wake():
             return wake(state, turn, around)
         case ProgramReply():
@@ -115,8 +122,8 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
             return configure(turn, happening, around)
         case ProgramArrived():
             return arrived(turn, around)
-        case PersonArrived() | ToolResults() | TurnReady():
-            return Step(turn=turn)  # what the last two bring is for the brain at work
+        case PersonArrived() | ToolResults() | TurnReady() | MergePeople():
+            return Step(turn=turn)  # what tools and readiness bring is for the brain at work; people are no call's
 
 
 def _tick(state: CallState, turn: LiveTurn | None, around: Around) -> Step:

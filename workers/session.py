@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from omni.bus.base import BusError, BusUnavailableError, Consumer, Outgoing, Received
+from omni.model.call import Call, conversation_key
 from omni.model.contact import Contact, Sender
 from omni.model.ids import partition_of
 from omni.model.inbound import (
     AnyInput,
     FromPerson,
+    GoneElsewhere,
     IdentityChanged,
+    MergePeople,
     PauseAgent,
     PausePerson,
     PersonNotice,
@@ -198,6 +201,8 @@ class SessionWorker:
                 self._program_arrived(item, happening)
             case PausePerson():
                 await self._pause_person(item, happening)
+            case MergePeople():
+                await self._merge_people(item, happening)
             case IdentityChanged():
                 contact = await self._contacts.became(happening.org, happening.sender, happening.became)
                 renamed = happening.sender.model_copy(update={"identities": happening.became})
@@ -293,6 +298,21 @@ class SessionWorker:
                 actor = self._actor(Place.of(call))
                 actor.post(Mail(_copy_for(call.id, happening)), contact)
                 self._wake(actor)
+        item.parcel.done()
+
+    async def _merge_people(self, item: _Item, happening: MergePeople) -> None:
+        """The person goes on under one record; what is open under the other ends, for nothing will reach it there."""
+        kept = await self._contacts.merge(happening.keep, happening.gone)
+        if kept is not None:
+            open_ = await self._world.store.calls(CallFilter(org=kept.org, contact=kept.id, is_open=True), limit=100)
+            left = [call for call in open_ if Place.of(call).group is None and not _is_with(call, kept.id)]
+            now = self._world.clock()
+            ends = [_gone_elsewhere(call, f"{happening.key}:{call.id}", now, kept) for call in left]
+            if ends:
+                count = self._world.partitions
+                await self._world.bus.publish(
+                    [Outgoing(inbound_for(end.home, count).name, pack((end,)), end.key) for end in ends]
+                )
         item.parcel.done()
 
     async def _pause_agent(self, item: _Item, happening: PauseAgent) -> None:
@@ -399,3 +419,22 @@ class SessionWorker:
         if woken:
             await self._world.bus.publish(woken)
         return len(due) == 100
+
+
+def _is_with(call: Call, contact: str) -> bool:
+    """Whether a call's conversation is the one that the contact's next message would go on in."""
+    return call.conversation == conversation_key(call.org, call.agent, call.channel, contact)
+
+
+def _gone_elsewhere(call: Call, key: str, at: float, kept: Contact) -> GoneElsewhere:
+    return GoneElsewhere(
+        key=key,
+        org=call.org,
+        agent=call.agent,
+        channel=call.channel,
+        at=at,
+        call=call.id,
+        home=call.home,
+        contact=kept.id,
+        identities=kept.identities,
+    )

@@ -105,7 +105,10 @@ class Talk(ABC):
         try:
             match frame:
                 case MessageFrame():
-                    await self.said(await self.line(), frame)
+                    line = await self.line()
+                    await self.said(line, frame)
+                    if line.call is None and await line.visit.has_moved():
+                        await self._hang_up(TRY_LATER, "your conversation goes on elsewhere; connect again")
                 case ContextFrame():
                     await (await self.line()).set_context(frame)
                 case TypingFrame():

@@ -97,6 +97,12 @@ class Visit:
         """Everything told of the conversation from when the context is entered: enter it before the first input."""
         return self._visits.hub.follow_conversation(self.who.org, self.who.agent, self.conversation)
 
+    async def has_moved(self) -> bool:
+        """True when the visitor's contact was merged into another: their conversation goes on under that one, and this
+        visit hears nothing of it. Raises StoreError."""
+        known = await self._visits.store.find_contacts(self.who.org, [self.who.identity])
+        return bool(known) and known[0].id != self.contact.id
+
     async def newest_call(self) -> Call | None:
         """The conversation's newest call, open or not. Raises StoreError."""
         return await self._visits.store.last_call(self.conversation)

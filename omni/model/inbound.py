@@ -192,6 +192,15 @@ class EndCall(ToCall):
     reason: str = "hangup"
 
 
+class GoneElsewhere(ToCall):
+    """The customer's record was merged into another (`contact`, with these identities), and their conversation goes on
+    under that one: this call is over."""
+
+    type: Literal["gone_elsewhere"] = "gone_elsewhere"
+    contact: str
+    identities: tuple[Identity, ...]
+
+
 class Ask(Value):
     """Who waits for an input's outcome: told on the topic `desk:<desk>`, under `id`."""
 
@@ -281,6 +290,17 @@ class PausePerson(Input):
     by: str
 
 
+class MergePeople(Input):
+    """Somebody on our side says that two contacts are one person: `gone` is merged into `keep`. `home` is the routing
+    key of the one that goes."""
+
+    type: Literal["merge_people"] = "merge_people"
+    keep: str
+    gone: str
+    home: str
+    by: str
+
+
 class PauseAgent(Input):
     """Pause or resume an agent everywhere; every partition gets its own copy."""
 
@@ -307,6 +327,7 @@ AnyInput = Annotated[
     | SendMessage
     | Whisper
     | EndCall
+    | GoneElsewhere
     | ProgramReply
     | EditHistory
     | SetContext
@@ -315,6 +336,7 @@ AnyInput = Annotated[
     | TurnReady
     | ProgramArrived
     | PausePerson
+    | MergePeople
     | PauseAgent,
     Field(discriminator="type"),
 ]
@@ -335,7 +357,7 @@ def unpack(body: bytes) -> tuple[AnyInput, ...]:
 def routing_key(item: AnyInput) -> str:
     """The key whose partition takes the input."""
     match item:
-        case ToCall() | PausePerson():
+        case ToCall() | PausePerson() | MergePeople():
             return item.home
         case PauseAgent() | ProgramArrived():
             return f"partition:{item.partition}"
