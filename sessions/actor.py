@@ -394,7 +394,7 @@ class Conversation:
     async def _tell_of(self, batch: Batch) -> None:
         """Whoever looks on hears of what is in the log; whoever asked, what came of it."""
         if batch.entries:
-            await self._telling.entries(batch.state, batch.entries)
+            await self._telling.entries(batch.state, batch.entries, self._party.around(batch.state))
         turn = self._turn
         if turn is not None and turn.phase == "offered" and OfferAgain(turn.number) in batch.effects:
             await self._telling.signal(batch.state, Offer(turn=turn.number))

@@ -1,17 +1,36 @@
-"""The moment before a generation in which the connected program may still change what the model will read."""
+"""The moments in which the connected program may still change what the model will read: before a generation, and when a
+session opens."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from omni.live.told import Preparing, PreparingExpired
 from omni.model.agent import Agent
+from omni.model.entry import CallStarted, Entry
 from sessions.drafting import Tell
+from sessions.state import CallState
+from sessions.steps import Around
 
 DEFAULT_MS: Final = 150
 PATIENCE: Final = 3
 """After so many generations in a row that nobody prepared, a call no longer waits, unless its agent asks for it."""
+
+
+OPENING: Final = 0
+"""The turn of the signal when a session opens, which no generation has: nothing waits for its answer."""
+
+
+def opening(state: CallState, entries: Sequence[Entry], around: Around) -> Preparing | None:
+    """The signal behind the first of a call's entries, where people write and a model of ours will answer them."""
+    if not entries or not isinstance(entries[0].fact, CallStarted) or state.transport not in ("chat", "whatsapp"):
+        return None
+    agent = around.agent
+    if around.program_since is None or agent.brain != "llm" or agent.preparing_ms == 0:
+        return None
+    return Preparing(turn=OPENING, budget_ms=0)
 
 
 class Barrier:

@@ -10,6 +10,7 @@ from omni.model.inbound import AnyInput, Ask
 from sessions.briefing import prompt_of
 from sessions.history import lines_for
 from sessions.place import Place
+from sessions.preparing import opening
 from sessions.state import CallState
 from sessions.steps import Around, Happening, Reply
 from sessions.world import World
@@ -24,8 +25,13 @@ class Telling:
         self._world = world
         self._place = place
 
-    async def entries(self, state: CallState, entries: Sequence[Entry]) -> None:
-        await self._world.tell(self._told(state, entries=tuple(entries)))
+    async def entries(self, state: CallState, entries: Sequence[Entry], around: Around) -> None:
+        preparing = opening(state, entries, around)
+        if preparing is not None:  # between the start of the session and what was said in it
+            await self._world.tell(self._told(state, entries=tuple(entries[:1]), signals=(preparing,)))
+            entries = entries[1:]
+        if entries:
+            await self._world.tell(self._told(state, entries=tuple(entries)))
 
     async def signal(self, state: CallState, signal: Signal) -> None:
         await self._world.tell(self._told(state, signals=(signal,)))

@@ -177,7 +177,8 @@ async def test_words_of_an_answer_that_broke_off_are_void(room: Room, llm: Any, 
 async def test_a_program_prepares_the_turn_before_the_model_reads(room: Room, llm: Any) -> None:
     await room.open(prompt="You serve {{ tier }} customers.", preparing_ms=5_000)
     await room.say("hi")
-    preparing = (await until(lambda: room.signals(Preparing)))[0]
+    opened, preparing = await until(lambda: len(room.signals(Preparing)) == 2 and room.signals(Preparing))
+    assert (opened.turn, opened.budget_ms) == (0, 0)
     assert (preparing.turn, preparing.budget_ms) == (1, 5_000)
     call = await room.call()
     ask = Ask(desk="d", id="r1")
@@ -361,7 +362,7 @@ async def test_a_model_answers_what_it_was_preparing_for_when_the_call_is_given_
     llm.will(reply.says("the model's"))
     await room.open(preparing_ms=5_000)
     await room.say("hi")
-    await until(lambda: room.signals(Preparing))
+    await until(lambda: len(room.signals(Preparing)) == 2)
     await configure(room, "client")
     await room.commands.issue(TurnReady(**room.commands.head(await room.call()), turn=1))
     await until(lambda: room.entries(TurnEnded))

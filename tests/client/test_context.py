@@ -26,7 +26,7 @@ async def modelled(stage: Stage, **config: Any) -> tuple[Program, str]:
     await stage.open(agent_of("desk", brain="llm"))
     program = await stage.desk(llm="openai/m", **config)
     stage.shop.say("hello")
-    await program.expect("llm.before")
+    await program.expect("llm.before", turn=1)
     started = program.all("whatsapp.session_started")[0]
     await program.send({"event": "llm.ready", "call_id": started["call_id"], "turn": 1})
     await program.expect("bot.finished")
@@ -78,7 +78,7 @@ async def _(stage: Stage) -> None:
     await program.send({"event": "call.hangup", "call_id": call})
     await program.expect("whatsapp.session_ended")
     stage.shop.say("again")
-    before = await program.expect("llm.before")
+    before = await program.expect("llm.before", turn=1)
     await program.send({"event": "llm.ready", "call_id": before["call_id"], "turn": before["turn"]})
     await program.expect("bot.finished")
     assert before["call_id"] != call
@@ -100,7 +100,7 @@ async def _(stage: Stage) -> None:
     await stage.open(agent_of("desk", brain="llm"))
     program = await stage.desk(llm="openai/m", preparing={"timeout_ms": 5000})
     stage.shop.say("hello")
-    before = await program.expect("llm.before")
+    before = await program.expect("llm.before", turn=1)
     call = {"call_id": before["call_id"]}
     line = {"role": "user", "content": "earlier"}
     requests: list[Frame] = [
@@ -253,7 +253,7 @@ async def _(stage: Stage) -> None:
     await program.expect("channel.configured")
     stage.llm.will(says("one"), says("two"))
     stage.shop.say("hello")
-    before = await program.expect("llm.before")
+    before = await program.expect("llm.before", turn=1)
     await program.send({"event": "llm.ready", "call_id": before["call_id"]})
     await program.expect("bot.finished")
     assert stage.llm.requests[0]["messages"][0]["content"].startswith("channel")

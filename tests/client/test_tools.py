@@ -34,7 +34,7 @@ def tool_lines(request: Frame) -> list[str]:
 async def _(stage: Stage) -> None:
     program = await desk(stage, preparing=None)
     stage.shop.say("hello")
-    before = await program.expect("llm.before")
+    before = await program.expect("llm.before", turn=1)
     assert before["turn"] == 1
     await program.expect("bot.finished")
     assert program.all("llm.preparing_timeout") == []
@@ -44,7 +44,7 @@ async def _(stage: Stage) -> None:
 async def _(stage: Stage) -> None:
     program = await desk(stage, preparing={"timeout_ms": 5000})
     stage.shop.say("hello")
-    before = await program.expect("llm.before")
+    before = await program.expect("llm.before", turn=1)
     await program.send({"event": "llm.ready", "call_id": before["call_id"], "agent_id": "desk", "turn": 9})
     await program.settled()
     assert stage.llm.requests == []
@@ -71,11 +71,48 @@ async def _(stage: Stage) -> None:
     assert program.all("llm.before") == []
 
 
+@rows("6.14-a-session-that-opens-is-signalled-before-what-was-said-in-it")
+async def _(stage: Stage) -> None:
+    program = await desk(stage, preparing={"timeout_ms": 5000})
+    stage.shop.say("hello")
+    opened = await program.expect("llm.before")
+    assert opened["turn"] == 0
+    await program.expect("whatsapp.message")
+    before = await program.expect("llm.before", turn=1)
+    await program.send({"event": "llm.ready", "call_id": before["call_id"], "turn": opened["turn"]})
+    await program.settled()
+    assert stage.llm.requests == [], "an answer to the first signal is none to the second"
+    await program.send({"event": "llm.ready", "call_id": before["call_id"], "turn": 1})
+    await program.expect("bot.finished")
+    stage.shop.say("again")
+    await program.expect("llm.before", turn=2)
+    began = [event for event in program.events() if event.startswith(("whatsapp.session", "whatsapp.m", "llm.b"))]
+    assert began == ["whatsapp.session_started", "llm.before", *2 * ["whatsapp.message", "llm.before"]]
+
+
+@rows("6.6-a-chat-that-opens-is-signalled-and-what-was-set-is-read")
+async def _(stage: Stage) -> None:
+    program = await desk(stage, prompt="You serve {{tier}}.", preparing=None)
+    await program.send({"event": "llm.chat", "agent_id": "desk", "session_id": "s-1", "text": "hello"})
+    opened = await program.expect("llm.before", turn=0)
+    await program.send({"event": "history.set_vars", "call_id": opened["call_id"], "vars": {"tier": "gold"}})
+    await program.expect("llm.before", turn=1)
+    await program.expect("llm.chat.done")
+    assert stage.llm.requests[0]["messages"][0]["content"].startswith("You serve gold.")
+
+
+@rows("6.6-no-signal-where-the-program-answers-by-itself")
+async def _(stage: Stage) -> None:
+    program = await stage.desk(preparing=True)
+    await stage.asked(program)
+    assert program.all("llm.before") == []
+
+
 @rows("6.14-no-barrier-for-a-session-older-than-the-socket")
 async def _(stage: Stage) -> None:
     program = await desk(stage, preparing={"timeout_ms": 5000})
     stage.shop.say("hello")
-    before = await program.expect("llm.before")
+    before = await program.expect("llm.before", turn=1)
     await program.send({"event": "llm.ready", "call_id": before["call_id"]})
     await program.expect("bot.finished")
     await program.close()
