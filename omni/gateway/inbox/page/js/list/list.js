@@ -1,0 +1,2 @@
+import { h } from "../dom.js";
+customElements.define("omni-list", class extends HTMLElement { connectedCallback() { this.append(h("p", null, "…")); } });

@@ -1,0 +1,52 @@
+// What an overview is about: its period, channel and agent. Remembered on this computer.
+
+import { h } from "../dom.js";
+import { app } from "../model.js";
+import { t } from "../texts.js";
+import { dayText, PERIODS } from "./periods.js";
+
+const KEY = "omni.inbox.overview";
+const TRANSPORTS = ["whatsapp", "chat", "sms", "phone", "sip", "webrtc", "mic"];
+
+/** The choice of last time, if that makes sense. */
+export function remembered() {
+  const choice = { period: "week", from: dayText(new Date(Date.now() - 13 * 86_400_000)), to: dayText(new Date()), transport: "", agent: "" };
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEY) ?? "{}");
+    for (const name of Object.keys(choice)) if (typeof kept[name] === "string") choice[name] = kept[name];
+  } catch {
+    // What somebody else wrote there is no reason to show nothing.
+  }
+  if (!PERIODS.includes(choice.period)) choice.period = "week";
+  return choice;
+}
+
+/** A form that calls `onchange(choice)` with every change; `.agents()` fills its agents anew. */
+export function toolbar(choice, onchange) {
+  const changed = () => {
+    for (const name of Object.keys(choice)) choice[name] = form.elements[name].value;
+    days.hidden = choice.period !== "custom";
+    localStorage.setItem(KEY, JSON.stringify(choice));
+    onchange(choice);
+  };
+  const radio = (period) =>
+    h("label", {}, h("input", { type: "radio", name: "period", value: period, checked: period === choice.period }), h("span", {}, t(`overview.period.${period}`)));
+  const day = (name) => h("label", {}, t(`overview.period.${name}`), h("input", { type: "date", name, value: choice[name], max: dayText(new Date()) }));
+  const pick = (name, options) => {
+    const select = h("select", { name, "aria-label": t(`overview.${name}`) }, ...options.map(([value, text]) => h("option", { value }, text)));
+    select.value = choice[name];
+    if (select.value !== choice[name]) select.value = choice[name] = "";
+    return select;
+  };
+  const agents = () => [["", t("overview.every.agent")], ...[...app.agents.values()].map((agent) => [agent.slug, agent.name || agent.slug])];
+  const days = h("span", { class: "days", hidden: choice.period !== "custom" }, day("from"), day("to"));
+  const form = h("form", { class: "overview-bar", "aria-label": t("overview.choose") },
+    h("fieldset", { class: "segments" }, h("legend", { class: "sr-only" }, t("overview.period")), ...PERIODS.map(radio)),
+    days,
+    pick("transport", [["", t("overview.every.transport")], ...TRANSPORTS.map((name) => [name, t(`channel.${name}`)])]),
+    pick("agent", agents()));
+  form.addEventListener("change", changed);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.agents = () => form.elements.agent.replaceWith(pick("agent", agents()));
+  return form;
+}

@@ -1,0 +1,84 @@
+// A person's own settings: who they are, how the page looks and behaves in this browser, their password.
+
+import { fill, h } from "../dom.js";
+import { app } from "../model.js";
+import { prefs } from "../prefs.js";
+import { language, languages, setLanguage, t } from "../texts.js";
+import { box, choice, field, form, input } from "./form.js";
+
+const THEMES = ["auto", "light", "dark"];
+const SHORTEST_PASSWORD = 10;
+
+export async function show(host) {
+  fill(host,
+    h("p", { class: "lead" }, t("settings.profile.lead", { email: app.me.email ?? "", role: t(`account.role.${app.me.role}`) })),
+    person(),
+    h("h3", {}, t("settings.browser")), h("p", { class: "lead" }, t("settings.browser.lead")), browser(),
+    h("h3", {}, t("settings.password")), password());
+}
+
+function person() {
+  const fields = [
+    field(t("settings.name"), input("name", { value: app.me.name, required: true, maxlength: "80", dir: "auto", autocomplete: "name" }), { hint: t("settings.name.hint") }),
+    field(t("settings.language"), choice("language", app.me.language ?? language(), languages.map((one) => [one.code, one.name]))),
+  ];
+  return form(fields, {
+    label: t("settings.tab.profile"),
+    submit: t("save"),
+    save: async ({ name, language: wanted }) => {
+      const me = await app.api("PATCH", "/me", { name: name.trim(), language: wanted });
+      Object.assign(app.me, { name: name.trim(), language: wanted }, me);
+      app.emit("me");
+      prefs.set("language", wanted);
+      if (wanted === language()) return;
+      setLanguage(wanted);
+      app.emit("language");
+    },
+  });
+}
+
+/** What holds at once and only here. */
+function browser() {
+  const theme = choice("theme", prefs.get("theme"), THEMES.map((one) => [one, t(`account.theme.${one}`)]));
+  theme.addEventListener("change", () => {
+    prefs.set("theme", theme.value);
+    app.emit("theme");
+  });
+  const desktop = toggle("desktop", "account.desktop", notificationHint());
+  const control = desktop.querySelector("input");
+  control.addEventListener("change", async () => {
+    if (!control.checked || !("Notification" in window) || Notification.permission !== "default") return;
+    await Notification.requestPermission();
+    desktop.querySelector(".hint").textContent = notificationHint();
+  });
+  return h("div", { class: "checks" }, field(t("account.theme"), theme), toggle("enterSends", "settings.enter", t("settings.enter.hint")), toggle("sound", "account.sound"), desktop);
+}
+
+function notificationHint() {
+  const state = "Notification" in window ? Notification.permission : "denied";
+  return state === "denied" ? t("account.desktop.denied") : t(`settings.desktop.${state}`);
+}
+
+function toggle(name, key, hint) {
+  const control = box(name, prefs.get(name), { class: "switch", role: "switch" });
+  control.addEventListener("change", () => prefs.set(name, control.checked));
+  return field(t(key), control, { hint });
+}
+
+function password() {
+  const fields = [
+    // For password managers: whose password this is.
+    h("input", { type: "email", autocomplete: "username", value: app.me.email ?? "", hidden: true, "aria-hidden": "true", tabindex: "-1" }),
+    field(t("settings.password.old"), input("old", { type: "password", autocomplete: "current-password" }), { hint: t("settings.password.old.hint") }),
+    field(t("settings.password.new"), input("new", { type: "password", autocomplete: "new-password", required: true, minlength: String(SHORTEST_PASSWORD) }), { hint: t("settings.password.new.hint", { n: SHORTEST_PASSWORD }) }),
+  ];
+  const node = form(fields, {
+    label: t("settings.password"),
+    submit: t("settings.password.change"),
+    save: async (values) => {
+      await app.api("PATCH", "/me", { password: { old: values.old, new: values.new } });
+      node.reset();
+    },
+  });
+  return node;
+}

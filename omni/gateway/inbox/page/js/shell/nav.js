@@ -1,0 +1,2 @@
+export function startNav() {}
+export function drawNav() {}

@@ -1,0 +1,67 @@
+// Where the reader is: at the bottom, where it stays when something is added, or somewhere above, where nothing moves.
+
+const NEAR = 48; // pixels from the bottom that still count as being there
+const AHEAD = 900; // pixels before the top at which older messages are asked for
+
+export class Place {
+  #box;
+  #rows;
+  #observer;
+  stuck = true;
+
+  /** `box` scrolls, `rows` holds the messages. `onMove()` after the reader moved, `onTop()` when the top is near. */
+  constructor(box, rows, { onMove, onTop }) {
+    this.#box = box;
+    this.#rows = rows;
+    box.addEventListener("scroll", () => {
+      this.stuck = this.#isAtBottom();
+      onMove();
+      if (this.nearTop) onTop();
+    }, { passive: true });
+    this.#observer = new ResizeObserver(() => this.stuck && this.toBottom());
+    this.#observer.observe(box);
+    this.#observer.observe(rows);
+  }
+
+  get nearTop() {
+    return this.#box.scrollTop < AHEAD;
+  }
+
+  leave() {
+    this.#observer.disconnect();
+  }
+
+  toBottom({ smoothly = false } = {}) {
+    this.stuck = true;
+    this.#box.scrollTo({ top: this.#box.scrollHeight, behavior: smoothly ? "smooth" : "instant" });
+  }
+
+  /** Changes the rows while what the reader sees stays where it is. */
+  keep(change) {
+    const anchor = this.stuck ? null : this.#firstInView();
+    const before = anchor?.getBoundingClientRect().top;
+    change();
+    if (this.stuck) this.toBottom();
+    else if (anchor?.isConnected) {
+      const moved = anchor.getBoundingClientRect().top - before;
+      if (Math.abs(moved) >= 1) this.#box.scrollTop += moved;
+    }
+  }
+
+  #isAtBottom() {
+    return this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight <= NEAR;
+  }
+
+  #firstInView() {
+    const top = this.#box.getBoundingClientRect().top;
+    const rows = this.#rows.children;
+    let low = 0;
+    let high = rows.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (rows[middle].getBoundingClientRect().bottom > top) high = middle;
+      else low = middle + 1;
+    }
+    return rows[low] ?? null;
+  }
+}
