@@ -9,12 +9,12 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 import yaml
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from omni.model.agent import Agent
 
@@ -23,6 +23,7 @@ Role = Literal["all", "gateway", "session", "delivery"]
 PREFIX = "OMNI_"
 DEFAULT_FILE = "omni.yaml"
 SHORTEST_SECRET = 16
+_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -68,6 +69,16 @@ class Settings(BaseSettings):
     """How long between two looks whether a refused access token works again."""
     session_prefetch: int = Field(default=256, ge=1, le=10_000)
     hot_calls: int = Field(default=1024, ge=0, le=100_000)
+    oidc_issuer: str | None = None
+    """Operators may sign in through this OpenID Connect provider."""
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_name: str = Field(default="single sign-on", min_length=1, max_length=40)
+    """What the button says."""
+    oidc_domains: Annotated[tuple[str, ...], NoDecode] = ()
+    """People with a verified e-mail of these domains become operators when they first sign in."""
+    oidc_role: Literal["admin", "agent", "viewer"] = "agent"
+    """What they may do then."""
     agents: tuple[Agent, ...] = ()
 
     @classmethod
@@ -98,7 +109,41 @@ class Settings(BaseSettings):
             raise ValueError(f"unknown scheme {scheme!r}; use amqp://, amqps:// or leave it empty")
         return url
 
-    @field_validator("whatsapp_graph_url", "llm_base_url", "public_url")
+    @field_validator("oidc_domains", mode="before")
+    @classmethod
+    def _are_domains(cls, domains: object) -> tuple[str, ...]:
+        """`example.com, example.org`, or a list of them in the file."""
+        named = domains.split(",") if isinstance(domains, str) else domains
+        if not isinstance(named, list | tuple):
+            raise ValueError("use domains with commas between them, like example.com,example.org")  # noqa: TRY004 - pydantic's
+        found = tuple(str(each).strip().lower().removeprefix("@") for each in named if str(each).strip())
+        for each in found:
+            if not _DOMAIN.fullmatch(each):
+                raise ValueError(f"{each!r} is not a domain; it looks like example.com")
+        return found
+
+    @model_validator(mode="after")
+    def _can_ask_the_provider(self) -> Self:
+        if self.oidc_issuer is None:
+            for name in ("oidc_client_id", "oidc_client_secret", "oidc_domains"):
+                if getattr(self, name):
+                    raise ValueError(
+                        f"{PREFIX}{name.upper()} is set without OMNI_OIDC_ISSUER; set the provider's address"
+                    )
+            return self
+        parts = urlsplit(self.oidc_issuer)
+        is_near = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_near)):
+            raise ValueError(
+                f"OMNI_OIDC_ISSUER {self.oidc_issuer!r}: it must begin with https://, as the provider's issuer does"
+            )
+        if not self.oidc_client_id:
+            raise ValueError(
+                "OMNI_OIDC_CLIENT_ID is missing; OMNI_OIDC_ISSUER needs the id that the provider gave this server"
+            )
+        return self
+
+    @field_validator("oidc_issuer", "whatsapp_graph_url", "llm_base_url", "public_url")
     @classmethod
     def _is_http(cls, url: str | None) -> str | None:
         if url is not None and urlsplit(url).scheme not in ("http", "https"):
