@@ -17,7 +17,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from omni.model.access import Lease
@@ -148,10 +148,7 @@ class Sessions:
         return session, operator
 
     async def _renewed(self, session: Session, operator: Operator, now: float) -> tuple[Session, Operator] | None:
-        later = Session(
-            session.name, session.id, session.operator, session.password, session.began_at, now,
-            ends_at(session.began_at, now),
-        )  # fmt: skip
+        later = replace(session, seen_at=now, until=ends_at(session.began_at, now))
         held = await self._store.take_lease(lease_of(later), now=now)
         if held.holder != session.id:
             return None
@@ -167,15 +164,13 @@ class Sessions:
             log.warning("it could not be noted that %s was here: %s", operator.id, error)
             return operator
 
-    async def remark(self, session: Session, operator: Operator) -> None:
+    async def remark(self, session: Session, operator: Operator) -> Session:
         """Keep this session, and no other, over a change of its operator's password. Raises StoreError."""
         now = self._clock()
-        self._cache.pop(session.name, None)
-        kept = Session(
-            session.name, session.id, session.operator, password_mark(operator), session.began_at, now,
-            ends_at(session.began_at, now),
-        )  # fmt: skip
+        kept = replace(session, password=password_mark(operator), seen_at=now, until=ends_at(session.began_at, now))
         await self._store.take_lease(lease_of(kept), now=now)
+        self._cache.pop(session.name, None)
+        return kept
 
     async def end(self, session: Session) -> None:
         """Revoke one. Raises StoreError."""

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from omni.access.limits import Buckets
+
 REMEMBERED: Final = 20_000
 """Names and familiar pairs each. Beyond that the one longest untouched is forgotten."""
 
@@ -37,6 +39,10 @@ class Pace:
 ACCOUNT: Final = Pace(free=5, first=1.0, longest=60.0, forget=3600.0)
 ADDRESS: Final = Pace(free=20, first=1.0, longest=900.0, forget=3600.0)
 """An office shares one."""
+
+
+FLOWS_PER_MINUTE: Final = 60
+"""From one address."""
 
 
 class Counted:
@@ -76,6 +82,7 @@ class Throttle:
     ) -> None:
         self._accounts = Counted(account, ticks)
         self._addresses = Counted(address, ticks)
+        self._flows = Buckets(FLOWS_PER_MINUTE, ticks=ticks)
         self._familiar: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def attempt(self, account: str, address: str) -> float:
@@ -102,6 +109,10 @@ class Throttle:
         """The attempt could not be judged (the store was away): it was none."""
         self._accounts.forgive(self._name(account, address), one=True)
         self._addresses.forgive(address, one=True)
+
+    def flow(self, address: str) -> float:
+        """0 when a sign-in through the provider may begin from this address, else the seconds until it may."""
+        return self._flows.take(address)
 
     def _name(self, account: str, address: str) -> str:
         return f"{account} {address}" if (account, address) in self._familiar else account

@@ -19,7 +19,7 @@ from pydantic import JsonValue
 
 from omni.access.access import Access
 from omni.access.operators.csrf import csrf_token, is_csrf_token, is_own
-from omni.access.operators.sessions import Session, Sessions
+from omni.access.operators.sessions import TOTAL_SECONDS, Session, Sessions
 from omni.access.web import TRY_LATER, WRONG_KEY, Handler, address_of, bearer, server_url
 from omni.gateway.inbox.asking import NO_STORE, InboxError, error_response
 from omni.model.access import ApiKey
@@ -125,7 +125,7 @@ class Guard:
         if actor.key is not None:
             return actor if await self._access.keys.is_valid(actor.key) else None
         found = await self.sessions.by_name(actor.session.name) if actor.session is not None else None
-        return self._operator(*found) if found is not None else None
+        return self.actor_of(*found) if found is not None else None
 
     async def audit(
         self, actor: Actor, request: web.Request, action: str, target: str | None = None, **details: JsonValue
@@ -174,14 +174,14 @@ class Guard:
         a Secure cookie would be lost on a page that was opened over http."""
         return (request.headers.get(hdrs.ORIGIN) or self.url(request)).lower().startswith("https:")
 
-    def set_cookie(self, request: web.Request, response: web.StreamResponse, cookie: str, seconds: float) -> None:
+    def set_cookie(self, request: web.Request, response: web.StreamResponse, cookie: str) -> None:
         """SameSite is Lax, and not Strict: Strict would hide the cookies from the way back from the sign-in
         provider. What changes something is not a GET here, and Lax keeps other sites' POSTs out just as well."""
         secure = self.is_secure(request)
         response.set_cookie(
             SECURE_COOKIE if secure else COOKIE,
             cookie,
-            max_age=int(seconds),
+            max_age=int(TOTAL_SECONDS),
             path="/",
             secure=secure,
             httponly=True,
@@ -215,9 +215,9 @@ class Guard:
                 "csrf",
                 f"the header {CSRF_HEADER} is missing or another session's; send `csrf` of GET /v1/inbox/me",
             )
-        return self._operator(session, operator)
+        return self.actor_of(session, operator)
 
-    def _operator(self, session: Session, operator: Operator) -> Actor:
+    def actor_of(self, session: Session, operator: Operator) -> Actor:
         return Actor(
             id=operator.id,
             name=operator.name,
