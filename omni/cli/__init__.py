@@ -18,6 +18,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "kick": ("omni.cli.kick", "Disconnect the program of an agent."),
     "calls": ("omni.cli.calls", "Conversations: list, show, and a live log in the terminal."),
     "keys": ("omni.cli.keys", "API keys: create, list and revoke what programs show to omni."),
+    "operators": ("omni.cli.operators", "Who may sign in to the inbox: add, list, reset and disable people."),
     "pause": ("omni.cli.takeover", "Silence the bot for a call, a person or an agent."),
     "resume": ("omni.cli.takeover", "Give a call, a person or an agent back to the bot."),
     "send": ("omni.cli.takeover", "Write to a person yourself, in their conversation."),

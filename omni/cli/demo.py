@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
@@ -20,7 +21,8 @@ from pydantic import SecretStr
 from channels.whatsapp.simulator import Simulator, SimulatorSettings, create_app
 from omni.app.server import Server
 from omni.cli.address import reachable
-from omni.cli.opening import Failure
+from omni.cli.opening import SENTENCES, Failure
+from omni.cli.operators import own_link
 from omni.cli.serve import run
 from omni.settings import Settings, SettingsError, load
 from omni.telemetry import logs
@@ -72,6 +74,7 @@ def demo(data: Path, host: str, port: int, fresh: bool, log_level: str) -> None:
     except SettingsError as error:
         raise Failure(str(error)) from None
     logs.configure("pretty", log_level)
+    inbox = _inbox_link(settings)
 
     def mount(app: web.Application) -> None:
         phone = create_app(Simulator(pretend))
@@ -82,7 +85,7 @@ def demo(data: Path, host: str, port: int, fresh: bool, log_level: str) -> None:
         settings,
         lambda: Server(settings, mount=mount),
         wait=0,
-        started=lambda _: click.echo(_welcome(settings, data, base)),
+        started=lambda _: click.echo(_welcome(settings, data, base, inbox)),
     )
     click.echo("\nStopped. Everything said is kept; `omni demo --fresh` begins again.")
 
@@ -195,7 +198,14 @@ def _settings(data: Path, host: str, port: int, base: str, pretend: SimulatorSet
     return load(path, host=host, port=port, store_url=store_url, **own)
 
 
-def _welcome(settings: Settings, data: Path, base: str) -> str:
+def _inbox_link(settings: Settings) -> str:
+    try:
+        return asyncio.run(own_link(settings))
+    except SENTENCES as error:
+        raise Failure(str(error)) from None
+
+
+def _welcome(settings: Settings, data: Path, base: str, inbox: str) -> str:
     answers = f"The model {settings.llm_model}" if settings.has_llm else "A script (set OPENAI_API_KEY for a model)"
     where = "" if data == Path("omni-data") else f" --config {data / SETTINGS}"
     addresses = (
@@ -215,6 +225,10 @@ def _welcome(settings: Settings, data: Path, base: str) -> str:
         f"  omni is running. {answers} answers.",
         "",
         *(f"    {name:<8} {url:<36} {what}".rstrip() for name, url, what in addresses),
+        "",
+        "  Your inbox, signed in by this link once, within 15 minutes (another: omni operators reset you@localhost):",
+        "",
+        f"    {inbox}",
         "",
         "  In another terminal, in this folder (after `make run`: .venv/bin/omni):",
         "",

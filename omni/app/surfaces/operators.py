@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
@@ -23,18 +24,26 @@ from omni.store.base import Store
 
 
 def operator_routes(
-    settings: Settings, access: Access, store: Store, guard: Guard, changed: Callable[[str], Awaitable[None]]
+    settings: Settings,
+    access: Access,
+    store: Store,
+    guard: Guard,
+    changed: Callable[[str], Awaitable[None]],
+    *,
+    passwords: Passwords | None = None,
+    throttle: Throttle | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> list[web.RouteDef]:
     """`changed` is told an organisation whose operators did. Raises SettingsError when operators should sign in by a
     provider, and cannot."""
-    oidc = _oidc(settings, access, store)
+    oidc = _oidc(settings, access, store, clock)
     doors = Doors(
         guard=guard,
         store=store,
-        staff=Staff(store, guard.sessions),
-        passwords=Passwords(),
-        throttle=Throttle(),
-        links=Links(access.sealer, store),
+        staff=Staff(store, guard.sessions, clock=clock),
+        passwords=passwords or Passwords(),
+        throttle=throttle or Throttle(),
+        links=Links(access.sealer, store, clock=clock),
         version=version("omni-server"),
         changed=changed,
     )
@@ -46,7 +55,7 @@ def operator_routes(
     ]
 
 
-def _oidc(settings: Settings, access: Access, store: Store) -> Oidc | None:
+def _oidc(settings: Settings, access: Access, store: Store, clock: Callable[[], float]) -> Oidc | None:
     if settings.oidc_issuer is None or settings.oidc_client_id is None:
         return None
     secret = settings.oidc_client_secret
@@ -59,6 +68,6 @@ def _oidc(settings: Settings, access: Access, store: Store) -> Oidc | None:
         role=settings.oidc_role,
     )
     try:
-        return Oidc(wanted, access.sealer, store)
+        return Oidc(wanted, access.sealer, store, clock=clock)
     except OidcError as error:
         raise SettingsError(str(error)) from None
