@@ -2,6 +2,7 @@
 
 import { fill, h } from "../dom.js";
 import { app } from "../model.js";
+import { toast } from "../notices.js";
 import { prefs } from "../prefs.js";
 import { language, languages, setLanguage, t } from "../texts.js";
 import { box, choice, field, form, input } from "./form.js";
@@ -33,6 +34,7 @@ function person() {
       if (wanted === language()) return;
       setLanguage(wanted);
       app.emit("language");
+      toast({ text: t("settings.saved"), kind: "ok" });
     },
   });
 }

@@ -19,7 +19,6 @@ class Settings extends HTMLElement {
   #left = new AbortController();
 
   connectedCallback() {
-    app.on("language", () => this.#show(), this.#life());
     this.#show();
   }
 
@@ -31,18 +30,12 @@ class Settings extends HTMLElement {
     if (this.isConnected && was !== is) this.#show();
   }
 
-  /** Aborts when this goes away, or shows another tab. */
-  #life() {
-    this.#left.abort();
-    this.#left = new AbortController();
-    return this.#left.signal;
-  }
-
   async #show() {
     const name = this.getAttribute("tab") || "profile";
     const [role, load] = TABS[name] ?? [null, null];
-    const signal = this.#life();
-    app.on("language", () => this.#show(), signal);
+    this.#left.abort();
+    this.#left = new AbortController();
+    const { signal } = this.#left;
     const body = h("div", { class: "settings-body" });
     const tabs = Object.keys(TABS).filter((one) => app.can(TABS[one][0]));
     const nav = h("nav", { class: "settings-tabs", "aria-label": t("settings.title") },
@@ -51,7 +44,7 @@ class Settings extends HTMLElement {
       h("section", { class: "settings-page" }, h("h2", {}, load ? t(`settings.tab.${name}`) : t("settings.unknown")), body)));
     nav.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
     if (!load) return fill(body, h("p", { class: "lead" }, t("settings.unknown.mend")));
-    if (!app.can(role)) return fill(body, h("p", { class: "lead" }, forbidden(role)));
+    if (!app.can(role)) return fill(body, h("p", { class: "lead" }, await forbidden(role)));
     await this.#fill(body, load, signal);
   }
 
@@ -73,7 +66,8 @@ class Settings extends HTMLElement {
 }
 
 /** Who may see a page, and whom to ask. */
-function forbidden(role) {
+async function forbidden(role) {
+  if (!app.operators.size) await app.refreshOperators().catch(() => {});
   const admins = [...app.operators.values()].filter((one) => one.role === "admin" && !one.disabled).map((one) => one.name);
   return [t(`settings.only.${role}`), admins.length ? t("settings.ask", { who: admins.join(", ") }) : ""].join(" ").trim();
 }
