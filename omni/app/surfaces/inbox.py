@@ -1,0 +1,45 @@
+"""The agent inbox: its page, signing in, and all that the page asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+
+from aiohttp import web
+from pydantic import JsonValue
+
+from omni.app.parts import Parts
+from omni.app.surfaces.operators import operator_routes
+from omni.gateway.inbox.conversations import Conversations
+from omni.gateway.inbox.guard import Guard
+from omni.gateway.inbox.kit import Kit
+from omni.gateway.inbox.pages import Pages
+from omni.live.inbox import OperatorsChanged, tell_inbox
+
+
+async def inbox(parts: Parts, _: AsyncExitStack) -> Iterable[web.RouteDef]:
+    settings, engines = parts.settings, parts.engines
+    guard = Guard(parts.access, engines.store, settings.public_url)
+    kit = Kit(
+        store=engines.store,
+        blobs=engines.blobs,
+        bus=engines.bus,
+        hub=parts.hub,
+        book=parts.book,
+        commands=parts.commands,
+        guard=guard,
+        sealer=parts.access.sealer,
+        partitions=settings.partitions,
+    )
+
+    async def operators_changed(org: str) -> None:
+        await tell_inbox(engines.bus, org, OperatorsChanged())
+
+    def present(org: str, conversation: str) -> list[JsonValue]:
+        return []
+
+    return [
+        *Pages().routes(),
+        *operator_routes(settings, parts.access, engines.store, guard, operators_changed),
+        *Conversations(kit, present).routes(),
+    ]
