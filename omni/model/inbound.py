@@ -211,7 +211,7 @@ class Ask(Value):
 class ProgramReply(ToCall):
     """The connected program speaks. `message_id` is its own; with `in_reply_to` it answers that message of the user's,
     and is rejected when the user has gone on; empty speaks unconditionally. No text: there is nothing to say, and the
-    turn is over."""
+    turn is over; with an `error`, because the program could not answer."""
 
     type: Literal["reply"] = "reply"
     message_id: str
@@ -220,6 +220,7 @@ class ProgramReply(ToCall):
     in_history: bool = True
     program: str = ""
     """The connection it came by: when two have had the same turn, only one of them answers it."""
+    error: str | None = None
 
 
 class EditHistory(ToCall):

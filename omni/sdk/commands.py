@@ -90,8 +90,9 @@ def stream_chunk(call: str, message: str, token: str) -> Frame:
     return _frame("bot.reply.stream", call_id=call, message_id=message, action="chunk", token=token)
 
 
-def stream_end(call: str, message: str) -> Frame:
-    return _frame("bot.reply.stream", call_id=call, message_id=message, action="end")
+def stream_end(call: str, message: str, error: str | None = None) -> Frame:
+    """`error`, of a stream without a word: why there is none."""
+    return _frame("bot.reply.stream", call_id=call, message_id=message, action="end", error=error)
 
 
 def bot_cancel(call: str, message: str | None) -> Frame:

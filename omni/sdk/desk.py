@@ -161,7 +161,7 @@ class Desk:
 
     def _begin_round(self, event: events.ToolCalls, call: Call) -> None:
         if event.tool_calls and self._rounds.is_new(event):
-            by_hand = any(one._has_handler("llm.tool_call") for one in (call, *self._listeners))
+            by_hand = self._has_handler("llm.tool_call", call)
             tools = {**self.tools, **call._tools}
             self._line.tasks.spawn(self._rounds.run(event, call, tools, by_hand=by_hand), f"tools of call {call.id}")
 
@@ -177,8 +177,11 @@ class Desk:
         if name in STARTS and self.memory is not None:
             await self.memory.recall(call)
         if live.is_news(event):
-            all_went_well = await self._tell(row, event, call)
-            if name == "turn.end" and isinstance(event, events.Turn) and all_went_well:
+            connection = self._registration.connection
+            failure = await self._tell(row, event, call)
+            if failure is not None:
+                self._fail(live, event, failure, connection)
+            elif name == "turn.end" and isinstance(event, events.Turn):
                 self._leave_unanswered(live, event)
         call._state.settle(event)
         if isinstance(event, events.Preparing):
@@ -191,21 +194,38 @@ class Desk:
     def _leave_unanswered(self, live: _Live, turn: events.Turn) -> None:
         """Handlers that returned without a reply had nothing to say: the server need not wait for one."""
         call = live.call
-        is_ours = self.answers and any(one._has_handler("turn.end") for one in (call, *self._listeners))
+        is_ours = self.answers and self._has_handler("turn.end", call)
         if is_ours and live.open_turn == turn.message_id and not call._speech.has_answered(turn.message_id):
             call._speech.no_answer(turn.message_id)
 
-    async def _tell(self, row: Row, event: events.Event, call: Call | None) -> bool:
-        """Calls the handlers; False when one of them failed."""
+    def _fail(self, live: _Live, event: events.Event, failure: Exception, connection: int) -> None:
+        """Handlers that broke will not reply. Of events that ask for no reply, and of turns that are offered anew since
+        the connection was lost, nobody need know."""
+        call = live.call
+        match event:
+            case events.Turn(event="turn.end"):
+                is_cue = live.open_turn == event.message_id
+            case events.UserMessage():
+                is_cue = not self._has_handler("turn.end", call)
+            case _:
+                return
+        if is_cue and self.answers and event.message_id and self._registration.connection == connection:
+            call._speech.failed(event.message_id, failure)
+
+    def _has_handler(self, event: str, call: Call) -> bool:
+        return any(one._has_handler(event) for one in (call, *self._listeners))
+
+    async def _tell(self, row: Row, event: events.Event, call: Call | None) -> Exception | None:
+        """Calls the handlers; returns the first failure."""
         listeners = self._listeners if call is None else (call, *self._listeners)
         if isinstance(event, events.ErrorEvent) and not any(one._has_handler("error") for one in listeners):
             log.warning("%s: the server says: %s (%s)", self._registration.agent, event.error, event.code)
-        went_well = True
+        failure: Exception | None = None
         for public, shape in row.emits:
             arguments = self._arguments(shape, event, call)
             for listener in listeners:
-                went_well &= await listener._emit(public, arguments)
-        return went_well
+                failure = await listener._emit(public, arguments) or failure
+        return failure
 
     def _arguments(self, shape: Shape, event: events.Event, call: Call | None) -> tuple[Any, ...]:
         """What handlers of an event are called with."""

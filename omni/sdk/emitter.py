@@ -63,19 +63,20 @@ class Emitter(Generic[C]):
     def _has_handler(self, event: str) -> bool:
         return event in self._handlers
 
-    async def _emit(self, event: str, arguments: tuple[Any, ...]) -> bool:
-        """Calls an event's handlers one after another. False when one failed: it is logged, and the next is called."""
-        went_well = True
+    async def _emit(self, event: str, arguments: tuple[Any, ...]) -> Exception | None:
+        """Calls an event's handlers one after another. What one raises is logged, and the next is called; returns the
+        first failure."""
+        failure: Exception | None = None
         for handler in tuple(self._handlers.get(event, ())):
             try:
                 outcome = handler.call(*arguments[: handler.wants])
                 if inspect.iscoroutine(outcome):
                     await outcome
-            except Exception:
+            except Exception as error:
                 shown = ", ".join(map(repr, arguments))[:MAX_SHOWN]
                 log.exception("the handler %s of %r failed; it was called with %s", handler.name, event, shown)
-                went_well = False
-        return went_well
+                failure = failure or error
+        return failure
 
     @overload
     def on(self, event: Literal["call.started", "chat.started", "call.preparing"]) -> Takes[[C]]: ...

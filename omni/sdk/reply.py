@@ -68,9 +68,10 @@ class ReplyStream(Utterance):
     was written is taken back.
     """
 
-    def __init__(self, call_id: str, port: Port, closed: Callable[[ReplyStream], None]) -> None:
+    def __init__(self, call_id: str, port: Port, in_reply_to: str, closed: Callable[[ReplyStream], None]) -> None:
         super().__init__(commands.new_id("msg"))
         self.aborted = False
+        self.in_reply_to = in_reply_to
         self._call_id = call_id
         self._port = port
         self._closed = closed

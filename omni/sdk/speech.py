@@ -16,6 +16,8 @@ class Speech:
         self._utterances: dict[str, Utterance] = {}
         self._streams: set[ReplyStream] = set()
         self._answered: tuple[str, int] = ("", 0)
+        self._complete = ""
+        """The newest of the user's messages that a reply was completed to."""
         self._over = False
 
     def say(self, text: str, in_reply_to: str, *, add_to_history: bool | None = None) -> Utterance:
@@ -26,11 +28,12 @@ class Speech:
             self._port.post(
                 commands.bot_reply(self._call_id, utterance.id, text, in_reply_to, add_to_history=add_to_history)
             )
+            self._complete = in_reply_to or self._complete
         return utterance
 
     def stream(self, in_reply_to: str) -> ReplyStream:
         """A message to be written token by token."""
-        stream = ReplyStream(self._call_id, self._port, self._streams.discard)
+        stream = ReplyStream(self._call_id, self._port, in_reply_to, self._closes)
         if self._takes(stream, in_reply_to, waits=False):
             self._streams.add(stream)
             self._port.post(commands.stream_start(self._call_id, stream.id, in_reply_to))
@@ -42,6 +45,22 @@ class Speech:
             nothing = commands.new_id("msg")
             self._port.post(commands.stream_start(self._call_id, nothing, message_id))
             self._port.post(commands.stream_end(self._call_id, nothing))
+
+    def failed(self, message_id: str, error: Exception) -> None:
+        """Who was to answer the user's message broke, and nobody else will: what was being written is taken back, and
+        the server is told. A reply that is complete stays the answer."""
+        for stream in tuple(self._streams):
+            if stream.in_reply_to == message_id:
+                stream.cancel()
+        if self._complete != message_id and not self._over and self._port.is_open:
+            nothing = commands.new_id("msg")
+            self._port.post(commands.stream_start(self._call_id, nothing, message_id))
+            self._port.post(commands.stream_end(self._call_id, nothing, type(error).__name__))
+
+    def _closes(self, stream: ReplyStream) -> None:
+        self._streams.discard(stream)
+        if not stream.aborted and stream.in_reply_to:
+            self._complete = stream.in_reply_to
 
     def _takes(self, utterance: Utterance, in_reply_to: str, *, waits: bool = True) -> bool:
         """Whether a message goes out at all; else its outcome is settled. `waits`: the next connection will do, too."""

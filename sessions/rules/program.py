@@ -52,14 +52,20 @@ def keep_offering(state: CallState, turn: LiveTurn, around: Around) -> Step:
 
 
 def _without_program(state: CallState, turn: LiveTurn, around: Around) -> Step:
+    return _excused(state, turn.number, "no program was connected for the agent", around)
+
+
+def _excused(state: CallState, number: int, why: str, around: Around, program: str | None = None) -> Step:
+    """The turn has failed; the agent's fallback, if it has one, says so to the user."""
     facts: list[Fact] = []
     deliveries: tuple[Delivery, ...] = ()
+    if state.offered is None:  # it did not wait for its cue
+        facts.append(TurnStarted(turn=number, answers=state.unanswered))
     if around.agent.fallback:
-        said, delivery = speech(state, turn, Message.of(around.agent.fallback), around)
-        facts = [said, BotFinished(id=said.id)]
+        said, delivery = speech(state, None, Message.of(around.agent.fallback), around, after=len(facts))
+        facts += [said.model_copy(update={"turn": number}), BotFinished(id=said.id)]
         deliveries = (delivery,)
-    why = "no program was connected for the agent"
-    facts.append(TurnEnded(turn=turn.number, answers=turn.answers, outcome="failed", error=why))
+    facts.append(TurnEnded(turn=number, answers=state.unanswered, outcome="failed", error=why, program=program))
     return Step(tuple(facts), tuple(Dispatch(delivery) for delivery in deliveries), None, deliveries)
 
 
@@ -73,11 +79,12 @@ def arrived(turn: LiveTurn | None, around: Around) -> Step:
 def reply(state: CallState, turn: LiveTurn | None, said: ProgramReply, around: Around) -> Step:
     """What the program says: rejected while the bot must be silent, and when it answers words that are not the user's
     newest. The first reply to those ends the turn; what it says beside (no `in_reply_to`) does not."""
+    if said.error is not None and said.message is None:
+        return _broken(state, turn, said, around)
     if _is_stale(state, turn, said, around) or is_silent(state, around):
         fact = ReplyRejected(id=said.message_id, in_reply_to=said.in_reply_to, expected=state.newest)
         return Step((fact,), (), turn)
-    is_asked = around.agent.brain == "client" or state.offered is not None
-    settles = bool(said.in_reply_to) and bool(state.unanswered) and is_asked
+    settles = _settles(state, said, around)
     facts: list[Fact] = []
     deliveries: tuple[Delivery, ...] = ()
     number = state.next_turn
@@ -97,6 +104,21 @@ def reply(state: CallState, turn: LiveTurn | None, said: ProgramReply, around: A
         TurnEnded(turn=number, answers=state.unanswered, outcome=outcome, latency=latency, program=said.program or None)
     )
     return Step(tuple(facts), effects, None, deliveries)
+
+
+def _broken(state: CallState, turn: LiveTurn | None, report: ProgramReply, around: Around) -> Step:
+    """The program cannot answer. Where nobody waits for it to (it has replied, the user has gone on, a person has the
+    call), there is nothing to say of that."""
+    if _is_stale(state, turn, report, around) or is_silent(state, around) or not _settles(state, report, around):
+        return Step(turn=turn)
+    why = f"the program failed: {report.error}"
+    return _excused(state, state.next_turn, why, around, program=report.program or None)
+
+
+def _settles(state: CallState, said: ProgramReply, around: Around) -> bool:
+    """True for the reply that a turn waits for."""
+    is_asked = around.agent.brain == "client" or state.offered is not None
+    return bool(said.in_reply_to) and bool(state.unanswered) and is_asked
 
 
 def _is_stale(state: CallState, turn: LiveTurn | None, said: ProgramReply, around: Around) -> bool:

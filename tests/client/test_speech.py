@@ -9,7 +9,7 @@ import pytest
 
 from tests.client.program import Frame, Program
 from tests.client.stage import Row, Rows, Stage, reply
-from tests.server.shop import until
+from tests.server.shop import agent_of, until
 
 rows = Rows()
 
@@ -202,6 +202,32 @@ async def _(stage: Stage) -> None:
     await program.settled()
     assert program.all("bot.speaking") == program.all("reply.rejected") == []
     await stage.asked(program, "again")
+
+
+@rows("6.3-an-empty-stream-that-failed-is-answered-with-the-fallback")
+async def _(stage: Stage) -> None:
+    await stage.open(agent_of("desk", brain="client", fallback="Sorry."))
+    program = await stage.desk()
+    cue = await stage.asked(program)
+    await program.send(stream(cue, "start"), stream(cue, "end", error="KeyError" + "x" * 1000))
+    assert await stage.shop.answers() == ["Sorry."]
+    (ended,) = await stage.shop.logged("turn.end")
+    assert ended.outcome == "failed"
+    assert ended.error.startswith("the program failed: KeyError")
+    assert len(ended.error) < 300
+    await program.expect("bot.finished")
+
+
+@rows("6.3-a-stream-with-words-is-the-answer-whatever-its-end-says")
+async def _(stage: Stage) -> None:
+    program = await stage.desk()
+    cue = await stage.asked(program)
+    words = stream(cue, "chunk", token="Hello.")
+    await program.send(stream(cue, "start"), words, stream(cue, "end", error={"not": "text"}))
+    await program.send(stream(cue, "start", "s2"), stream(cue, "end", "s2", error="late"))
+    assert await stage.shop.answers() == ["Hello."]
+    await program.settled()
+    assert await wrote(stage) == ["Hello."]
 
 
 @rows("6.3-message_obsolete")

@@ -43,6 +43,25 @@ async def test_a_whatsapp_message_is_answered(bot: Omni, concierge: Agent, house
     assert names == ["whatsapp.started", "whatsapp.message", "whatsapp.response", "message.confirmed"]
 
 
+async def test_a_program_that_breaks_leaves_nobody_in_silence(bot: Omni, concierge: Agent, house: House) -> None:
+    @concierge.on("turn.end")
+    async def answer(turn: events.Turn, call: Call) -> None:
+        if turn.text == "half":
+            await call.reply("Half an answer.")
+        if turn.text != "whole":
+            raise RuntimeError("the model is down")
+        await call.reply("All of it.")
+
+    await bot.start()
+    house.writes("hello")
+    (sorry,) = await house.reads(1)
+    assert sorry.startswith("Sorry, I cannot answer right now.")
+    house.writes("half")
+    assert await house.reads(2) == [sorry, "Half an answer."]
+    house.writes("whole")
+    assert await house.reads(3) == [sorry, "Half an answer.", "All of it."]
+
+
 async def test_a_chat_reads_a_streamed_reply_as_it_is_written(bot: Omni, concierge: Agent, house: House) -> None:
     more = asyncio.Event()
 

@@ -334,7 +334,7 @@ async def test_handlers_that_return_without_a_reply_end_the_turn(
     assert [frame["event"] for frame in frames].count("bot.reply") == says
 
 
-@pytest.mark.parametrize("case", ["replied", "failed", "nobody listens", "the server answers", "the user went on"])
+@pytest.mark.parametrize("case", ["replied", "nobody listens", "the server answers", "the user went on"])
 async def test_a_turn_is_left_alone_when(omni: Omni, server: ScriptedServer, case: str) -> None:
     desk = omni.agent("desk", llm="openai/gpt-4.1-mini" if case == "the server answers" else None)
     went_on = asyncio.Event()
@@ -344,8 +344,6 @@ async def test_a_turn_is_left_alone_when(omni: Omni, server: ScriptedServer, cas
         if case == "replied":
             call.reply("Hello")
             call.say("again")
-        elif case == "failed":
-            raise RuntimeError("the model is down")
         elif case == "the user went on":
             await went_on.wait()
 
@@ -362,6 +360,91 @@ async def test_a_turn_is_left_alone_when(omni: Omni, server: ScriptedServer, cas
                 break
         went_on.set()
     assert STREAM not in [frame["event"] for frame in await until_handled(peer, desk)]
+
+
+def failures(frames: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """To which messages, and with which error, the program said that it failed."""
+    about = {frame["message_id"]: frame.get("in_reply_to", "") for frame in frames if frame.get("action") == "start"}
+    return [(about[frame["message_id"]], frame["error"]) for frame in frames if "error" in frame]
+
+
+@pytest.mark.parametrize("event", ["turn.end", "user.message"])
+async def test_a_handler_that_fails_on_its_cue_says_so(
+    omni: Omni, desk: Agent, server: ScriptedServer, event: str
+) -> None:
+    @desk.on(event)
+    def answer(heard: Any, call: Call) -> None:
+        call.say("One moment.")
+        raise RuntimeError("the secret of the model is down")
+
+    peer = await started(omni, server)
+    await begin_chat(peer)
+    await user_says(peer, "Hi", "u1")
+    frames = await until_handled(peer, desk)
+    assert failures(frames) == [("u1", "RuntimeError")]
+    assert "secret" not in str(frames)
+
+
+@pytest.mark.parametrize("entered", [False, True])
+async def test_a_reply_that_breaks_off_is_taken_back_and_the_failure_told(
+    omni: Omni, desk: Agent, server: ScriptedServer, entered: bool
+) -> None:
+    @desk.on("turn.end")
+    async def answer(turn: events.Turn, call: Call) -> None:
+        stream = call.reply_stream(turn)
+        if entered:
+            async with stream:
+                await stream.write("Sure")
+                raise RuntimeError("the model is down")
+        await stream.write("Sure")
+        raise RuntimeError("the model is down")
+
+    peer = await started(omni, server)
+    await begin_chat(peer)
+    await user_says(peer, "Hi", "u1")
+    frames = await until_handled(peer, desk)
+    assert failures(frames) == [("u1", "RuntimeError")]
+    acts = [frame["event"] if frame["event"] == "bot.cancel" else frame.get("action") for frame in peer.frames]
+    assert [act for act in acts if act] == ["start", "chunk", "bot.cancel", "end", "start", "end"]
+
+
+@pytest.mark.parametrize(
+    "case", ["replied", "streamed", "another event", "another cue", "the server answers", "the user went on"]
+)
+async def test_a_failure_is_not_told_when(
+    omni: Omni, server: ScriptedServer, case: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = omni.agent("desk", llm="openai/gpt-4.1-mini" if case == "the server answers" else None)
+    went_on = asyncio.Event()
+
+    async def answer(heard: Any, call: Call) -> None:
+        match case:
+            case "replied":
+                call.reply("Hello")
+            case "streamed":
+                async with call.reply_stream() as stream:
+                    await stream.write("Hello")
+            case "the user went on":
+                await went_on.wait()
+        raise RuntimeError("the model is down")
+
+    desk.on({"another event": "turn.pause", "another cue": "user.message"}.get(case, "turn.end"), answer)
+    if case == "another cue":
+        desk.on("turn.end", lambda turn, call: call.reply("Hello"))
+    stream = desk.stream()
+    peer = await started(omni, server)
+    await begin_chat(peer)
+    await user_says(peer, "Hi", "u1")
+    await peer.send("turn.pause", **CALL, turn_id=1)
+    if case == "the user went on":
+        await peer.send("turn.continued", **CALL, turn_id=1)
+        async for event in stream:
+            if event.event == "turn.continued":
+                break
+        went_on.set()
+    frames = await until_handled(peer, desk)
+    assert "the model is down" in caplog.text
+    assert failures(frames) == []
 
 
 async def test_a_reply_from_the_background_still_comes(omni: Omni, desk: Agent, server: ScriptedServer) -> None:

@@ -265,6 +265,10 @@ class Desk(Talk):
         said = self.new_id("said")
         return ProgramReply(**self.to_call(message_id=said, in_reply_to=to, message=message, program=program, **more))
 
+    def broken(self, to: str, error: str = "ValueError") -> ProgramReply:
+        """The program says that it cannot answer."""
+        return self.reply(to, None, error=error)
+
     def configure(self, **overrides: Any) -> Configure:
         return Configure(**self.to_call(overrides=Overrides(**overrides)))
 

@@ -88,6 +88,62 @@ def test_nothing_to_say_ends_the_turn_in_silence(desk: Desk) -> None:
     assert not desk.facts(BotSaid)
 
 
+def test_a_program_that_fails_ends_the_turn_with_the_fallback_once(desk: Desk) -> None:
+    id_ = desk.hear_and_offer()
+    desk.do(desk.broken(id_))
+    assert desk.sent == [desk.agent.fallback]
+    (ended,) = desk.facts(TurnEnded)
+    assert (ended.outcome, ended.answers, ended.error) == ("failed", (id_,), "the program failed: ValueError")
+    assert [said.turn for said in desk.facts(BotSaid)] == [ended.turn]
+    assert (desk.turn, desk.state.unanswered) == (None, ())
+    assert not desk.do(desk.broken(id_)).facts
+
+
+def test_without_a_fallback_a_program_that_fails_ends_the_turn_without_a_word() -> None:
+    desk = Desk(fallback=None)
+    desk.do(desk.broken(desk.hear_and_offer()))
+    assert desk.outcomes() == ["failed"]
+    assert not desk.facts(BotSaid)
+
+
+@pytest.mark.parametrize("case", ["replied", "nothing to say", "the user went on", "paused", "the model has it", "say"])
+def test_a_failure_that_nobody_waits_for_does_nothing(desk: Desk, case: str) -> None:
+    id_ = desk.hear_and_offer()
+    match case:
+        case "replied":
+            desk.do(desk.reply(id_))
+        case "nothing to say":
+            desk.do(desk.reply(id_, None))
+        case "the user went on":
+            desk.hear("and another thing")
+        case "paused":
+            desk.do(desk.pause())
+        case "the model has it":
+            desk.do(desk.configure(brain="llm"))
+            desk.do(Tick())
+            assert desk.is_generating
+        case _:
+            id_ = ""
+    turn = desk.turn
+    step = desk.do(desk.broken(id_))
+    assert (step.facts, step.effects, desk.turn) == ((), (), turn)
+
+
+def test_a_failure_before_the_cue_counts(desk: Desk) -> None:
+    desk.agent = desk.agent.model_copy(update={"debounce_ms": 600})
+    desk.hear("hello")
+    desk.do(desk.broken(desk.facts(UserSaid)[-1].id))
+    assert desk.words()[1:] == ["turn.start", "bot.speaking", "bot.finished", "turn.end"]
+    assert desk.turn is None
+
+
+def test_what_a_program_that_failed_still_says_is_said(desk: Desk) -> None:
+    id_ = desk.hear_and_offer()
+    desk.do(desk.broken(id_))
+    desk.do(desk.reply(id_, "found it after all"))
+    assert desk.sent == ["found it after all"]
+
+
 def test_a_reply_before_its_cue_counts(desk: Desk) -> None:
     desk.agent = desk.agent.model_copy(update={"debounce_ms": 600})
     desk.hear("hello")

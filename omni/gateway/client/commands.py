@@ -44,6 +44,9 @@ from omni.model.inbound import Ask, Configure, EditHistory, EndCall, ProgramRepl
 from omni.model.inbound import SetContext as KeepContext
 from omni.model.message import Message
 
+MAX_ERROR = 200
+"""Characters of what a program says went wrong."""
+
 NO_SUCH_CALL = "call_not_found"
 NO_ANSWER = "the call did not answer in time; it may still do what was asked"
 
@@ -151,10 +154,19 @@ class CallCommands:
             if found is not None:
                 self.streams.start(*found, frame)
         elif (written := self.streams.finish(frame)) is not None:
-            await self._say(written.told, written.message_id, written.in_reply_to, written.message)
+            await self._say(
+                written.told, written.message_id, written.in_reply_to, written.message, error=frame.error or None
+            )
 
     async def _say(
-        self, told: Told, message_id: str, in_reply_to: str, message: Message | None, *, in_history: bool = True
+        self,
+        told: Told,
+        message_id: str,
+        in_reply_to: str,
+        message: Message | None,
+        *,
+        in_history: bool = True,
+        error: str | None = None,
     ) -> None:
         """The key is the message's own: said twice, it is heard once."""
         head = self.head(told) | {"key": f"reply:{told.call}:{message_id}"}
@@ -165,6 +177,7 @@ class CallCommands:
             message=message,
             in_history=in_history,
             program=self._socket.id,
+            error=error[:MAX_ERROR] if error is not None else None,
         )
         await self._outbox.put(reply)
 

@@ -146,6 +146,8 @@ class BotReplyStream(Speaking):
     action: Literal["start", "chunk", "end"]
     in_reply_to: str | None = ""
     token: str | None = ""
+    error: Note = None
+    """At the end of a reply without a word: the program could not answer, and why."""
 
 
 class BotCancel(Speaking):
