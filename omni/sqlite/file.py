@@ -180,8 +180,9 @@ class SqliteFile:
         except sqlite3.Error as error:
             raise explain(self.path, error) from error
 
-    async def migrate(self, component: str, versions: Sequence[Sequence[str]]) -> None:
-        """Bring a component's tables to the newest of `versions`, each a list of statements. All or nothing."""
+    async def migrate(self, component: str, versions: Sequence[Sequence[str | Job[None]]]) -> None:
+        """Bring a component's tables to the newest of `versions`, each a list of statements, and of jobs for what SQL
+        cannot do. All or nothing."""
 
         def job(db: sqlite3.Connection) -> None:
             db.execute("CREATE TABLE IF NOT EXISTS omni_schema (component TEXT PRIMARY KEY, version INTEGER NOT NULL)")
@@ -193,8 +194,11 @@ class SqliteFile:
                     "run the newer release, or restore the backup made before the upgrade"
                 )
             for statements in versions[version:]:
-                for statement in statements:
-                    db.execute(statement)
+                for step in statements:
+                    if callable(step):
+                        step(db)
+                    else:
+                        db.execute(step)
             if version != len(versions):
                 db.execute("INSERT OR REPLACE INTO omni_schema VALUES (?, ?)", (component, len(versions)))
 

@@ -16,6 +16,7 @@ from omni.model.call import Call, Snapshot
 from omni.model.contact import Contact, Identity
 from omni.model.delivery import Delivery
 from omni.model.entry import Entry
+from omni.store.inbox import InboxStore
 
 
 class StoreError(Exception):
@@ -100,7 +101,7 @@ Change = Callable[[Delivery], Delivery | None]
 """What becomes of a delivery; None leaves it alone. Pure: it may be called again when somebody else was quicker."""
 
 
-class Store(Protocol):
+class Store(InboxStore, Protocol):
     async def open(self) -> None:
         """Connect and migrate; raises StoreUnavailableError with the mend when the engine cannot be reached."""
 
@@ -132,7 +133,10 @@ class Store(Protocol):
         version. Raises VersionConflictError when it changed, or when an identity belongs to another contact."""
 
     async def merge_contacts(self, keep: Contact, gone: str) -> Contact:
-        """Save `keep` (which has the identities of both), delete `gone` and give its calls and deliveries to `keep`."""
+        """Save `keep` (which has the identities of both), delete `gone` and give its calls and deliveries to `keep`.
+
+        Conversations keep their keys, and with them their cases: what was noted under `gone` is found through its
+        calls, which are `keep`'s now (`conversations_of`, `calls_of_contact`)."""
 
     # calls
 

@@ -22,8 +22,12 @@ class InboxFilter:
 
     `assignee` is an operator's id, `""` nobody, None anybody. `open` are conversations with an open call that are not
     snoozed; `snoozed` those that are; `ended` the newest call of each conversation without an open one; None: `open`
-    and `snoozed` together. `newest` orders by the last thing said; `waiting` has only conversations whose customer
-    waits for a person, the longest waiting first. `before` is the cursor that came with the page before.
+    and `snoozed` together. `newest` orders by the last thing said (by its beginning, where nothing was); `waiting` has
+    only conversations whose customer waits for a person, the longest waiting first.
+
+    `before` is the cursor that came with the page before; one that no page came with begins an empty page. A cursor is
+    a place in the order: a conversation that moves while somebody turns pages moves to the front (of `waiting`: to the
+    end), and nobody who stays where they are is skipped or seen twice.
     """
 
     org: str
@@ -68,7 +72,11 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A message with the words looked for. `snippet` is plain text around them; `at` epoch seconds."""
+    """A message with the words looked for. `snippet` is plain text around them; `at` epoch seconds.
+
+    A message that was edited is found by its newest words, at the entry that edited it; one that was revoked is not
+    found. Of a note `call` is empty and `seq` its event's number.
+    """
 
     call: str
     conversation: str
@@ -101,6 +109,8 @@ class Tally:
 
 
 class InboxStore(Protocol):
+    """`VersionConflictError` and the other errors are those of `omni.store.base`."""
+
     # operators
 
     async def save_operator(self, operator: Operator) -> Operator:
@@ -122,7 +132,7 @@ class InboxStore(Protocol):
     async def audit(
         self, org: str, *, before: str | None = None, limit: int = 100, actor: str | None = None
     ) -> list[AuditRecord]:
-        """Newest first; `before` is a record's id."""
+        """Newest first; `before` is a record's id, and nothing comes before one that is not there."""
 
     # cases
 
@@ -132,8 +142,9 @@ class InboxStore(Protocol):
 
     async def save_case(self, case: Case, events: Sequence[CaseEvent] = ()) -> Case:
         """Insert (version 0) or replace when the stored version is still `case.version`, and append its events, all or
-        nothing. `case.events` is the number of the last of `events` (or as it was). Returns it with its new version.
-        Raises VersionConflictError."""
+        nothing. `case.events` is the number of the last of `events` (or as it was), which go on from what is stored
+        without a gap. Returns it with its new version. Raises VersionConflictError, or ValueError for events that
+        cannot be of this case."""
 
     async def case_events(self, conversation: str, *, after: int = 0, limit: int = 500) -> list[CaseEvent]:
         """Oldest first."""
@@ -171,13 +182,27 @@ class InboxStore(Protocol):
 
     async def search_messages(self, org: str, text: str, *, limit: int = 50) -> list[Hit]:
         """Messages of customers, bots and colleagues (transcripts of voice notes too) and notes that have all of these
-        words, or words that begin so; newest first. Words are compared without case and accents."""
+        words, or words that begin so; newest first. Words are compared without case and accents. `text` is words and
+        nothing else: no sign in it means anything, and a text without letters and digits finds nothing."""
 
     async def search_contacts(self, org: str, text: str, *, limit: int = 20) -> list[Contact]:
-        """People whose name, username or one of whose numbers has these words or digits in it."""
+        """People whose names have all of these words, or words that begin so, or whose numbers have these digits in
+        them; by name."""
 
     async def conversations_of(self, contacts: Sequence[str]) -> dict[str, list[str]]:
         """The conversations of people (contact id to conversation keys), the newest first."""
 
     async def tallies(self, org: str, since: float, until: float, *, limit: int = 200_000) -> list[Tally]:
         """Calls that began in a period (epoch seconds, `until` not included), oldest first."""
+
+
+def require_order(case: Case, events: Sequence[CaseEvent]) -> None:
+    """Raises ValueError unless these can be the case's newest events."""
+    numbers = [event.number for event in events]
+    first = case.events - len(events) + 1
+    strangers = {event.conversation for event in events} - {case.conversation}
+    if numbers != list(range(first, case.events + 1)) or first < 1 or strangers:
+        raise ValueError(
+            f"the events {numbers} of {case.conversation} must be its own and end with {case.events}: number them on "
+            "from the case that was read"
+        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from typing import Any
 
 import pymongo
@@ -12,6 +11,7 @@ import pytest
 from omni.model.entry import CallEnded, CallStarted, CallSummary, Custom
 from omni.store.base import Milestone, Store
 from omni.store.mongodb.milestones import PIECE
+from tests.contract.releases import forget_agents_logs
 
 STARTED = CallStarted.model_validate(
     {"direction": "inbound", "from": "49170", "to": "100", "channel": "whatsapp:100", "contact": "ct_1"}
@@ -126,27 +126,12 @@ async def test_calls_from_before_there_were_agents_logs_are_in_them(engine: Any,
     await end(store, make, one)
     await end(store, make, two)
     await store.close()
-    forget_the_logs(engine.kind, engine.place)
+    forget_agents_logs(engine.kind, engine.place)
     store = await engine.store()
     assert told(await store.milestones("default", "echo")) == [(1, "wa-1", "call.started"), (2, "wa-1", "call.ended")]
     assert told(await store.milestones("rival", "echo")) == [(1, "wa-2", "call.started"), (2, "wa-2", "call.ended")]
     await begin(store, make, "wa-3")
     assert await store.last_milestone("default", "echo") == 3
-
-
-def forget_the_logs(kind: str, place: str) -> None:
-    """The database as the release before agents' logs left it."""
-    if kind == "sqlite":
-        with sqlite3.connect(place) as db:
-            db.execute("DROP TABLE milestones")
-            db.execute("UPDATE omni_schema SET version = 2 WHERE component = 'store'")
-        db.close()
-        return
-    with pymongo.MongoClient[dict[str, Any]](place) as client:
-        database = client.get_default_database()
-        database["milestones"].drop()
-        database["log"].update_many({}, {"$unset": {"milestone": ""}})
-        database["schema"].update_one({"_id": "omni"}, {"$set": {"version": 2}})
 
 
 @pytest.mark.mongodb

@@ -40,7 +40,7 @@ def db() -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(":memory:")
     for version in (*statements.MIGRATIONS, *MIGRATIONS):
         for statement in version:
-            connection.execute(statement)
+            connection.execute(statement) if isinstance(statement, str) else statement(connection)
     yield connection
     connection.close()
 

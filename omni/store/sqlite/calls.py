@@ -10,10 +10,11 @@ from omni.model.call import Call, Snapshot
 from omni.model.delivery import Delivery
 from omni.model.entry import Entry, fact_from_json
 from omni.store.base import MILESTONES, Append, CallFilter, DuplicateInputError, Loaded, SeqConflictError, StoreError
+from omni.store.said import SEARCHED
 from omni.store.sqlite.deliveries import UNSENT, delivery_row, insert_deliveries
 from omni.store.sqlite.documents import document, fact_document, text
 from omni.store.sqlite.milestones import note
-from omni.store.sqlite.tables import Tables
+from omni.store.sqlite.search import SearchTables, queue
 
 LOOK_ENTRIES: Final = 200
 """So many entries are read here and now; a longer log is read in the reader's thread."""
@@ -22,13 +23,14 @@ ACT_ON: Final = "INSERT OR IGNORE INTO input_keys (key, call, at) VALUES (?, ?, 
 ACTED_ON: Final = "SELECT 1 FROM input_keys WHERE key = ?"
 
 BEGIN: Final = """INSERT INTO calls
-    (id, org, agent, contact, conversation, handler, is_open, started_at, wake_at, last_seq, doc)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    (id, org, agent, contact, conversation, handler, is_open, started_at, transport, wake_at, last_at, waiting_since,
+    last_seq, doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 # The usual step changes no column of most indexes; naming only the others spares their upkeep.
-GO_ON: Final = """UPDATE calls SET wake_at = ?, last_seq = ?, doc = ?
+GO_ON: Final = """UPDATE calls SET wake_at = ?, last_at = ?, waiting_since = ?, last_seq = ?, doc = ?
     WHERE id = ? AND last_seq = ? AND is_open = ? AND handler = ? AND contact = ? RETURNING number"""
 CHANGE: Final = """UPDATE calls SET org = ?, agent = ?, contact = ?, conversation = ?, handler = ?, is_open = ?,
-    started_at = ?, wake_at = ?, last_seq = ?, doc = ? WHERE number = ?"""
+    started_at = ?, transport = ?, wake_at = ?, last_at = ?, waiting_since = ?, last_seq = ?, doc = ?
+    WHERE number = ?"""
 REST: Final = "UPDATE calls SET wake_at = ?, doc = ? WHERE number = ?"
 WRITE: Final = "INSERT INTO entries (call, seq, ts, type, agent, ephemeral, fact) VALUES (?, ?, ?, ?, ?, ?, ?)"
 KEEP_STATE: Final = "INSERT OR REPLACE INTO snapshots (call, seq, state) VALUES (?, ?, ?)"
@@ -45,7 +47,7 @@ DUE: Final = """SELECT doc FROM calls WHERE is_open = 1 AND wake_at IS NOT NULL 
     ORDER BY wake_at LIMIT ?"""
 
 
-class CallTables(Tables):
+class CallTables(SearchTables):
     async def append(self, step: Append) -> None:
         call, entries = step.call, step.entries
         if not entries:
@@ -61,10 +63,11 @@ class CallTables(Tables):
         keys = {text(key): key for key in step.keys}
         at = entries[0].ts
         milestones = [entry.seq for entry in entries if entry.fact.type in MILESTONES]
+        said = [entry.seq for entry in entries if entry.fact.type in SEARCHED]
         snapshot = step.snapshot
         deliveries = [delivery_row(delivery) for delivery in step.deliveries]
 
-        def job(db: sqlite3.Connection) -> None:
+        def job(db: sqlite3.Connection) -> int:
             acted = [key for stored, key in keys.items() if not db.execute(ACT_ON, (stored, id_, at)).rowcount]
             if acted:
                 raise DuplicateInputError(acted)
@@ -79,8 +82,9 @@ class CallTables(Tables):
                     f"{id_} has an entry {before + 1}, or {call.conversation} another open call: load it again"
                 ) from error
             insert_deliveries(db, deliveries)
+            return queue(db, number, said)
 
-        await self._write(job, long=len(entries) > LOOK_ENTRIES)
+        self._index_soon(await self._write(job, long=len(entries) > LOOK_ENTRIES))
 
     async def save_call(self, call: Call, deliveries: Sequence[Delivery] = ()) -> None:
         columns = _columns(call)
@@ -221,7 +225,10 @@ def _columns(call: Call) -> tuple[Any, ...]:
         call.handler,
         call.is_open,
         call.started_at,
+        call.transport,
         call.wake_at,
+        call.last_at or call.started_at,
+        call.waiting_since,
         call.last_seq,
         document(call),
     )
@@ -229,9 +236,9 @@ def _columns(call: Call) -> tuple[Any, ...]:
 
 def _advance(db: sqlite3.Connection, columns: tuple[Any, ...], before: int) -> int:
     """Write the call's document after entry `before`; returns the call's number."""
-    id_, _, _, contact, _, handler, is_open, _, wake_at, last_seq, doc = columns
+    id_, _, _, contact, _, handler, is_open, _, _, *news = columns
     if before > 0:
-        row = db.execute(GO_ON, (wake_at, last_seq, doc, id_, before, is_open, handler, contact)).fetchone()
+        row = db.execute(GO_ON, (*news, id_, before, is_open, handler, contact)).fetchone()
         if row is not None:
             return int(row[0])
         row = db.execute(SEQ, (id_,)).fetchone()

@@ -12,12 +12,15 @@ from omni.model.delivery import Delivery
 from omni.store.base import VersionConflictError
 from omni.store.sqlite.documents import document, text
 from omni.store.sqlite.tables import Tables
+from omni.store.words import words_of_contact
 
 INSERT: Final = "INSERT INTO contacts (id, org, version, doc) VALUES (?, ?, ?, ?)"
 REPLACE: Final = "UPDATE contacts SET version = ?, doc = ? WHERE id = ? AND org = ? AND version = ?"
 ONE: Final = "SELECT doc FROM contacts WHERE id = ?"
 DELETE: Final = "DELETE FROM contacts WHERE id = ?"
 OWNER: Final = "SELECT contact FROM contact_identities WHERE org = ? AND key = ?"
+NAME: Final = "INSERT OR IGNORE INTO contact_words (org, word, contact) VALUES (?, ?, ?)"
+UNNAME: Final = "DELETE FROM contact_words WHERE org = ? AND word = ? AND contact = ?"
 KEYS: Final = "SELECT key FROM contact_identities WHERE contact = ?"
 OWN: Final = "INSERT INTO contact_identities (org, key, contact) VALUES (?, ?, ?)"
 DISOWN: Final = "DELETE FROM contact_identities WHERE org = ? AND key = ?"
@@ -54,6 +57,7 @@ class ContactTables(Tables):
         def job(db: sqlite3.Connection) -> None:
             if gone != keep.id:
                 db.execute(DISOWN_ALL, (text(gone),))
+                _name(db, db.execute(ONE, (text(gone),)).fetchone(), None)
                 db.execute(DELETE, (text(gone),))
             _save(db, keep, saved)
             for number, doc in db.execute(CALLS, (text(gone),)).fetchall():
@@ -71,6 +75,7 @@ class ContactTables(Tables):
 
 def _save(db: sqlite3.Connection, contact: Contact, saved: Contact) -> None:
     id_, doc = text(contact.id), document(saved)
+    old = db.execute(ONE, (id_,)).fetchone() if contact.version else None
     if contact.version == 0:
         try:
             db.execute(INSERT, (id_, contact.org, saved.version, doc))
@@ -78,6 +83,7 @@ def _save(db: sqlite3.Connection, contact: Contact, saved: Contact) -> None:
             raise VersionConflictError(f"the contact {id_} exists already: read it again") from error
     elif db.execute(REPLACE, (saved.version, doc, id_, contact.org, contact.version)).rowcount == 0:
         raise VersionConflictError(f"the contact {id_} is not at version {contact.version} any more: read it again")
+    _name(db, old, saved)
     wanted = {text(identity.key) for identity in contact.identities}
     had = {key for (key,) in db.execute(KEYS, (id_,))}
     db.executemany(DISOWN, [(contact.org, key) for key in had - wanted])
@@ -86,3 +92,15 @@ def _save(db: sqlite3.Connection, contact: Contact, saved: Contact) -> None:
             db.execute(OWN, (contact.org, key, id_))
         except sqlite3.IntegrityError as error:
             raise VersionConflictError(f"the identity {key} belongs to another contact: read both again") from error
+
+
+def _name(db: sqlite3.Connection, old: tuple[str] | None, new: Contact | None) -> None:
+    """Write the words that a contact is found by now, and take away those that it was found by."""
+    had = _words(Contact.model_validate_json(old[0])) if old is not None else set()
+    has = _words(new) if new is not None else set()
+    db.executemany(UNNAME, had - has)
+    db.executemany(NAME, sorted(has - had))
+
+
+def _words(contact: Contact) -> set[tuple[str, str, str]]:
+    return {(contact.org, word, text(contact.id)) for word in words_of_contact(contact)}

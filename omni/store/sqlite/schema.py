@@ -7,9 +7,23 @@ and orders calls of one `started_at`; every index ends with it.
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Final
 
-MIGRATIONS: Final = (
+from omni.model.contact import Contact
+from omni.sqlite import Job
+from omni.store.words import words_of_contact
+
+
+def _name_everybody(db: sqlite3.Connection) -> None:
+    """Contacts that there are can be found by their words."""
+    for (doc,) in db.execute("SELECT doc FROM contacts"):
+        contact = Contact.model_validate_json(doc)
+        rows = [(contact.org, word, contact.id) for word in words_of_contact(contact)]
+        db.executemany("INSERT OR IGNORE INTO contact_words (org, word, contact) VALUES (?, ?, ?)", rows)
+
+
+MIGRATIONS: Final[tuple[tuple[str | Job[None], ...], ...]] = (
     (
         "CREATE TABLE agents (org TEXT NOT NULL, slug TEXT NOT NULL, doc TEXT NOT NULL, PRIMARY KEY (org, slug))",
         "CREATE TABLE channels (id TEXT PRIMARY KEY, org TEXT NOT NULL, agent TEXT NOT NULL) WITHOUT ROWID",
@@ -66,5 +80,55 @@ MIGRATIONS: Final = (
                 e.call, e.seq
             FROM entries e JOIN calls c ON c.number = e.call
             WHERE e.type IN ('call.ringing', 'call.started', 'call.ended')""",
+    ),
+    (
+        """CREATE TABLE operators (
+            id TEXT PRIMARY KEY, org TEXT NOT NULL, email TEXT NOT NULL UNIQUE, subject TEXT UNIQUE,
+            version INTEGER NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID""",
+        "CREATE INDEX operators_of_org ON operators (org)",
+        """CREATE TABLE audit (
+            number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, org TEXT NOT NULL, actor TEXT NOT NULL,
+            at REAL NOT NULL, doc TEXT NOT NULL)""",
+        "CREATE INDEX audit_of_org ON audit (org, at)",
+        "CREATE INDEX audit_of_actor ON audit (org, actor, at)",
+        """CREATE TABLE desk (
+            id TEXT PRIMARY KEY, org TEXT NOT NULL, kind TEXT NOT NULL, owner TEXT NOT NULL, name TEXT NOT NULL,
+            version INTEGER NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID""",
+        "CREATE UNIQUE INDEX desk_names ON desk (org, kind, owner, name)",
+        """CREATE TABLE cases (
+            conversation TEXT PRIMARY KEY, org TEXT NOT NULL, assignee TEXT, snoozed_until REAL, snoozed_at REAL,
+            version INTEGER NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID""",
+        "CREATE INDEX cases_assigned ON cases (org, assignee) WHERE assignee IS NOT NULL",
+        "CREATE INDEX cases_snoozed ON cases (org, snoozed_until) WHERE snoozed_until IS NOT NULL",
+        """CREATE TABLE case_labels (
+            conversation TEXT NOT NULL, org TEXT NOT NULL, label TEXT NOT NULL,
+            PRIMARY KEY (conversation, label)) WITHOUT ROWID""",
+        "CREATE INDEX case_labels_of_org ON case_labels (org, label)",
+        """CREATE TABLE case_events (
+            conversation TEXT NOT NULL, number INTEGER NOT NULL, doc TEXT NOT NULL,
+            PRIMARY KEY (conversation, number)) WITHOUT ROWID""",
+        "ALTER TABLE calls ADD COLUMN transport TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE calls ADD COLUMN last_at REAL NOT NULL DEFAULT 0",
+        "ALTER TABLE calls ADD COLUMN waiting_since REAL",
+        """UPDATE calls SET transport = json_extract(doc, '$.transport'),
+            last_at = ifnull(nullif(json_extract(doc, '$.last_at'), 0), started_at),
+            waiting_since = json_extract(doc, '$.waiting_since')""",
+        "CREATE INDEX calls_open_newest ON calls (org, last_at) WHERE is_open = 1",
+        "CREATE INDEX calls_ended_newest ON calls (org, last_at) WHERE is_open = 0",
+        "CREATE INDEX calls_waiting ON calls (org, waiting_since) WHERE is_open = 1 AND waiting_since IS NOT NULL",
+        "CREATE TABLE said (number INTEGER PRIMARY KEY, call INTEGER, conversation TEXT, seq INTEGER NOT NULL)",
+        "CREATE INDEX said_of_call ON said (call) WHERE call IS NOT NULL",
+        "CREATE TABLE said_upto (id INTEGER PRIMARY KEY, upto INTEGER NOT NULL)",
+        "INSERT INTO said_upto (id, upto) VALUES (1, 0)",
+        # Our words are separated by spaces and by nothing else: the tokenizer leaves every one of them whole.
+        """CREATE VIRTUAL TABLE said_words USING fts5(words, content='', columnsize=0, detail=none,
+            tokenize="unicode61 remove_diacritics 0 categories 'L* M* N* P* S* C*'")""",
+        """INSERT INTO said (call, seq) SELECT call, seq FROM entries WHERE type IN ('user.message', 'user.edited',
+            'user.revoked', 'media.ready', 'bot.speaking', 'supervisor.said', 'supervisor.changed')
+            ORDER BY ts, call, seq""",
+        """CREATE TABLE contact_words (
+            org TEXT NOT NULL, word TEXT NOT NULL, contact TEXT NOT NULL,
+            PRIMARY KEY (org, word, contact)) WITHOUT ROWID""",
+        _name_everybody,
     ),
 )

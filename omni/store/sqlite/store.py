@@ -12,12 +12,18 @@ from omni.store.base import StoreUnavailableError
 from omni.store.sqlite.access import AccessTables
 from omni.store.sqlite.agents import AgentTables
 from omni.store.sqlite.calls import CallTables
+from omni.store.sqlite.cases import CaseTables
 from omni.store.sqlite.contacts import ContactTables
 from omni.store.sqlite.deliveries import DeliveryTables
+from omni.store.sqlite.desk import DeskTables
 from omni.store.sqlite.heads import HeadTables
+from omni.store.sqlite.lists import ListTables
 from omni.store.sqlite.lookups import LookupTables
 from omni.store.sqlite.milestones import MilestoneTables
+from omni.store.sqlite.operators import OperatorTables
 from omni.store.sqlite.schema import MIGRATIONS
+from omni.store.sqlite.search import newest_said
+from omni.store.sqlite.tallies import TallyTables
 
 COUNTED = {
     "agents": "agents",
@@ -28,6 +34,10 @@ COUNTED = {
     "deliveries": "deliveries",
     "keys": "api_keys",
     "leases": "leases",
+    "operators": "operators",
+    "audit": "audit",
+    "cases": "cases",
+    "desk": "desk",
 }
 
 
@@ -40,6 +50,11 @@ class SqliteStore(
     MilestoneTables,
     DeliveryTables,
     AccessTables,
+    OperatorTables,
+    CaseTables,
+    ListTables,
+    DeskTables,
+    TallyTables,
 ):
     """`file` may be shared with the bus: then what both write in one moment costs one commit."""
 
@@ -59,11 +74,19 @@ class SqliteStore(
                 raise
         except SqliteFileError as error:
             raise StoreUnavailableError(str(error)) from error
-        self._is_open = True
+        except sqlite3.OperationalError as error:
+            if "fts5" not in str(error):
+                raise
+            raise StoreUnavailableError(
+                f"SQLite {sqlite3.sqlite_version} was built without FTS5, which searching needs; use a Python whose "
+                "SQLite has it (python.org's and every distribution's do)"
+            ) from error
+        self._is_open, self._is_closing = True, False
+        self._index_soon(self._look(newest_said))
 
     async def close(self) -> None:
         if self._is_open:
-            self._is_open = False
+            self._is_open, self._is_closing = False, True
             await self._file.close()
 
     async def ping(self) -> None:

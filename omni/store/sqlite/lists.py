@@ -1,0 +1,147 @@
+"""Conversations as the inbox lists them: each one's newest call, beside its case."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+from omni.model.call import Call
+from omni.model.case import Case
+from omni.store.cursors import read_cursor, write_cursor
+from omni.store.inbox import Count, InboxFilter, Listed, Page
+from omni.store.sqlite.cases import ONE as CASE
+from omni.store.sqlite.documents import text
+from omni.store.sqlite.tables import Tables
+
+NEWEST: Final = "SELECT doc FROM calls WHERE conversation = ? ORDER BY number DESC LIMIT 1"
+IS_SNOOZED: Final = """ifnull(k.snoozed_until > ? AND
+    json_extract(c.doc, '$.last_user_at') <= ifnull(k.snoozed_at, 0), 0)"""
+COUNTS: Final = f"""SELECT count(*), c.handler, c.transport, c.agent, k.assignee, {IS_SNOOZED} AS is_snoozed
+    FROM calls c INDEXED BY calls_open_newest LEFT JOIN cases k ON k.conversation = c.conversation
+    WHERE c.org = ? AND c.is_open = 1 GROUP BY 2, 3, 4, 5, 6"""  # noqa: S608 - our own words
+OF_CONTACT: Final = """SELECT doc FROM calls WHERE contact = ? AND +org = ?
+    ORDER BY started_at DESC, number DESC LIMIT ?"""
+CONVERSATIONS: Final = """SELECT conversation FROM calls WHERE contact = ? GROUP BY conversation
+    ORDER BY max(last_at) DESC, max(number) DESC"""
+
+_OPEN: Final = "calls c INDEXED BY calls_open_newest LEFT JOIN cases k ON k.conversation = c.conversation"
+_WAITING: Final = "calls c INDEXED BY calls_waiting LEFT JOIN cases k ON k.conversation = c.conversation"
+_ENDED: Final = "calls c INDEXED BY calls_ended_newest LEFT JOIN cases k ON k.conversation = c.conversation"
+_SNOOZED: Final = "cases k INDEXED BY cases_snoozed CROSS JOIN calls c ON c.conversation = k.conversation"
+_ASSIGNED: Final = "cases k INDEXED BY cases_assigned CROSS JOIN calls c ON c.conversation = k.conversation"
+_LABELLED: Final = """case_labels l CROSS JOIN cases k ON k.conversation = l.conversation
+    CROSS JOIN calls c ON c.conversation = k.conversation"""
+_IS_LABELLED: Final = "EXISTS (SELECT 1 FROM case_labels WHERE conversation = c.conversation AND label = ?)"
+_IS_NEWEST: Final = "NOT EXISTS (SELECT 1 FROM calls n WHERE n.conversation = c.conversation AND n.number > c.number)"
+
+
+class ListTables(Tables):
+    async def conversation_list(self, where: InboxFilter, *, limit: int = 100) -> Page:
+        selected = select_list(where)
+        if selected is None:
+            return Page([])
+        sql, values = selected
+
+        def job(db: sqlite3.Connection) -> Page:
+            rows = db.execute(sql, (*values, limit + 1)).fetchall()
+            listed = [_listed(call, case) for call, case, _, _ in rows[:limit]]
+            return Page(listed, write_cursor(rows[limit - 1][2], str(rows[limit - 1][3])) if rows[limit:] else None)
+
+        return await self._read(job)
+
+    async def conversation_counts(self, org: str, now: float) -> list[Count]:
+        rows = await self._read(lambda db: db.execute(COUNTS, (now, text(org))).fetchall())
+        return [
+            Count(number, handler, transport, agent, assignee, bool(is_snoozed))
+            for number, handler, transport, agent, assignee, is_snoozed in rows
+        ]
+
+    async def listed(self, conversations: Sequence[str]) -> list[Listed]:
+        def job(db: sqlite3.Connection) -> list[Listed]:
+            found: list[Listed] = []
+            for key in dict.fromkeys(map(text, conversations)):
+                call = db.execute(NEWEST, (key,)).fetchone()
+                if call is not None:
+                    case = db.execute(CASE, (key,)).fetchone()
+                    found.append(_listed(call[0], None if case is None else case[0]))
+            return found
+
+        return await self._read(job)
+
+    async def calls_of_contact(self, org: str, contact: str, *, limit: int = 100) -> list[Call]:
+        rows = await self._read(lambda db: db.execute(OF_CONTACT, (text(contact), text(org), limit)).fetchall())
+        return [Call.model_validate_json(doc) for (doc,) in rows]
+
+    async def conversations_of(self, contacts: Sequence[str]) -> dict[str, list[str]]:
+        def job(db: sqlite3.Connection) -> dict[str, list[str]]:
+            return {one: [key for (key,) in db.execute(CONVERSATIONS, (text(one),))] for one in contacts}
+
+        return await self._read(job)
+
+
+def select_list(where: InboxFilter) -> tuple[str, list[Any]] | None:
+    """The query of a page, with the conditions that let it walk the index that has the fewest rows of no use; `LIMIT ?`
+    is left over. None when nothing can be in it."""
+    waits = where.order == "waiting"
+    place = None if where.before is None else _place(where.before)
+    if (where.before is not None and place is None) or (waits and where.state == "ended"):
+        return None
+    conditions: list[str] = ["c.org = ?"]
+    values: list[Any] = [text(where.org)]
+
+    def also(condition: str, *its: object) -> None:
+        conditions.append(condition)
+        values.extend(its)
+
+    source = _source(where, also)
+    also("c.is_open = 0" if where.state == "ended" else "c.is_open = 1")
+    if where.state == "ended":
+        also(_IS_NEWEST)
+    elif where.state is not None:
+        also(IS_SNOOZED if where.state == "snoozed" else f"NOT {IS_SNOOZED}", where.now)
+    for column, any_of in (("handler", where.handlers), ("transport", where.transports), ("agent", where.agents)):
+        if any_of:
+            also(f"c.{column} IN ({', '.join('?' * len(any_of))})", *map(text, any_of))
+    for label in where.labels:
+        also(_IS_LABELLED, text(label))
+    if where.assignee is not None:
+        also("k.assignee = ?" if where.assignee else "ifnull(k.assignee, '') = ?", text(where.assignee))
+    column, sign, turn = ("waiting_since", ">", "ASC") if waits else ("last_at", "<", "DESC")
+    if waits:
+        also("c.waiting_since IS NOT NULL")
+    if place is not None:
+        also(f"(c.{column}, c.number) {sign} (?, ?)", *place)
+    order = f"ORDER BY c.{column} {turn}, c.number {turn} LIMIT ?"
+    what = f"SELECT c.doc, k.doc, c.{column}, c.number FROM {source}"  # noqa: S608 - our own words
+    return f"{what} WHERE {' AND '.join(conditions)} {order}", values
+
+
+def _source(where: InboxFilter, also: _Also) -> str:
+    """Few are snoozed and few wait, open ones are thousands at most; of ended ones there is no end, so whoever asks for
+    an operator's or a label's begins with these."""
+    if where.order == "waiting":
+        return _WAITING
+    if where.state == "snoozed":
+        also("k.org = ? AND k.snoozed_until > ?", text(where.org), where.now)
+        return _SNOOZED
+    if where.state == "ended" and where.assignee:
+        also("k.org = ?", text(where.org))
+        return _ASSIGNED
+    if where.state == "ended" and where.labels:
+        also("l.org = ? AND l.label = ?", text(where.org), text(where.labels[0]))
+        return _LABELLED
+    return _ENDED if where.state == "ended" else _OPEN
+
+
+class _Also(Protocol):
+    def __call__(self, condition: str, *its: object) -> None: ...
+
+
+def _place(cursor: str) -> tuple[float, int] | None:
+    read = read_cursor(cursor)
+    return (read[0], int(read[1])) if read is not None and read[1].isdecimal() and len(read[1]) < 19 else None
+
+
+def _listed(call: str, case: str | None) -> Listed:
+    return Listed(Call.model_validate_json(call), None if case is None else Case.model_validate_json(case))

@@ -1,0 +1,54 @@
+"""Databases as earlier releases left them: what they did not know yet is taken away again."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import pymongo
+
+
+def forget_the_inbox(kind: str, place: str) -> None:
+    """The release before the inbox: no operators, no cases, nothing to list or to search."""
+    if kind == "sqlite":
+        with sqlite3.connect(place) as db:
+            for table in (
+                "operators", "audit", "desk", "cases", "case_labels", "case_events", "said", "said_upto", "said_words",
+                "contact_words",
+            ):  # fmt: skip
+                db.execute(f"DROP TABLE {table}")
+            for index in ("calls_open_newest", "calls_ended_newest", "calls_waiting"):
+                db.execute(f"DROP INDEX {index}")
+            for column in ("transport", "last_at", "waiting_since"):
+                db.execute(f"ALTER TABLE calls DROP COLUMN {column}")
+            db.execute("UPDATE omni_schema SET version = 3 WHERE component = 'store'")
+        db.close()
+        return
+    with pymongo.MongoClient[dict[str, Any]](place) as client:
+        database = client.get_default_database()
+        for collection in ("operators", "audit", "desk", "cases", "case_events", "said"):
+            database[collection].drop()
+        for index in ("org_newest_said", "org_waiting"):
+            database["calls"].drop_index(index)
+        database["log"].drop_index("unsaid")
+        database["contacts"].drop_index("words")
+        database["calls"].update_many({}, {"$unset": {"case": "", "followed": "", "newest_at": ""}})
+        database["log"].update_many({}, {"$unset": {"unsaid": ""}})
+        database["contacts"].update_many({}, {"$unset": {"words": ""}})
+        database["schema"].update_one({"_id": "omni"}, {"$set": {"version": 3}})
+
+
+def forget_agents_logs(kind: str, place: str) -> None:
+    """The release before agents' logs."""
+    forget_the_inbox(kind, place)
+    if kind == "sqlite":
+        with sqlite3.connect(place) as db:
+            db.execute("DROP TABLE milestones")
+            db.execute("UPDATE omni_schema SET version = 2 WHERE component = 'store'")
+        db.close()
+        return
+    with pymongo.MongoClient[dict[str, Any]](place) as client:
+        database = client.get_default_database()
+        database["milestones"].drop()
+        database["log"].update_many({}, {"$unset": {"milestone": ""}})
+        database["schema"].update_one({"_id": "omni"}, {"$set": {"version": 2}})
