@@ -223,6 +223,8 @@ class HumanSaid(Value):
     message: Message
     delivery: Delivery | None = None
     provider_id: str | None = None
+    tag: str | None = None
+    """The writer's own name for it (`SendMessage.tag`)."""
 
 
 class HumanWhispered(Value):

@@ -176,6 +176,8 @@ class SendMessage(ToCall):
     message: Message
     takes_over: bool = True
     """The bot is silent from here on, until the call is handed back."""
+    tag: str | None = Field(default=None, max_length=200)
+    """The writer's own name for it. It stands in the log, so that their page knows it again."""
 
 
 class Whisper(ToCall):

@@ -31,7 +31,12 @@ def human_writes(state: CallState, turn: LiveTurn | None, send: SendMessage, aro
         facts = (*facts, HandoffActive(by=send.by))
     delivery = delivery_of(state, send.message, "human", around, after=len(facts))
     said = HumanSaid(
-        id=around.new_id("msg"), text=send.message.text, by=send.by, message=send.message, delivery=delivery
+        id=around.new_id("msg"),
+        text=send.message.text,
+        by=send.by,
+        message=send.message,
+        delivery=delivery,
+        tag=send.tag,
     )
     return Step((*facts, said), (*effects, Withdraw(), Dispatch(delivery)), None, (delivery,))
 

@@ -15,7 +15,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-LONGEST: Final = 200
+LONGEST: Final = 1_000
 
 
 class CursorError(Exception):
@@ -80,7 +80,7 @@ def list_cursor(question: str, cursor: str) -> str:
 def store_cursor(question: str, cursor: str) -> str:
     """The store's own. Raises CursorError."""
     try:
-        if len(cursor) > 10 * LONGEST or not cursor.isascii():
+        if len(cursor) > 2 * LONGEST or not cursor.isascii():
             raise CursorError
         content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         found = content[4:].decode()

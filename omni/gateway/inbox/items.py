@@ -211,6 +211,7 @@ def _human_said(fact: HumanSaid, here: _Here, deliveries: Mapping[str, Delivery]
                 **here.said(fact.id, fact.text, fact.message),
                 "by": fact.by,
                 "provider_id": fact.provider_id,
+                "key": fact.tag,
                 "delivery": shown,
             }
 

@@ -20,7 +20,8 @@ def conversation_of(id_: str) -> str | None:
     if body == id_ or len(id_) > LONGEST or not id_.isascii():
         return None
     try:
-        key = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True).decode("utf-8", "surrogatepass")
+        content = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
+        key = content.decode("utf-8", "surrogatepass")
     except (binascii.Error, UnicodeDecodeError):
         return None
     return key if key.count("/") >= 3 and conversation_id(key) == id_ else None
