@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from channels.whatsapp.numbers import canonical, digits
 from channels.whatsapp.signature import AppSecrets
 from omni.model.agent import Agent
 from omni.model.channel import WhatsAppChannel
+from omni.model.numbers import canonical, digits
 
 
 @lru_cache(maxsize=4096)

@@ -16,13 +16,14 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from channels.base import Action, RefusedError
-from channels.whatsapp.addresses import MEDIA_HOSTS, AddressRefusedError, PublicResolver, checked
 from channels.whatsapp.graph import USER_AGENT, Graph, lost, request_path
 from channels.whatsapp.reading import sha256_hex, string, whole
+from omni.access.addresses import AddressRefusedError, PublicResolver, checked
 from omni.model.channel import WhatsAppChannel
 from omni.model.message import Media, MediaKind
 
 MEGABYTE: Final = 1024 * 1024
+MEDIA_HOSTS: Final = ("fbsbx.com", "fbcdn.net", "whatsapp.net")
 DOWNLOAD_LIMITS: Final = {
     MediaKind.IMAGE: 10 * MEGABYTE,
     MediaKind.AUDIO: 16 * MEGABYTE,

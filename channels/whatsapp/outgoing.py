@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from channels.base import Action, Piece, RefusedError
+from channels.splitting import split, units
 from channels.whatsapp.markup import to_whatsapp
-from channels.whatsapp.splitting import MAX_UNITS, split, units
 from omni.model.contact import IdentityKind
 from omni.model.delivery import Delivery, Recipient
 from omni.model.message import (
@@ -30,6 +30,8 @@ from omni.model.message import (
     Text,
 )
 
+MAX_UNITS = 4096
+"""Of one text."""
 MAX_CAPTION = 1024
 MAX_TRACKER = 512
 _FENCE: Final = "```"

@@ -11,9 +11,10 @@ from functools import lru_cache
 from typing import Any
 
 from channels.whatsapp.directory import Line
-from channels.whatsapp.numbers import canonical, is_wa_id
+from channels.whatsapp.numbers import is_wa_id
 from channels.whatsapp.reading import NOTHING, Json, items, label, string
 from omni.model.contact import Identity, IdentityKind, Sender
+from omni.model.numbers import canonical
 
 _FEW = 4
 

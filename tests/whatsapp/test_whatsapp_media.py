@@ -16,11 +16,12 @@ from yarl import URL
 from channels.base import Action, RefusedError
 from channels.whatsapp import payloads
 from channels.whatsapp.adapter import WhatsAppAdapter
-from channels.whatsapp.addresses import AddressRefusedError, PublicResolver, checked, is_public
 from channels.whatsapp.body import load
 from channels.whatsapp.directory import Directory
+from channels.whatsapp.media import MEDIA_HOSTS
 from channels.whatsapp.signature import appsecret_proof
 from channels.whatsapp.simulator import FaultRule, Rules, Simulator, SimulatorSettings, running
+from omni.access.addresses import AddressRefusedError, PublicResolver, checked, is_public
 from omni.blobs.folder import FolderBlobs
 from omni.model.channel import WhatsAppChannel
 from omni.model.contact import Identity, IdentityKind
@@ -53,7 +54,7 @@ GRAPH = URL("http://127.0.0.1:8090")
     ],
 )
 def test_addresses_of_media_hosts_and_of_the_configured_graph_are_allowed(url: str) -> None:
-    assert checked(url, origin=GRAPH).host
+    assert checked(url, hosts=MEDIA_HOSTS, origin=GRAPH).host
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_addresses_of_media_hosts_and_of_the_configured_graph_are_allowed(url: s
 )
 def test_every_other_address_is_refused(url: str) -> None:
     with pytest.raises(AddressRefusedError):
-        checked(url, origin=GRAPH)
+        checked(url, hosts=MEDIA_HOSTS, origin=GRAPH)
 
 
 @pytest.mark.parametrize(

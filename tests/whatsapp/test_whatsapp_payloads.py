@@ -11,12 +11,13 @@ from channels.whatsapp import payloads
 from channels.whatsapp.batch import Batch
 from channels.whatsapp.body import load
 from channels.whatsapp.directory import Directory
-from channels.whatsapp.numbers import alternate, canonical, digits, e164
+from channels.whatsapp.numbers import alternate
 from channels.whatsapp.reading import MAX_TEXT, filename, sha256_hex, tame
 from omni.model.channel import WhatsAppChannel
 from omni.model.delivery import DeliveryState
 from omni.model.inbound import AnyInput, ColleagueMessage, IdentityChanged, PersonNotice, UserMessage, UserReaction
 from omni.model.message import Choice, Contacts, Media, Order, Text, Unsupported
+from omni.model.numbers import canonical, digits, e164
 
 NUMBER = "204917735580163"
 NOW = 1794830000.0

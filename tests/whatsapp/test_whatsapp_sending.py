@@ -16,11 +16,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
 from channels.base import Action, RefusedError
+from channels.splitting import units
 from channels.whatsapp.adapter import WhatsAppAdapter
 from channels.whatsapp.errors import REMEDIES
 from channels.whatsapp.outgoing import pieces_of
 from channels.whatsapp.signature import appsecret_proof
-from channels.whatsapp.splitting import units
 from channels.whatsapp.versions import concern
 from omni.model.channel import WhatsAppChannel
 from omni.model.contact import Identity, IdentityKind

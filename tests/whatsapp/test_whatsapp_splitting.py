@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from channels.splitting import is_grapheme_boundary, split, units
 from channels.whatsapp.markup import to_whatsapp
-from channels.whatsapp.splitting import is_grapheme_boundary, split, units
 
 FAMILY = "👨‍👩‍👧‍👦"
 FLAGS = "🇺🇳🇫🇷"
@@ -72,9 +72,9 @@ def test_flags_are_told_apart() -> None:
 
 
 def test_an_ordinary_text_is_one_piece() -> None:
-    assert split("x" * 4096) == ["x" * 4096]
-    assert [len(piece) for piece in split("x" * 4097)] == [4096, 1]
-    assert [units(piece) for piece in split("😊" * 2049)] == [4096, 2]
+    assert split("x" * 4096, 4096) == ["x" * 4096]
+    assert [len(piece) for piece in split("x" * 4097, 4096)] == [4096, 1]
+    assert [units(piece) for piece in split("😊" * 2049, 4096)] == [4096, 2]
 
 
 def test_paragraphs_are_better_than_sentences_and_sentences_better_than_words() -> None:
@@ -117,7 +117,7 @@ def test_a_code_block_longer_than_a_piece_is_cut_between_its_lines() -> None:
     ],
 )
 def test_odd_texts_take_no_time(text: str) -> None:
-    assert "".join(split(text)) == text
+    assert "".join(split(text, 4096)) == text
     to_whatsapp(text)
 
 

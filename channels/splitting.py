@@ -1,4 +1,4 @@
-"""Long texts in pieces that WhatsApp takes: at most 4,096 characters as the platform counts them (UTF-16 units).
+"""Long texts in pieces that a channel takes. Lengths are UTF-16 units, as providers count characters.
 
 The pieces joined are the text. A piece ends at the end of a paragraph, else a line, a sentence, a word; never inside a
 grapheme, and never inside a link or a code block that would fit in one piece.
@@ -10,8 +10,6 @@ import re
 import unicodedata
 from bisect import bisect_right
 from typing import Final
-
-MAX_UNITS = 4096
 
 _WHOLE: Final = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`|https?://\S+", re.DOTALL)
 _PARAGRAPH: Final = re.compile(r"\n[ \t]*\n\s*")
@@ -25,7 +23,7 @@ def units(text: str) -> int:
     return len(text) if text.isascii() else len(text) + sum(c > "\uffff" for c in text)
 
 
-def split(text: str, limit: int = MAX_UNITS) -> list[str]:
+def split(text: str, limit: int) -> list[str]:
     """The text in pieces of at most `limit` UTF-16 units; `limit` is at least 2."""
     if units(text) <= limit:
         return [text]

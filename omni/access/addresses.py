@@ -1,8 +1,4 @@
-"""Addresses that files may be fetched from, and the ones a name may resolve to.
-
-Source: the Cloud API's media reference names the hosts; the rest is what keeps a signed webhook from making us ask
-our own network.
-"""
+"""Which addresses we may connect to on somebody else's word: those of the public internet."""
 
 from __future__ import annotations
 
@@ -14,7 +10,6 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
-MEDIA_HOSTS: Final = ("fbsbx.com", "fbcdn.net", "whatsapp.net")
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -22,8 +17,9 @@ class AddressRefusedError(Exception):
     """An address that must not be fetched; the text says why and holds none of the address's query."""
 
 
-def checked(url: str, *, hosts: tuple[str, ...] = MEDIA_HOSTS, origin: URL | None = None) -> URL:
-    """The address, if files may be fetched from it: https on port 443 of an allowed host, or exactly `origin`.
+def checked(url: str, *, hosts: tuple[str, ...], origin: URL | None = None) -> URL:
+    """The address, if files may be fetched from it: https on port 443 of an allowed host (or one below it), or exactly
+    `origin`.
 
     Raises AddressRefusedError.
     """
@@ -42,7 +38,7 @@ def checked(url: str, *, hosts: tuple[str, ...] = MEDIA_HOSTS, origin: URL | Non
         raise AddressRefusedError("the address is not https on port 443")
     name = host.lower().rstrip(".")
     if not any(name == allowed or name.endswith(f".{allowed}") for allowed in hosts):
-        raise AddressRefusedError(f"the host {name[:80]!r} is not one of WhatsApp's media hosts")
+        raise AddressRefusedError(f"the host {name[:80]!r} is not one that files are fetched from")
     return parsed
 
 
