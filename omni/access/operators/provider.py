@@ -65,6 +65,8 @@ def import_authlib() -> Any:
     """Authlib's asynchronous client. Raises OidcError when the extra is not installed."""
     try:
         with warnings.catch_warnings():
+            import authlib.deprecate  # noqa: F401 - it would have its warnings shown again, so it comes first
+
             warnings.simplefilter("ignore", DeprecationWarning)  # of httpx, which Authlib is moving away from
             from authlib.integrations.httpx_client import AsyncOAuth2Client
             from joserfc import jwt  # noqa: F401 - it is enough that it is there
