@@ -2,6 +2,7 @@
 
 import { h } from "../dom.js";
 import { app } from "../model.js";
+import { menuButton } from "../shell/nav.js";
 import { t } from "../texts.js";
 import { charts } from "./charts.js";
 import { spanOf, zone } from "./periods.js";
@@ -47,7 +48,7 @@ class Overview extends HTMLElement {
     this.message = h("div", { class: "overview-message", role: "status" });
     this.results = h("div", { class: "overview-results" });
     this.replaceChildren(
-      h("header", { class: "page-head" }, h("h1", {}, t("overview.title")), app.can("admin") ? this.csv : null),
+      h("header", { class: "page-head" }, menuButton(), h("h1", {}, t("overview.title")), app.can("admin") ? this.csv : null),
       this.bar, this.message, this.results);
   }
 

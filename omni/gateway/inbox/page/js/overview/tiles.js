@@ -34,7 +34,7 @@ export function totalTiles(totals) {
   const { messages } = totals;
   return h("dl", { class: "tiles" },
     tile("conversations", count(totals.conversations), t("overview.messages", { user: count(messages.user), bot: count(messages.bot), human: count(messages.human) })),
-    tile("containment", share(totals.containment), totals.containment === null ? "" : t("overview.contained", { n: count(totals.contained) })),
+    tile("containment", share(totals.containment), totals.containment === null ? "" : t("overview.contained", { n: totals.contained })),
     tile("handoffs", count(totals.handoffs)),
     tile("resolved", count(totals.resolved)),
     tile("first_response", duration(totals.first_response.median), spread(totals.first_response)),

@@ -2,7 +2,7 @@
 
 import { fill, h, said } from "../dom.js";
 import { app } from "../model.js";
-import { fullTime, hasText, t } from "../texts.js";
+import { fullTime, hasText, language, t } from "../texts.js";
 import { choice, say } from "./form.js";
 
 const PAGE = 50;
@@ -13,6 +13,7 @@ export async function show(host) {
   const more = h("button", { type: "button", class: "btn", hidden: true, on: { click: () => load(true) } }, t("settings.audit.more"));
   const people = [...app.operators.values()].map((one) => [one.id, one.name]);
   const who = choice("actor", "", [["", t("settings.audit.everybody")], ...people], { "aria-label": t("settings.audit.person") });
+  const when = new Intl.DateTimeFormat(language(), { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
   let next = null;
   let asked = 0;
 
@@ -26,7 +27,7 @@ export async function show(host) {
       const found = await app.api("GET", `/audit?${query}`);
       if (mine !== asked) return;
       next = found.next;
-      const rows = found.records.map(row);
+      const rows = found.records.map((record) => row(record, when));
       if (further) body.append(...rows);
       else fill(body, rows);
       say(message, body.childElementCount ? "" : t("settings.audit.empty"));
@@ -54,9 +55,9 @@ export async function show(host) {
     more);
 }
 
-function row(record) {
+function row(record, when) {
   return h("tr", {},
-    h("th", { scope: "row", tabindex: "-1" }, h("time", { datetime: new Date(record.at * 1000).toISOString() }, fullTime(record.at))),
+    h("th", { scope: "row", tabindex: "-1" }, h("time", { datetime: new Date(record.at * 1000).toISOString(), title: fullTime(record.at) }, when.format(record.at * 1000))),
     said("td", {}, record.name || app.nameOf(record.actor)),
     h("td", {}, deed(record)),
     h("td", { class: "address" }, record.address ?? ""));

@@ -1,5 +1,6 @@
 // Canned replies: what is typed after "/" in the reply box. One's own, and those of the team.
 
+import { filledReply } from "../composer/canned.js";
 import { fill, h, said } from "../dom.js";
 import { app } from "../model.js";
 import { languages, t } from "../texts.js";
@@ -69,5 +70,5 @@ function variables(text) {
 function filled(text) {
   const [agent] = app.agents.values();
   const values = { "contact.name": t("settings.canned.somebody"), "operator.name": app.me.name, "agent.name": agent?.name || agent?.slug || "Desk" };
-  return text.replace(/\{\{\s*([\w.]+)\s*\}\}/g, (whole, name) => values[name] ?? whole);
+  return filledReply(text, values);
 }

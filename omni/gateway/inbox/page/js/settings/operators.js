@@ -46,7 +46,8 @@ export async function show(host, signal) {
     const everybody = [...app.operators.values()];
     const admins = everybody.filter((one) => one.role === "admin" && !one.disabled);
     fill(rows, everybody.map((one) => row(one, admins.length === 1 && admins[0].id === one.id)));
-    if (at && focused) rows.querySelector(`[data-id="${CSS.escape(at)}"] [data-act="${focused}"]`)?.focus();
+    const again = at && focused && rows.querySelector(`[data-id="${CSS.escape(at)}"]`);
+    if (again) (again.querySelector(`[data-act="${focused}"]:enabled`) ?? again.querySelector("[data-act]:enabled"))?.focus();
   }
 
   function row(operator, isLastAdmin) {

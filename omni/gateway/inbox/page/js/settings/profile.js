@@ -46,19 +46,24 @@ function browser() {
     prefs.set("theme", theme.value);
     app.emit("theme");
   });
-  const desktop = toggle("desktop", "account.desktop", notificationHint());
-  const control = desktop.querySelector("input");
-  control.addEventListener("change", async () => {
-    if (!control.checked || !("Notification" in window) || Notification.permission !== "default") return;
-    await Notification.requestPermission();
-    desktop.querySelector(".hint").textContent = notificationHint();
-  });
+  const desktop = notifications();
   return h("div", { class: "checks" }, field(t("account.theme"), theme), toggle("enterSends", "settings.enter", t("settings.enter.hint")), toggle("sound", "account.sound"), desktop);
 }
 
-function notificationHint() {
-  const state = "Notification" in window ? Notification.permission : "denied";
-  return state === "denied" ? t("account.desktop.denied") : t(`settings.desktop.${state}`);
+/** On only while the browser agrees: switching it on is what asks. */
+function notifications() {
+  const permission = () => ("Notification" in window ? Notification.permission : "denied");
+  const hint = () => (permission() === "denied" ? t("account.desktop.denied") : t(`settings.desktop.${permission()}`));
+  const control = box("desktop", prefs.get("desktop") && permission() === "granted", { class: "switch", role: "switch", disabled: permission() === "denied" });
+  const node = field(t("account.desktop"), control, { hint: hint() });
+  control.addEventListener("change", async () => {
+    prefs.set("desktop", control.checked);
+    if (!control.checked || permission() !== "default") return;
+    control.checked = (await Notification.requestPermission()) === "granted";
+    control.disabled = permission() === "denied";
+    node.querySelector(".hint").textContent = hint();
+  });
+  return node;
 }
 
 function toggle(name, key, hint) {

@@ -2,6 +2,7 @@
 
 import { fill, h } from "../dom.js";
 import { app } from "../model.js";
+import { menuButton } from "../shell/nav.js";
 import { t } from "../texts.js";
 
 const TABS = {
@@ -40,7 +41,7 @@ class Settings extends HTMLElement {
     const tabs = Object.keys(TABS).filter((one) => app.can(TABS[one][0]));
     const nav = h("nav", { class: "settings-tabs", "aria-label": t("settings.title") },
       tabs.map((one) => h("a", { href: `#/settings/${one}`, "aria-current": one === name ? "page" : null }, t(`settings.tab.${one}`))));
-    fill(this, h("header", { class: "page-head" }, h("h1", {}, t("settings.title"))), h("div", { class: "settings" }, nav,
+    fill(this, h("header", { class: "page-head" }, menuButton(), h("h1", {}, t("settings.title"))), h("div", { class: "settings" }, nav,
       h("section", { class: "settings-page" }, h("h2", {}, load ? t(`settings.tab.${name}`) : t("settings.unknown")), body)));
     nav.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
     if (!load) return fill(body, h("p", { class: "lead" }, t("settings.unknown.mend")));

@@ -36,7 +36,7 @@ function inWords(filter) {
 
 const worded = (value) => {
   const text = String(value);
-  if (hasText(`settings.views.is.${text}`)) return t(`settings.views.is.${text}`);
+  for (const key of [`settings.views.is.${text}`, `channel.${text}`]) if (hasText(key)) return t(key);
   return app.operators.get(text)?.name ?? app.agents.get(text)?.name ?? text;
 };
 
