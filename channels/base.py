@@ -68,10 +68,12 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The provider took a piece. `identities` are names of the recipient that its answer taught us."""
+    """The provider took a piece. `identities` are names of the recipient that its answer taught us, `segments` how many
+    messages of the telephone network it made of it, where that is what it charges for."""
 
     provider_id: str
     identities: tuple[Identity, ...] = ()
+    segments: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     agent_info: bool = True
     """Whether anybody may ask which channels an agent has."""
     whatsapp_graph_url: str = "https://graph.facebook.com"
+    twilio_api_url: str = "https://api.twilio.com"
     llm_base_url: str | None = None
     llm_model: str = "gpt-4.1-mini"
     openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
@@ -143,7 +144,7 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("oidc_issuer", "whatsapp_graph_url", "llm_base_url", "public_url")
+    @field_validator("oidc_issuer", "whatsapp_graph_url", "twilio_api_url", "llm_base_url", "public_url")
     @classmethod
     def _is_http(cls, url: str | None) -> str | None:
         if url is not None and urlsplit(url).scheme not in ("http", "https"):
@@ -164,7 +165,9 @@ class Settings(BaseSettings):
         owners: dict[str, str] = {}
         for agent in self.agents:
             for channel in agent.channels:
-                if channel.kind == "whatsapp" and (other := owners.setdefault(channel.id, agent.slug)) != agent.slug:
+                if channel.kind not in ("whatsapp", "sms"):
+                    continue
+                if (other := owners.setdefault(channel.id, agent.slug)) != agent.slug:
                     raise ValueError(f"the agents {other!r} and {agent.slug!r} both have {channel.id}; give it to one")
         return self
 

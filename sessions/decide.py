@@ -100,8 +100,7 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
         case IdentityChanged():
             return Step((_renamed(around.contact, happening.why),), (), turn)
         case PersonNotice():
-            acted_at = happening.sent_at if happening.opens_window else None
-            return Step((Custom(name=happening.name, value=happening.value, user_at=acted_at),), (), turn)
+            return _noticed(state, turn, happening, around)
         case PausePerson() | PauseAgent():
             return forgo(state, turn, "the bot was paused") if happening.paused else Step(turn=turn)
         case EndCall():
@@ -137,6 +136,15 @@ def _tick(state: CallState, turn: LiveTurn | None, around: Around) -> Step:
     if held is not None:
         return held
     return offer(state, turn, around) if around.agent.brain == "client" else begin(state, turn, around)
+
+
+def _noticed(state: CallState, turn: LiveTurn | None, notice: PersonNotice, around: Around) -> Step:
+    """A fact about the person. Of one who wants to hear nothing more, an answer at work is cut and not given later."""
+    fact = Custom(name=notice.name, value=notice.value, user_at=notice.sent_at if notice.opens_window else None)
+    if not around.contact.has_stopped(state.transport):
+        return Step((fact,), (), turn)
+    silenced = forgo(state, turn, "the user opted out")
+    return Step((fact, *silenced.facts), silenced.effects, None)
 
 
 def _lost(failed: DeliveryFailed) -> DeliveryLost:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from omni.model.channel import Channel, WhatsAppChannel, has_account
+from omni.model.channel import Channel, SmsChannel, WhatsAppChannel, has_account
 from workers.breaker import Breaker
 from workers.clock import Clock
 from workers.pacing import NumberRate
@@ -135,6 +135,9 @@ def credentials_of(route: Route) -> str:
         if channel.app_secret_proof:  # a token that is refused with a wrong secret may be well with the right one
             digest.update(b"\0" + channel.app_secret.get_secret_value().encode())
         return digest.hexdigest()
+    if isinstance(channel, SmsChannel):
+        account = f"{channel.account_sid}\0{channel.auth_token.get_secret_value()}"
+        return hashlib.blake2s(account.encode(), digest_size=16).hexdigest()
     return _name_of(route)
 
 
@@ -146,4 +149,4 @@ def pair_of(channel: Channel) -> tuple[float, int]:
 
 
 def _rate_of(channel: Channel) -> float:
-    return channel.rate if isinstance(channel, WhatsAppChannel) else 1000.0
+    return channel.rate if isinstance(channel, WhatsAppChannel | SmsChannel) else 1000.0

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from channels.base import Accepted, Action, Adapter, Piece, RefusedError
 from omni.bus.base import Bus
+from omni.model.contact import STOPPABLE
 from omni.model.delivery import (
     Delivery,
     DeliveryError,
@@ -151,6 +152,7 @@ class Sender:
         async with line.turn(self.stopping):
             if not line.is_open() or self._pairs.wait(pair, interval, burst, self._clock.ticks()) > 0:
                 return None
+            await self._require_consent(route, attempt.delivery)
             pieces = await self._pieces(route, adapter, attempt)
             if attempt.held is None and (done := await self._claim(attempt, len(pieces), route)) is not None:
                 return done
@@ -188,6 +190,20 @@ class Sender:
                 DeliveryError(code="no_channel", reason=f"this server cannot send on {route.channel.kind} channels")
             )
         return route, adapter
+
+    async def _require_consent(self, route: Route, delivery: Delivery) -> None:
+        """Nothing is sent to somebody who told this kind of channel to stop, whoever wrote it."""
+        kind = route.channel.kind
+        if kind not in STOPPABLE:
+            return
+        known = await self._store.find_contacts(delivery.org, delivery.to.identities)
+        if any(contact.has_stopped(kind) for contact in known):
+            raise _LostError(
+                DeliveryError(
+                    code="opted_out",
+                    reason="the person wrote STOP: nothing may be sent to them until they write START",
+                )
+            )
 
     async def _pieces(self, route: Route, adapter: Adapter, attempt: _Attempt) -> Sequence[Piece]:
         """The delivery's pieces, or the template in their place when the service window is closed."""
@@ -282,7 +298,8 @@ class Sender:
     ) -> Delivery | None:
         now = self._clock.now()
         record = await self._records.change(
-            attempt.delivery.id, lambda record: accept(record, index, accepted.provider_id, now)
+            attempt.delivery.id,
+            lambda record: accept(record, index, accepted.provider_id, now, segments=accepted.segments),
         )
         if record is None:
             raise NoRecordError(f"the record of delivery {attempt.delivery.id} disappeared while it was sent")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, SecretStr, SerializationInfo, field_serializer
+from pydantic import Field, SecretStr, SerializationInfo, field_serializer, field_validator, model_validator
 
 from omni.model.base import Config
 from omni.model.behaviour import Overrides
+from omni.model.numbers import e164
 
 REVEAL = {"secrets": "reveal"}
 """Serialisation context that writes secrets in clear: only a store's own file may be written with it."""
@@ -50,9 +52,81 @@ class WhatsAppChannel(Config):
 
     @field_serializer("access_token", "app_secret", "verify_token", "previous_app_secret", when_used="json")
     def _secret(self, secret: SecretStr | None, context: SerializationInfo[Any]) -> str | None:
-        if secret is None:
-            return None
-        return secret.get_secret_value() if context.context == REVEAL else "**********"
+        return _shown(secret, context)
+
+
+_ACCOUNT: Final = re.compile(r"AC[0-9a-fA-F]{32}", re.ASCII)
+_SERVICE: Final = re.compile(r"MG[0-9a-fA-F]{32}", re.ASCII)
+
+
+class SmsChannel(Config):
+    """One number, or one messaging service, of a Twilio account: SMS and MMS.
+
+    With both, messages go out from the number with the service's features. `rate` is ours, in messages a second;
+    Twilio queues what is faster than the number's own.
+    """
+
+    kind: Literal["sms"] = "sms"
+    number: str | None = None
+    messaging_service_sid: str | None = None
+    account_sid: str
+    auth_token: SecretStr
+    previous_auth_token: SecretStr | None = None
+    """Accepted beside `auth_token` in webhooks while a token is being rotated."""
+    signing_key: SecretStr | None = None
+    """Secret of the key that Twilio signs webhooks with, where the account has one (HMAC-SHA256)."""
+    rate: float = Field(default=10, gt=0, le=1000)
+    opt_out_words: bool = True
+    """A message that is only STOP, START or a word like them counts as such also when Twilio does not say so."""
+    overrides: Overrides | None = None
+
+    @property
+    def id(self) -> str:
+        return f"sms:{self.number or self.messaging_service_sid}"
+
+    @field_validator("number")
+    @classmethod
+    def _is_number(cls, number: str | None) -> str | None:
+        return None if number is None else e164(number)
+
+    @field_validator("messaging_service_sid")
+    @classmethod
+    def _is_service(cls, sid: str | None) -> str | None:
+        if sid is not None and _SERVICE.fullmatch(sid) is None:
+            raise ValueError(f"{sid[:40]!r} is not a messaging service; write MG and 32 hex digits, as Twilio shows it")
+        return sid
+
+    @field_validator("account_sid")
+    @classmethod
+    def _is_account(cls, sid: str) -> str:
+        if _ACCOUNT.fullmatch(sid) is None:
+            raise ValueError(
+                f"{sid[:40]!r} is not an account; write AC and 32 hex digits, as Twilio's console shows it"
+            )
+        return sid
+
+    @field_validator("auth_token")
+    @classmethod
+    def _is_token(cls, token: SecretStr) -> SecretStr:
+        if not token.get_secret_value():
+            raise ValueError("is empty; copy the account's auth token from Twilio's console")
+        return token
+
+    @model_validator(mode="after")
+    def _has_sender(self) -> Self:
+        if self.number is None and self.messaging_service_sid is None:
+            raise ValueError("an sms channel has no sender; give it number, as +12025550142, or messaging_service_sid")
+        return self
+
+    @field_serializer("auth_token", "previous_auth_token", "signing_key", when_used="json")
+    def _secret(self, secret: SecretStr | None, context: SerializationInfo[Any]) -> str | None:
+        return _shown(secret, context)
+
+
+def _shown(secret: SecretStr | None, context: SerializationInfo[Any]) -> str | None:
+    if secret is None:
+        return None
+    return secret.get_secret_value() if context.context == REVEAL else "**********"
 
 
 class ChatChannel(Config):
@@ -115,7 +189,8 @@ class MicChannel(Config):
 
 
 Channel = Annotated[
-    WhatsAppChannel | ChatChannel | PhoneChannel | SipChannel | WebRtcChannel | MicChannel, Field(discriminator="kind")
+    WhatsAppChannel | SmsChannel | ChatChannel | PhoneChannel | SipChannel | WebRtcChannel | MicChannel,
+    Field(discriminator="kind"),
 ]
 
 

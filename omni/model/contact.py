@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from pydantic import Field
 
@@ -11,15 +12,21 @@ from omni.model.base import DEFAULT_ORG, Value
 
 class IdentityKind(StrEnum):
     """`PHONE` is E.164 digits without `+` in the canonical form used for look-ups; `WA_ID` is the same number as
-    WhatsApp wrote it, the one to reply to; `BSUID` and `PARENT_BSUID` are WhatsApp's business-scoped user ids."""
+    WhatsApp wrote it, the one to reply to; `E164` is it as it is dialled, with `+`, where that is not the canonical
+    form; `BSUID` and `PARENT_BSUID` are WhatsApp's business-scoped user ids."""
 
     PHONE = "phone"
+    E164 = "e164"
     WA_ID = "wa_id"
     BSUID = "bsuid"
     PARENT_BSUID = "parent_bsuid"
     VISITOR = "visitor"
     SIP = "sip"
     GROUP = "group"
+
+
+STOPPABLE: Final = frozenset({"sms"})
+"""Kinds of channel that a person can tell to stop altogether: then `opted_out` of the contact names the kind."""
 
 
 class Identity(Value):
@@ -71,6 +78,10 @@ class Contact(Value):
     attributes: dict[str, str] = Field(default_factory=dict)
     opted_out: tuple[str, ...] = ()
     version: int = 0
+
+    def has_stopped(self, kind: str) -> bool:
+        """Whether nothing may be written to them on channels of this kind."""
+        return kind in STOPPABLE and kind in self.opted_out
 
     def has(self, identity: Identity) -> bool:
         return identity in self.identities

@@ -60,6 +60,8 @@ class Receipt(Value):
     played_at: float | None = None
     billable: bool = False
     category: str | None = None
+    segments: int | None = None
+    """How many messages of the telephone network it is, where that is what the provider charges for."""
 
 
 class DeliveryError(Value):
@@ -252,12 +254,13 @@ def next_piece(delivery: Delivery) -> int:
     return len(delivery.receipts)
 
 
-def accept(delivery: Delivery, piece: int, provider_id: str, now: float) -> Delivery:
+def accept(delivery: Delivery, piece: int, provider_id: str, now: float, *, segments: int | None = None) -> Delivery:
     """The provider took one piece."""
     receipts = _with_piece(delivery.receipts, piece)
     old = receipts[piece]
     state = old.state if RANK.get(old.state, 0) >= RANK[DeliveryState.SENT] else DeliveryState.SENT
-    receipts[piece] = old.model_copy(update={"provider_id": provider_id, "state": state, "sent_at": old.sent_at or now})
+    known = {"provider_id": provider_id, "state": state, "sent_at": old.sent_at or now}
+    receipts[piece] = old.model_copy(update={**known, "segments": segments or old.segments})
     return _settle(delivery, receipts, now)
 
 

@@ -10,8 +10,10 @@ from sessions.steps import AbortTurn, Around, BeginTurn, Effect, LiveTurn, Step,
 
 
 def is_silent(state: CallState, around: Around) -> bool:
-    """True when the bot must not speak: a person has the call, is asked for, or paused the contact or the agent."""
-    return state.handler != "bot" or around.contact.is_paused or around.agent.is_paused
+    """True when the bot must not speak: a person has the call, is asked for, or paused the contact or the agent; or the
+    user wants to hear nothing more here."""
+    is_paused = around.contact.is_paused or around.agent.is_paused
+    return state.handler != "bot" or is_paused or around.contact.has_stopped(state.transport)
 
 
 def owed_turn(state: CallState, around: Around) -> LiveTurn | None:
