@@ -1,6 +1,7 @@
 /**
  * Where the page is, kept in the URL's hash so that every view has a link:
  * `#/?view=mine&transport=whatsapp` · `#/c/<conversation>?view=mine` · `#/overview?…` · `#/settings/<tab>`.
+ * A conversation's query may hold `at=<call>:<seq>` besides the list's filter: the message to show.
  */
 
 const listeners = new Set();
@@ -28,7 +29,13 @@ function safely(text) {
 }
 
 const usesFilter = (where) => where.name === "list" || where.name === "conversation";
-let filter = usesFilter(current) ? current.query.toString() : "";
+let filter = usesFilter(current) ? filterIn(current.query) : "";
+
+function filterIn(query) {
+  const params = new URLSearchParams(query);
+  params.delete("at");
+  return params.toString();
+}
 
 /** The list's filter as it is now, or was before the overview or the settings were opened. */
 export const filterQuery = () => new URLSearchParams(filter);
@@ -41,6 +48,7 @@ export function go(path, { replace = false } = {}) {
   let target = path.replace(/^#/, "");
   if (!target.startsWith("/")) target = `/${target}`;
   if (!target.includes("?") && filter && usesFilter(parse(target))) target += `?${filter}`;
+  target = target.replace(/\?$/, "");
   if (`#${target}` === location.hash) return;
   if (replace) history.replaceState(null, "", `#${target}`);
   else history.pushState(null, "", `#${target}`);
@@ -67,7 +75,7 @@ export function onRoute(listener) {
 function moved() {
   const previous = current;
   current = parse(location.hash);
-  if (usesFilter(current)) filter = current.query.toString();
+  if (usesFilter(current)) filter = filterIn(current.query);
   for (const listener of [...listeners]) listener(current, previous);
 }
 

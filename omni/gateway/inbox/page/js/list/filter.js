@@ -30,6 +30,23 @@ export function filterParams(filter) {
   return params;
 }
 
+/** A filter as a saved view keeps it, in the words of the list's query; and back. */
+export function keptFilter(filter) {
+  const { view, transports, agents, labels, assignee, order } = filter;
+  return { view, transport: transports, agent: agents, label: labels, assignee, order };
+}
+
+export function filterOf(kept) {
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(kept ?? {})) {
+    const values = [value].flat().filter((one) => one !== null && one !== undefined && one !== "");
+    if (values.length) params.set(name, values.map((one) => encodeURIComponent(String(one))).join(","));
+  }
+  return parseFilter(params);
+}
+
+export const sameFilter = (a, b) => filterParams(a).toString() === filterParams(b).toString();
+
 function decodeSafely(text) {
   try {
     return decodeURIComponent(text);
@@ -63,7 +80,7 @@ export function belongs(row, filter, me) {
       if (row.state !== "open" || (row.assignee !== me && row.handled_by !== me)) return false;
       break;
     case "unassigned":
-      if (row.state !== "open" || row.assignee) return false;
+      if (row.state !== "open" || row.assignee || row.handled_by) return false;
       break;
     case "waiting":
       if (row.state !== "open" || row.handler !== "nobody") return false;
@@ -87,9 +104,10 @@ export function belongs(row, filter, me) {
 export const touchedAt = (row) => row.last?.at ?? row.ended_at ?? row.started_at ?? 0;
 
 const byNewest = (a, b) => touchedAt(b) - touchedAt(a) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
-const byWaiting = (a, b) => (a.waiting_since ?? Infinity) - (b.waiting_since ?? Infinity) || byNewest(a, b);
+// Nobody waits in a row without a time: after all who do. A number, since Infinity − Infinity is none.
+const NEVER = Number.MAX_SAFE_INTEGER;
+const byWaiting = (a, b) => (a.waiting_since ?? NEVER) - (b.waiting_since ?? NEVER) || byNewest(a, b);
 
-/** The order of a list; Infinity − Infinity is not a number, which counts as "the same" here. */
 export const comparison = (filter) => (filter.order === "waiting" ? byWaiting : byNewest);
 
 /** The views' numbers from rows that are all known, or from the server's counts. */
@@ -101,7 +119,7 @@ export function viewCounts(counts, me) {
       continue;
     }
     numbers.all += number;
-    if (!assignee) numbers.unassigned += number;
+    if (!assignee && handler !== "human") numbers.unassigned += number;
     if (assignee === me) numbers.mine += number;
     if (handler === "nobody") numbers.waiting += number;
   }
