@@ -13,35 +13,34 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from omni.bus.base import BusUnavailableError
-from omni.live.told import Offer, Signal
+from omni.live.told import Offer
 from omni.model.contact import Contact, Sender
 from omni.model.entry import DeliveryLost, HandoffRequested
-from omni.model.inbound import ToCall, ToolResults, TurnReady, UserMessage, Wake
+from omni.model.inbound import UserMessage, Wake
 from omni.store.base import DuplicateInputError, SeqConflictError, StoreUnavailableError
 from omni.telemetry import metrics
+from sessions.asks import Asks
+from sessions.atwork import BrainAtWork
 from sessions.batch import Batch
 from sessions.decide import decide
-from sessions.document import state_of
 from sessions.mail import InHand, Mail
 from sessions.opening import NoAgentError, open_call
 from sessions.outbox import Outbox
 from sessions.party import Party
 from sessions.place import Place
-from sessions.preparing import Barrier
-from sessions.recovery import catch_up, close_husk, left_undone
+from sessions.recovery import Recovery
+from sessions.repeats import Handled
 from sessions.rules.ending import next_wake
 from sessions.rules.turns import owed_turn, resumed
 from sessions.state import CallState
-from sessions.steps import AbortTurn, Around, BeginTurn, Happening, LiveTurn, OfferAgain, Reply, Tick
-from sessions.telling import Telling, ask_of
-from sessions.thinking import Thinking
+from sessions.steps import AbortTurn, Around, BeginTurn, Happening, LiveTurn, OfferAgain, Tick
+from sessions.telling import Telling
 from sessions.world import World
 
 log = logging.getLogger("omni.session")
 
 SNAPSHOT_EVERY = 64
 ATTEMPTS = 5
-REMEMBERED_KEYS = 512
 MAILS_AT_ONCE = 64
 """A step holds the event loop while it decides; so much mail is a few milliseconds."""
 
@@ -58,15 +57,14 @@ class Conversation:
         self._snapshot_seq = 0
         self._wake_at: float | None = None
         self._turn: LiveTurn | None = None
-        self._thinking: Thinking | None = None
         self._telling = Telling(world, place)
-        self._barrier = Barrier()
-        self._old_thoughts: set[asyncio.Task[None]] = set()
+        self._asks = Asks(world, self._party)
+        self._recovery = Recovery(world, place, self._party, self._outbox)
+        self._brain = BrainAtWork(world, self._telling)
         self._inbox: deque[Mail] = deque()
         self._new_mail = asyncio.Event()
         self._in_hand = InHand()
-        self._handled: dict[str, None] = {}
-        self._must_recover = False
+        self._handled = Handled(place)
         self._is_stopping = False
         self.task: asyncio.Task[None] | None = None
 
@@ -111,8 +109,7 @@ class Conversation:
         if self.task is not None:
             self.task.cancel()
             await asyncio.wait([self.task])
-        if self._old_thoughts:
-            await asyncio.wait(self._old_thoughts)
+        await self._brain.come_to_rest()
         for mail in self._inbox:
             mail.refuse()
         self._inbox.clear()
@@ -153,7 +150,7 @@ class Conversation:
         while True:
             try:
                 await self._step(mails)
-                await self._answer_again(repeats)
+                await self._asks.answer_again(repeats, self._state)
                 for mail in repeats:
                     self._settle(mail)
                     mail.tell(True)  # it was our own append whose outcome was unknown
@@ -165,17 +162,17 @@ class Conversation:
             except DuplicateInputError as duplicate:
                 again = [mail for mail in mails if mail.key in duplicate.keys]
                 mails = [*(mail for mail in mails if mail.key not in duplicate.keys), Mail(Tick())]
-                self._note_repeats(again)
+                self._handled.note(again, self.call_id)
                 repeats += again
                 # Whoever logged it may have died before its effects were out.
-                self._state, self._must_recover = None, True
+                self._state, self._recovery.is_due = None, True
             except (StoreUnavailableError, BusUnavailableError) as error:
                 log.warning("a call waits for its engine: %s", error, extra=self._about())
-                self._state, self._must_recover = None, True
+                self._state, self._recovery.is_due = None, True
                 await self._world.back_off(failures)
                 failures += 1
             except Exception as error:
-                self._state, self._must_recover = None, True
+                self._state, self._recovery.is_due = None, True
                 if len(mails) > 1:
                     for mail in mails:
                         await self._handle([mail])
@@ -190,36 +187,21 @@ class Conversation:
                 log.warning("an input failed and is tried again: %r", error, extra=self._about())
                 await self._world.back_off(failures - 1)
 
-    async def _answer_again(self, repeats: Sequence[Mail]) -> None:
-        """Whoever waits for an input that acted before may not have heard of it."""
-        state = self._state
-        for mail in repeats:
-            ask = ask_of(mail.happening)
-            if state is None or not _speaks_of(mail, state.id):
-                await self._telling.no_such_call(mail.happening)
-            elif ask is not None:
-                await self._telling.outcome(Reply(ask), state, self._party.around(state))
-
     def _start_over(self, because: str) -> None:
         """Read the log again, and let a brain at work go: the answer may have been given elsewhere."""
-        self._state, self._turn, self._must_recover = None, None, True
+        self._state, self._turn, self._recovery.is_due = None, None, True
         self._abort(because)
-
-    def _note_repeats(self, mails: Sequence[Mail]) -> None:
-        for mail in mails:
-            metrics.DUPLICATES.labels(self.place.transport).inc()
-            log.info("an input came again and is ignored: %s", mail.key, extra=self._about())
 
     # one step
 
     async def _step(self, mails: list[Mail]) -> None:
-        fresh, repeats = self._without_repeats(mails)
+        fresh, repeats = self._handled.set_apart(mails, self.call_id)
         if not fresh:
             for mail in repeats:
                 self._settle(mail)
             return
         batch = await self._load(fresh)
-        await self._look_back(batch, fresh)
+        await self._recovery.look_back(batch.state if batch is not None else None, fresh)
         around: Around | None = None
         rest: list[Mail] = []
         for count, mail in enumerate(fresh):
@@ -251,90 +233,41 @@ class Conversation:
             await self._perform(batch)
             if not batch.entries:
                 await self._rest(batch, fresh)
-            self._bring(batch.state.id, fresh)
-            self._remember(batch.keys)
-        self._must_recover = False
-        await self._answer_again(repeats)
+            self._brain.bring(fresh, batch.state.id)
+            self._handled.remember(batch.keys)
+        self._recovery.is_due = False
+        await self._asks.answer_again(repeats, self._state)
         for mail in repeats:  # not before: a step that fails is done again with all of its mail
             self._settle(mail)
         for mail in fresh:
-            if batch is None or not _speaks_of(mail, batch.state.id):
-                await self._telling.no_such_call(mail.happening)
+            await self._asks.dismiss(mail, batch.state.id if batch is not None else None)
             self._settle(mail)
             mail.tell(mail.was_taken)
         is_owed = self._state is not None and self._turn is not None
         self._in_hand.settle_all_but(self._state.unanswered if self._state is not None and is_owed else ())
         self._inbox.extendleft(reversed(rest))
 
-    def _without_repeats(self, mails: list[Mail]) -> tuple[list[Mail], list[Mail]]:
-        """Set aside inputs this actor has just dealt with: cheaper than asking the store, which has the last word.
-
-        One that the bus delivers again is asked about: meanwhile another worker may have had this call.
-        """
-        fresh: list[Mail] = []
-        repeats: list[Mail] = []
-        batch: set[str] = set()
-        for mail in mails:
-            key = mail.key
-            if key is not None and (key in batch or (key in self._handled and not mail.is_redelivered)):
-                self._note_repeats([mail])
-                repeats.append(mail)
-                continue
-            if key is not None:
-                batch.add(key)
-            fresh.append(mail)
-        return fresh, repeats
-
-    def _remember(self, keys: Sequence[str]) -> None:
-        """These inputs are in the log and their effects are out."""
-        for key in keys:
-            self._handled[key] = None
-        while len(self._handled) > REMEMBERED_KEYS:
-            del self._handled[next(iter(self._handled))]
-
     async def _load(self, mails: Sequence[Mail]) -> Batch | None:
         """The call as it is: from memory, or from the log (and then what a dead worker left undone is done)."""
         if self._state is not None and self._state.is_open:
             return Batch(self._state, self._turn)
         self._state = None
-        loaded = await self._world.store.open_call(self.place.conversation)
-        if loaded is None:
+        found = await self._recovery.read()
+        if found is None:
             self._abort("the call has ended")
             self._turn = None
             return None
-        state = state_of(loaded)
-        self._snapshot_seq = loaded.snapshot.seq if loaded.snapshot is not None else 0
-        await self._party.recall(state.contact)
-        around = self._party.around(state)
-        await catch_up(self._world, self._outbox, loaded, state, around)
-        if not state.is_open or state.seq == 0:
-            await close_husk(self._world, state)
+        self._snapshot_seq = found.snapshot_seq
+        if found.is_husk:
             return None
         is_cut = (
             self._turn is not None
             and self._turn.phase == "generating"
-            and (self._thinking is None or self._thinking.answers != self._turn.answers)  # a defect came in between
+            and not self._brain.is_on(self._turn)  # a defect came in between
         )
-        batch = Batch(state, resumed(state, None if is_cut else self._turn, around))
-        if self._must_recover or any(mail.is_redelivered for mail in mails):
-            self._must_recover = True
-            batch.effects += left_undone(loaded, state, around)
+        batch = Batch(found.state, resumed(found.state, None if is_cut else self._turn, found.around))
+        batch.effects += self._recovery.left_undone(found, mails)
         return batch
-
-    async def _look_back(self, batch: Batch | None, mails: Sequence[Mail]) -> None:
-        """What came again may have been the last that an earlier call did."""
-        again = [mail.happening for mail in mails if mail.is_redelivered]
-        ended = {happening.call for happening in again if isinstance(happening, ToCall)}
-        if batch is not None:
-            ended.discard(batch.state.id)
-        elif again or self._must_recover:
-            last = await self._world.store.last_call(self.place.conversation)
-            ended |= {last.id} if last is not None else set()
-        for call in ended:
-            loaded = await self._world.store.load_call(call)
-            if loaded is not None and not loaded.call.is_open:
-                state = state_of(loaded)
-                await self._outbox.run(call, left_undone(loaded, state, self._party.around(state)))
 
     async def _commit(self, batch: Batch) -> None:
         state = batch.state
@@ -398,18 +331,7 @@ class Conversation:
         turn = self._turn
         if turn is not None and turn.phase == "offered" and OfferAgain(turn.number) in batch.effects:
             await self._telling.signal(batch.state, Offer(turn=turn.number))
-        for reply, state in batch.replies:
-            await self._telling.outcome(reply, state, self._party.around(state))
-
-    def _bring(self, call: str, mails: Sequence[Mail]) -> None:
-        """What is for the brain at work, now that everything before it is in the log."""
-        for mail in mails:
-            if not _speaks_of(mail, call):
-                continue
-            if isinstance(mail.happening, TurnReady):
-                self._barrier.lift(mail.happening.turn)
-            elif isinstance(mail.happening, ToolResults) and self._thinking is not None:
-                self._thinking.bring(mail.happening)
+        await self._asks.answer(batch.replies)
 
     def _begin(self, state: CallState, turn: LiveTurn) -> None:
         self._abort("a newer turn began")
@@ -418,24 +340,16 @@ class Conversation:
             now = self._state if self._state is not None and self._state.id == state.id else state
             return now, self._party.around(now)
 
-        async def tell(signal: Signal) -> None:
-            await self._telling.signal(state, signal)
-
-        self._thinking = Thinking(self._world, turn, look, self._report, tell, self._barrier)
-        self._thinking.start()
+        self._brain.begin(state, turn, look, self._report)
 
     def _abort(self, because: str) -> None:
-        thinking, self._thinking = self._thinking, None
+        """Cut the brain; its reports that wait here are no longer read: the next turn may have the same number."""
+        thinking = self._brain.cut(because)
         if thinking is None:
             return
-        stale = [mail for mail in self._inbox if thinking.said(mail.key)]
-        for mail in stale:  # the next turn may have the same number
+        for mail in [mail for mail in self._inbox if thinking.said(mail.key)]:
             self._inbox.remove(mail)
             mail.refuse()
-        task = thinking.cancel(because)
-        if task is not None:
-            self._old_thoughts.add(task)
-            task.add_done_callback(self._old_thoughts.discard)
 
     def _report(self, happening: Happening, accepted: asyncio.Future[bool] | None = None) -> None:
         self._inbox.append(Mail(happening, accepted=accepted))
@@ -469,7 +383,7 @@ class Conversation:
             return
         self._abort("its report could not be handled")
         self._turn = None
-        self._handled.clear()  # the messages may come back: then the log says that they are still owed an answer
+        self._handled.forget()  # the messages may come back: then the log says that they are still owed an answer
         self._in_hand.bury(reason)
 
     def _give_up(self, mail: Mail, reason: str) -> None:
@@ -480,7 +394,3 @@ class Conversation:
 
     def _about(self) -> dict[str, str]:
         return self.place.about(self.call_id)
-
-
-def _speaks_of(mail: Mail, call: str) -> bool:
-    return not isinstance(mail.happening, ToCall) or mail.happening.call == call
