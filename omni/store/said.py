@@ -22,13 +22,14 @@ SEARCHED: Final = frozenset(
     }
 )
 """Types of the entries that say something, or take it back."""
+VOIDING: Final = frozenset({"user.edited", "user.revoked", "supervisor.changed"})
+"""Of these, those that take back what was said before."""
 
 _SPEAKERS: Final[Mapping[str, Speaker]] = {
     "bot.speaking": "bot",
     "supervisor.said": "human",
     "supervisor.changed": "human",
 }
-_VOID: Final = frozenset({"user.edited", "user.revoked", "supervisor.changed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +52,5 @@ def said(type_: str, fact: Mapping[str, JsonValue]) -> Said:
         speaker=_SPEAKERS.get(type_, "user"),
         text=text if isinstance(text, str) else "",
         names=frozenset(name for name in names if isinstance(name, str)),
-        voids=type_ in _VOID,
+        voids=type_ in VOIDING,
     )

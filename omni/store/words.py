@@ -15,7 +15,7 @@ from unicodedata import category, normalize
 from omni.model.contact import Contact, Identity, IdentityKind
 
 LONGEST_WORD: Final = 40
-"""Characters by which words are told apart; what is behind them is not looked at."""
+"""Characters. What is longer counts as several words."""
 MOST_WORDS: Final = 1_000
 """Different words of one text that can be found."""
 MOST_WANTED: Final = 12
@@ -23,7 +23,8 @@ MOST_WANTED: Final = 12
 SNIPPET: Final = 160
 """Characters."""
 
-_WORD: Final = re.compile(r"[^\W_]+")
+_WORD: Final = re.compile(rf"[^\W_]{{1,{LONGEST_WORD}}}")
+_LATIN_MARKS: Final = re.compile("[\u0300-\u036f]")
 _CHUNK: Final = re.compile(r"\S+")
 _DIGITS: Final = re.compile(r"\d{5,}", re.ASCII)
 _SHORTEST_END: Final = 3
@@ -32,7 +33,7 @@ _NUMBERS: Final = frozenset({IdentityKind.PHONE, IdentityKind.WA_ID, IdentityKin
 
 def words(text: str) -> list[str]:
     """The different words of a text, in the order in which they first come."""
-    return list(dict.fromkeys(word[:LONGEST_WORD] for word in _WORD.findall(_plain(text))))[:MOST_WORDS]
+    return list(dict.fromkeys(_WORD.findall(_plain(text))))[:MOST_WORDS]
 
 
 def wanted(text: str) -> list[str]:
@@ -79,4 +80,5 @@ def _has_one(chunk: str, looked_for: Sequence[str]) -> bool:
 def _plain(text: str) -> str:
     if text.isascii():
         return text.lower()
-    return "".join(char for char in normalize("NFKD", text).casefold() if category(char)[0] != "M")
+    plain = _LATIN_MARKS.sub("", normalize("NFKD", text).casefold())
+    return plain if plain.isascii() else "".join(char for char in plain if category(char)[0] != "M")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from types import ModuleType
 
@@ -11,18 +12,38 @@ import pytest
 
 from omni.bus.sqlite import statements
 from omni.store.base import CallFilter
-from omni.store.sqlite import access, agents, calls, contacts, deliveries, heads, milestones
+from omni.store.inbox import InboxFilter
+from omni.store.sqlite import (
+    access,
+    agents,
+    calls,
+    cases,
+    contacts,
+    deliveries,
+    desk,
+    heads,
+    lists,
+    lookups,
+    milestones,
+    operators,
+    search,
+    tallies,
+)
 from omni.store.sqlite.schema import MIGRATIONS
 
 WHOLE_TABLES = {
     "agents.ALL", "statements.QUEUES", "statements.DEAD", "statements.PURGE_ALL",  # lists of what there is
     "access.ALL_KEYS",
     "deliveries.UNSENT_BY_BOT",  # an index of the few that are not sent
+    "search.FIND",  # an index of words
 }  # fmt: skip
 
 
 def questions() -> Iterator[tuple[str, str]]:
-    modules: list[ModuleType] = [statements, access, agents, calls, contacts, deliveries, heads, milestones]
+    modules: list[ModuleType] = [
+        statements, access, agents, calls, cases, contacts, deliveries, desk, heads, lists, lookups, milestones,
+        operators, search, tallies,
+    ]  # fmt: skip
     for module in modules:
         name = module.__name__.rpartition(".")[2]
         for constant, sql in vars(module).items():
@@ -77,3 +98,33 @@ def test_a_page_of_calls_walks_the_index_of_what_is_asked(
     sql, values = calls.select_calls(where)
     [step, *_] = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", (*values, 100))]
     assert f"USING INDEX {index} " in step
+
+
+ANY = InboxFilter("default", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("where", "index", "in_order"),
+    [
+        (ANY, "calls_open_newest", True),
+        (replace(ANY, state=None, before="5.0~7"), "calls_open_newest", True),
+        (replace(ANY, assignee="op_1", labels=("vip",), handlers=("bot",), agents=("a",)), "calls_open_newest", True),
+        (replace(ANY, order="waiting", before="5.0~7"), "calls_waiting", True),
+        (replace(ANY, state="ended", before="5.0~7"), "calls_ended_newest", True),
+        (replace(ANY, state="ended", assignee="", transports=("chat",)), "calls_ended_newest", True),
+        (replace(ANY, state="ended", assignee="op_1"), "cases_assigned", False),
+        (replace(ANY, state="ended", labels=("vip",)), "case_labels_of_org", False),
+        (replace(ANY, state="snoozed"), "cases_snoozed", False),
+    ],
+    ids=str,
+)
+def test_a_page_of_conversations_walks_the_index_with_the_fewest_in_vain(
+    db: sqlite3.Connection, where: InboxFilter, index: str, in_order: bool
+) -> None:
+    selected = lists.select_list(where)
+    assert selected is not None
+    sql, values = selected
+    steps = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", (*values, 100))]
+    assert f"INDEX {index} " in steps[0], steps
+    assert not [step for step in steps if step.startswith("SCAN")], steps
+    assert [step for step in steps if "TEMP B-TREE" in step] == [] or not in_order, steps

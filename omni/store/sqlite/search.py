@@ -14,6 +14,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from omni.model.case import CaseEvent, Note
 from omni.model.contact import Contact
 from omni.sqlite import SqliteFileError
 from omni.store.inbox import Hit
-from omni.store.said import SEARCHED, Said, said
+from omni.store.said import SEARCHED, VOIDING, Said, said
 from omni.store.sqlite.documents import text as storable
 from omni.store.sqlite.tables import Tables
 from omni.store.words import found_in, snippet, wanted, words
@@ -34,9 +35,14 @@ QUEUE_NOTE: Final = "INSERT INTO said (conversation, seq) VALUES (?, ?)"
 NEWEST: Final = "SELECT max(number) FROM said"
 UPTO: Final = "SELECT upto FROM said_upto WHERE id = 1"
 REACHED: Final = "UPDATE said_upto SET upto = ? WHERE id = 1"
-WAITING: Final = "SELECT number, call, conversation, seq FROM said WHERE number > ? ORDER BY number LIMIT ?"
-ENTRY: Final = "SELECT type, fact FROM entries WHERE call = ? AND seq = ?"
-ORG: Final = "SELECT org FROM calls WHERE number = ?"
+WAITING: Final = """SELECT s.number, s.call, s.seq, ifnull(c.org, k.org), ifnull(e.type, 'note'), CASE
+    WHEN e.type = 'media.ready' THEN json_extract(e.fact, '$.media.transcript')
+    WHEN s.call IS NOT NULL THEN json_extract(e.fact, '$.text')
+    ELSE (SELECT json_extract(doc, '$.fact.text') FROM case_events n
+        WHERE n.conversation = s.conversation AND n.number = s.seq) END
+    FROM said s LEFT JOIN entries e ON e.call = s.call AND e.seq = s.seq LEFT JOIN calls c ON c.number = s.call
+    LEFT JOIN cases k ON k.conversation = s.conversation WHERE s.number > ? ORDER BY s.number LIMIT ?"""
+FACT: Final = "SELECT type, fact FROM entries WHERE call = ? AND seq = ?"
 ORG_OF_CASE: Final = "SELECT org FROM cases WHERE conversation = ?"
 NOTE: Final = "SELECT doc FROM case_events WHERE conversation = ? AND number = ?"
 BEFORE: Final = """SELECT s.number, e.type, e.fact FROM calls mine
@@ -118,6 +124,7 @@ class SearchTables(Tables):
             self._index_soon(newest)
 
 
+@lru_cache(1_024)
 def mark_of(org: str) -> str:
     return blake2b(org.encode(), digest_size=3).hexdigest()
 
@@ -125,20 +132,12 @@ def mark_of(org: str) -> str:
 def index_some(db: sqlite3.Connection) -> tuple[int, int]:
     """Index the oldest of what waits; returns how far that is, and the newest number."""
     upto = db.execute(UPTO).fetchone()[0]
-    orgs: dict[int, str] = {}
-    for number, call, conversation, seq in db.execute(WAITING, (upto, INDEX_EVERY)).fetchall():
+    for number, call, seq, org, type_, text in db.execute(WAITING, (upto, INDEX_EVERY)).fetchall():
         upto = number
-        if conversation is not None:
-            org = db.execute(ORG_OF_CASE, (conversation,)).fetchone()[0]
-            db.execute(INDEX, (number, _indexed_text(org, _note(db, conversation, seq).text)))
-            continue
-        if call not in orgs:
-            orgs[call] = db.execute(ORG, (call,)).fetchone()[0]
-        what = said_in(*db.execute(ENTRY, (call, seq)).fetchone())
-        if what.voids and what.names:
-            _take_back(db, orgs[call], call, number, what)
-        if what.text:
-            db.execute(INDEX, (number, _indexed_text(orgs[call], what.text)))
+        if type_ in VOIDING:
+            _take_back(db, org, call, number, said_in(*db.execute(FACT, (call, seq)).fetchone()))
+        if text:
+            db.execute(INDEX, (number, _indexed_text(org, text)))
     db.execute(REACHED, (upto,))
     return upto, newest_said(db)
 
@@ -165,13 +164,8 @@ def _take_back(db: sqlite3.Connection, org: str, call: int, number: int, voided:
 
 
 def _indexed_text(org: str, text: str) -> str:
-    mark = mark_of(org)
-    return " ".join(f"{mark}{word}" for word in words(text))
-
-
-def _note(db: sqlite3.Connection, conversation: str, number: int) -> Note:
-    fact = _event(db, conversation, number).fact
-    return fact if isinstance(fact, Note) else Note(text="")
+    behind = f" {mark_of(org)}"
+    return behind + behind.join(words(text))
 
 
 def _event(db: sqlite3.Connection, conversation: str, number: int) -> CaseEvent:
