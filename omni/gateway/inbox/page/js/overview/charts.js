@@ -4,6 +4,7 @@ import { h } from "../dom.js";
 import { t } from "../texts.js";
 import "./chart.js";
 import { count, dayNames, duration, hourName } from "./figures.js";
+import { zone } from "./periods.js";
 
 /** The charts of an overview's answer, as one node. */
 export function charts({ days, hours }) {
@@ -47,6 +48,7 @@ function byHour(hours, kind) {
   return {
     kind,
     title: t("overview.chart.hours"),
+    note: t("overview.chart.zone", { zone: zone().replaceAll("_", " ") }),
     head: t("overview.hour"),
     columns: hours.map((_, hour) => String(hour)),
     full: hours.map((_, hour) => `${hourName(hour)}–${hourName((hour + 1) % 24)}`),

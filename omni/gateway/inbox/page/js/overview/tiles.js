@@ -24,6 +24,22 @@ function tile(key, value, beside = "", tone = "") {
 
 const spread = (times) => (times?.n ? t("overview.spread", { p90: duration(times.p90), n: count(times.n) }) : "");
 
+/** The server's counts (`GET /counts`) as a moment's figures, those of `choice`'s channel and agent. */
+export function momentOf(counts, { transport, agent }) {
+  const now = { open: 0, waiting: 0, with_bot: 0, with_people: 0, snoozed: 0 };
+  const names = { nobody: "waiting", bot: "with_bot", human: "with_people" };
+  for (const one of counts) {
+    if ((transport && one.transport !== transport) || (agent && one.agent !== agent)) continue;
+    if (one.snoozed) {
+      now.snoozed += one.number;
+      continue;
+    }
+    now.open += one.number;
+    now[names[one.handler]] += one.number;
+  }
+  return now;
+}
+
 /** How things stand this moment, whatever the period. */
 export function nowTiles(now) {
   const keys = ["open", "waiting", "with_bot", "with_people", "snoozed"];

@@ -16,7 +16,7 @@ export async function show(host) {
     empty: t("settings.labels.empty"),
     removing: () => t("settings.labels.removing"),
     mayEdit: () => true,
-    rowOf: (label) => h("div", { class: "thing" }, h("p", { class: "thing-name" }, h("i", { class: "colour", data: { colour: label.colour } }), said("span", {}, label.name))),
+    rowOf: (label) => h("div", { class: "thing" }, h("p", { class: "thing-name" }, h("i", { class: "colour-dot", data: { colour: label.colour } }), said("span", {}, label.name))),
     formOf,
     changed: () => app.refreshLabels().catch(() => {}),
   });
@@ -28,7 +28,7 @@ function formOf(label, { done, cancel }) {
   const radios = COLOURS.map((colour) =>
     h("label", { class: "colour-choice", title: t(`colour.${colour}`) },
       h("input", { type: "radio", name: group, value: colour, checked: colour === (label?.colour ?? "grey") }),
-      h("i", { class: "colour", data: { colour } }), h("span", { class: "sr-only" }, t(`colour.${colour}`))));
+      h("i", { class: "colour-dot", data: { colour } }), h("span", { class: "sr-only" }, t(`colour.${colour}`))));
   const colours = h("fieldset", { class: "field colours" }, h("legend", {}, t("settings.labels.colour")), h("div", {}, radios));
   const fields = [field(t("settings.labels.name"), input("name", { value: label?.name ?? "", required: true, maxlength: "60", dir: "auto" })), colours];
   const node = form(fields, {
