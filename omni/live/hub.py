@@ -60,6 +60,7 @@ class Hub:
         self._new_id = make_id
         self._topics: dict[str, Topic] = {}
         self._missed: set[Topic] = set()
+        self._hears_misses: dict[Callable[[str, str], None], None] = {}
         self._has_missed = asyncio.Event()
         self._asked: dict[str, asyncio.Future[Answered]] = {}
         self._desk_ear: Listening | None = None
@@ -113,6 +114,16 @@ class Hub:
             if call is not None:
                 follower.begin_at(call)
             yield follower
+
+    def hear_misses(self, note: Callable[[str, str], None]) -> Callable[[], None]:
+        """`note` is called with the organisation and agent of whose calls something may not have been heard. Entries
+        come all the same, a little later; signals are gone. Returns what ends it."""
+        self._hears_misses[note] = None
+
+        def leave() -> None:
+            del self._hears_misses[note]
+
+        return leave
 
     async def ask(self, send: Callable[[Ask], Awaitable[None]], timeout: float) -> Answered:
         """Send an input that has the given `Ask` in it, and wait for its outcome. Raises TimeoutError, and what `send`
@@ -171,6 +182,8 @@ class Hub:
     def _note_miss(self, topic: Topic) -> None:
         self._missed.add(topic)
         self._has_missed.set()
+        for note in list(self._hears_misses):
+            note(topic.org, topic.agent)
 
     async def _compare(self) -> None:
         while True:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 
 from aiohttp import web
-from pydantic import JsonValue
 
 from omni.app.parts import Parts
 from omni.app.surfaces.operators import operator_routes
 from omni.gateway.inbox.conversations import Conversations
+from omni.gateway.inbox.courtesy import tell_typing
+from omni.gateway.inbox.feed import Feeds
 from omni.gateway.inbox.guard import Guard
 from omni.gateway.inbox.kit import Kit
+from omni.gateway.inbox.live import Live
 from omni.gateway.inbox.pages import Pages
 from omni.live.inbox import OperatorsChanged, tell_inbox
 
@@ -35,11 +38,12 @@ async def inbox(parts: Parts, _: AsyncExitStack) -> Iterable[web.RouteDef]:
     async def operators_changed(org: str) -> None:
         await tell_inbox(engines.bus, org, OperatorsChanged())
 
-    def present(org: str, conversation: str) -> list[JsonValue]:
-        return []
-
+    feeds = Feeds(kit)
+    live = Live(kit, feeds, functools.partial(tell_typing, engines.bus))
+    parts.drains.append(live.drain)
     return [
         *Pages().routes(),
         *operator_routes(settings, parts.access, engines.store, guard, operators_changed),
-        *Conversations(kit, present).routes(),
+        *Conversations(kit, feeds.present).routes(),
+        *live.routes(),
     ]

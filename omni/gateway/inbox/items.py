@@ -128,15 +128,9 @@ def is_retryable(delivery: Delivery) -> bool:
     return delivery.state is DeliveryState.FAILED and delivery.origin == "human"
 
 
-def delivery_id(fact: Fact) -> str | None:
-    """The delivery that an entry's message goes out by."""
-    match fact:
-        case BotSaid():
-            return fact.delivery.id
-        case HumanSaid(delivery=Delivery() as delivery):
-            return delivery.id
-        case _:
-            return None
+def delivery_in(fact: Fact) -> Delivery | None:
+    """The delivery that an entry's message goes out by, as it was when it was asked for."""
+    return fact.delivery if isinstance(fact, BotSaid | HumanSaid) else None
 
 
 class _Here:

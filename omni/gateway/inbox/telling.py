@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from omni.gateway.inbox.cursors import Place, cursor_of
-from omni.gateway.inbox.items import Item, case_item, delivery_id, item_of
+from omni.gateway.inbox.items import Item, case_item, delivery_in, item_of
 from omni.gateway.inbox.naming import conversation_id
 from omni.gateway.inbox.rows import Row, row_of
 from omni.gateway.inbox.thread import Line
@@ -52,9 +52,9 @@ def _cursor(conversation: str, place: Place) -> str:
 async def _deliveries(store: Store, entries: Iterable[Entry]) -> dict[str, Delivery]:
     wanted: dict[str, list[str]] = {}
     for entry in entries:
-        id_ = delivery_id(entry.fact)
-        if id_ is not None:
-            wanted.setdefault(entry.call, []).append(id_)
+        delivery = delivery_in(entry.fact)
+        if delivery is not None:
+            wanted.setdefault(entry.call, []).append(delivery.id)
     found: dict[str, Delivery] = {}
     for call, ids in wanted.items():
         if len(ids) <= FEW:

@@ -102,7 +102,7 @@ class StoredThread:
 
 async def older(sources: Sources, before: Place | None, limit: int, wanted: Wanted) -> Stretch:
     """The newest `limit` lines that there are, or those before the item of a place."""
-    end = place = before.before() if before is not None else await _end(sources)
+    end = place = before.before() if before is not None else await end_of(sources)
     entries, events = _EntriesBack(sources, end), _EventsBack(sources, end.number)
     lines: list[Line] = []
     while True:
@@ -145,8 +145,8 @@ async def newer(sources: Sources, after: Place, limit: int, wanted: Wanted) -> S
             events.drop()
 
 
-async def _end(sources: Sources) -> Place:
-    """The log may be ahead of what its document says."""
+async def end_of(sources: Sources) -> Place:
+    """Behind everything there is. The log may be ahead of what its document says."""
     end = await sources.end()
     while entries := await sources.entries(end.call, end.seq, STEP):
         end = Place(end.call, entries[-1].seq, end.number)
