@@ -78,11 +78,10 @@ export class Outbox extends EventTarget {
     this.run();
   }
 
-  /** The thread has these messages itself: their letters are done. */
+  /** The thread has these messages ({key}) itself: their letters are done. */
   settle(conversation, echoes) {
-    const done = settled(this.of(conversation), echoes, this.#owner);
-    if (done.size) this.#save(this.#all().filter((letter) => !done.has(letter.key)));
-    return done;
+    const keys = new Set(echoes.map((echo) => echo.key).filter(Boolean));
+    if (this.of(conversation).some((letter) => keys.has(letter.key))) this.#save(this.#all().filter((letter) => !keys.has(letter.key)));
   }
 
   /** Posts what is due, in order, and comes back when the next one is. */
@@ -103,6 +102,20 @@ export class Outbox extends EventTarget {
       else soon.push(letter.sendAt + KEPT);
     }
     if (soon.length) this.#timer = this.#later(Math.max(0.05, Math.min(...soon) - now), () => this.run());
+  }
+
+  /** The connection is back: what waited for it need not wait longer. */
+  hurry() {
+    for (const letter of this.#mine()) {
+      if (letter.state === "sending" && letter.tries > 0) this.#change(letter.key, (known) => ({ ...known, sendAt: this.#now(), tries: 0 }));
+    }
+    this.run();
+  }
+
+  /** Another window of the same browser changed the outbox. */
+  changedElsewhere() {
+    this.dispatchEvent(new Event("change"));
+    this.run();
   }
 
   /** The page is closing: what waits goes out now. */
@@ -165,24 +178,6 @@ export function afterProblem(letter, problem, now) {
   const wait = problem?.retryAfter ?? PATIENCE[Math.min(letter.tries, PATIENCE.length - 1)];
   return { ...letter, tries: letter.tries + 1, sendAt: now + wait };
 }
-
-/**
- * The keys of letters whose messages are among `echoes` ({key?, by, text, ts}). Without a key the oldest letter with
- * the same words is meant: the server keeps the order.
- */
-export function settled(letters, echoes, owner) {
-  const done = new Set();
-  for (const echo of echoes) {
-    const letter = letters.find((one) => one.key === echo.key)
-      ?? (echo.key ? null : letters.find((one) => isSame(one, echo, owner) && !done.has(one.key)));
-    if (letter) done.add(letter.key);
-  }
-  return done;
-}
-
-const isSame = (letter, echo, owner) =>
-  (letter.state === "sending" || letter.state === "accepted") && echo.by === owner && echo.ts >= letter.queuedAt - 60
-  && (letter.body.text ?? letter.shown?.text ?? "").trim() === (echo.text ?? "").trim();
 
 function byConversation(letters) {
   const groups = new Map();

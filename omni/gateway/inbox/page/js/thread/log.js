@@ -80,14 +80,14 @@ function isNewer(delivery, known, live) {
 
 /** A call's clock may step back when another worker takes it over; its `seq` never does. */
 function inOrder(items) {
-  const byCall = Map.groupBy ? Map.groupBy(items, (item) => item.call ?? "") : groupBy(items, (item) => item.call ?? "");
+  const byCall = groupBy(items, (item) => item.call ?? "");
   const placed = [];
   for (const [call, entries] of byCall) {
     entries.sort((a, b) => (a.seq ?? 0) - (b.seq ?? 0) || a.ts - b.ts);
     let at = -Infinity;
     for (const item of entries) placed.push({ item, at: call ? (at = Math.max(at, item.ts)) : item.ts });
   }
-  placed.sort((a, b) => a.at - b.at || compare(a.item.call ?? "", b.item.call ?? "") || (a.item.seq ?? 0) - (b.item.seq ?? 0));
+  placed.sort((a, b) => a.at - b.at || compare(a.item.call ?? "\uffff", b.item.call ?? "\uffff") || (a.item.seq ?? 0) - (b.item.seq ?? 0));
   return placed.map(({ item }) => item);
 }
 

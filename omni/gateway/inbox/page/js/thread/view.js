@@ -42,7 +42,9 @@ export class View {
     }
     let next = this.element.firstChild;
     for (const row of rows) {
+      const following = next?.nextSibling ?? null;
       const element = this.#node(row);
+      if (next && next.parentNode !== this.element) next = element?.parentNode ? element : following;
       if (!element) continue;
       if (element === next) next = next.nextSibling;
       else this.element.insertBefore(element, next);
@@ -65,7 +67,8 @@ export class View {
     const element = lineNode(row, this.#acts);
     if (known?.element) {
       if (element && known.element.open) element.open = true;
-      known.element.replaceWith(element ?? "");
+      if (element) known.element.replaceWith(element);
+      else known.element.remove();
     }
     this.#shown.set(row.key, { mark, element });
     return element;

@@ -1,0 +1,79 @@
+// What an operator does with a conversation. Each answers whether it was done; what went wrong is said in a toast, and a
+// colleague who has the conversation is named, with the way to steal it.
+
+import { openDialog } from "../dialog.js";
+import { h } from "../dom.js";
+import { app } from "../model.js";
+import { problem, toast } from "../notices.js";
+import { t } from "../texts.js";
+
+const path = (id, rest) => `/conversations/${encodeURIComponent(id)}${rest}`;
+const post = (id, rest, body = {}) => app.api("POST", path(id, rest), body);
+
+async function done(promise) {
+  try {
+    await promise;
+    return true;
+  } catch (error) {
+    problem(error);
+    return false;
+  }
+}
+
+/** Takes the conversation over. A colleague's is stolen only after asking. */
+export async function take(id, { steal = false } = {}) {
+  try {
+    await post(id, "/take", { steal });
+    return true;
+  } catch (error) {
+    if (error.code !== "taken") {
+      problem(error);
+      return false;
+    }
+    return (await askToSteal(holderOf(error))) && take(id, { steal: true });
+  }
+}
+
+/** Who has it, from a 409 `taken`. */
+export const holderOf = (error) => error.body?.handled_by ?? error.body?.error?.handled_by ?? null;
+
+export function askToSteal(holder) {
+  const name = app.nameOf(holder) ?? t("event.somebody");
+  return new Promise((decide) => {
+    let answer = false;
+    const dialog = openDialog({
+      title: t("thread.taken", { name }),
+      body: h("p", { class: "muted" }, t("thread.taken_text", { name })),
+      foot: [
+        h("button", { type: "button", class: "btn", on: { click: () => dialog.close() } }, t("cancel")),
+        h("button", { type: "button", class: "btn primary", data: { act: "steal" }, on: { click: () => ((answer = true), dialog.close()) } }, t("thread.steal")),
+      ],
+      onClose: () => decide(answer),
+    });
+  });
+}
+
+export const release = (id, note = null) => done(post(id, "/release", note ? { note } : {}));
+export const reopen = (id) => done(post(id, "/reopen"));
+export const assign = (id, to) => done(post(id, "/assign", { to }));
+export const label = (id, change) => done(post(id, "/labels", { add: [], remove: [], ...change }));
+export const pauseContact = (id, paused) => done(post(id, "/pause-contact", { paused }));
+export const whisper = (id, text) => done(post(id, "/whisper", { text }));
+export const react = (id, target, emoji) => done(post(id, "/reactions", { target, emoji }));
+export const retry = (id, delivery) => done(post(id, `/messages/${encodeURIComponent(delivery)}/retry`));
+export const seen = (id, call, messages) => post(id, "/seen", { call, user_messages: messages }).catch(() => {});
+
+export async function resolve(id) {
+  if (!(await done(post(id, "/end")))) return false;
+  toast({ text: t("thread.resolved"), kind: "ok", action: { text: t("thread.reopen"), run: () => reopen(id) } });
+  return true;
+}
+
+export async function snooze(id, until, words) {
+  if (!(await done(post(id, "/snooze", { until })))) return false;
+  if (until) toast({ text: t("thread.snoozed_until", { until: words }), kind: "ok", action: { text: t("thread.undo"), run: () => snooze(id, null) } });
+  return true;
+}
+
+/** A note to the team; throws, so that what was written stays in the box. */
+export const note = (id, text) => post(id, "/notes", { text });

@@ -1,0 +1,149 @@
+// The head of a conversation: who it is, who has it, how long free text may still be sent, and what can be done.
+
+import { openMenu } from "../dialog.js";
+import { fill, h, said } from "../dom.js";
+import { channelIcon, icon } from "../icons.js";
+import { app, titleOf } from "../model.js";
+import { t } from "../texts.js";
+import * as acts from "./acts.js";
+import { assignMenu, handBackDialog, labelMenu, snoozeMenu, whisperDialog } from "./menus.js";
+import { countdown } from "./times.js";
+
+const SHORT = 2 * 3600; // seconds: less than this left is said in colour
+
+export class Header {
+  #row = null;
+  #presence = [];
+  #timer = null;
+  #mark = null;
+
+  constructor() {
+    this.window = h("span", { class: "window", role: "timer" });
+    this.people = h("div", { class: "presence" });
+    this.notice = h("div", { class: "collision", role: "status", hidden: true });
+    this.buttons = h("div", { class: "buttons", role: "toolbar", "aria-label": t("thread.actions") });
+    this.who = h("div", { class: "head-who" });
+    this.bar = h("div", { class: "head" }, this.who, this.buttons);
+    this.element = h("header", {}, this.bar, this.notice);
+    this.#timer = setInterval(() => this.#tick(), 1000);
+  }
+
+  leave() {
+    clearInterval(this.#timer);
+  }
+
+  show(row) {
+    this.#row = row;
+    const mark = JSON.stringify([row.contact, row.handler, row.handled_by, row.state, row.assignee, row.labels, row.snoozed_until, row.transport, row.agent, app.agents.get(row.agent)?.name, app.operators.size, app.me?.role]);
+    if (mark !== this.#mark) {
+      this.#mark = mark;
+      this.#draw();
+    }
+    this.#tick();
+    this.#collision();
+  }
+
+  present(operators) {
+    this.#presence = operators.filter((one) => !app.isMe(one.operator));
+    fill(this.people, this.#presence.map((one) => h("span", { class: "badge", data: { typing: String(one.typing) } }, said("span", {}, t(one.typing ? "presence.writing" : "presence.looking", { name: app.nameOf(one.operator) })))));
+    this.#collision();
+  }
+
+  /** The key of a button does what the button does: `take`, `release`, `end`, `reopen`, `snooze`, `assign`, `label`. */
+  press(act) {
+    const button = this.element.querySelector(`button[data-act="${act}"]`);
+    if (!button || button.disabled) return false;
+    button.click();
+    return true;
+  }
+
+  #draw() {
+    const row = this.#row;
+    fill(this.who,
+      h("button", { type: "button", class: "icon-btn head-back", "aria-label": t("thread.back"), on: { click: () => app.go("/") } }, icon("back")),
+      h("span", { class: `channel is-${row.transport}`, title: t(`channel.${row.transport}`) }, channelIcon(row.transport, { label: t(`channel.${row.transport}`), size: 20 })),
+      h("div", { class: "head-names" },
+        h("h1", { class: "said one-line", dir: "auto" }, titleOf(row)),
+        h("div", { class: "head-line" }, this.#holder(), this.window, this.people)));
+    fill(this.buttons, app.can("agent") ? this.#acting() : null,
+      h("button", { type: "button", class: "icon-btn", "aria-label": t("thread.details"), title: t("thread.details"), data: { act: "details" }, on: { click: () => app.togglePanel() } }, icon("panel")));
+  }
+
+  #holder() {
+    const row = this.#row;
+    const bot = app.agents.get(row.agent)?.name ?? row.agent;
+    if (row.state === "ended") return h("span", { class: "holder" }, t("thread.has_ended"));
+    if (row.handler === "bot") return h("span", { class: "holder is-bot" }, icon("bot", { size: 14 }), said("span", {}, t("thread.bot_has_it", { bot })));
+    if (row.handler === "nobody") return h("span", { class: "holder is-nobody" }, icon("hand", { size: 14 }), t("thread.nobody_has_it"));
+    return h("span", { class: "holder is-human" }, icon("person", { size: 14 }), said("span", {}, app.isMe(row.handled_by) ? t("thread.you_have_it") : t("thread.they_have_it", { name: app.nameOf(row.handled_by) ?? t("event.somebody") })));
+  }
+
+  #acting() {
+    const row = this.#row;
+    const isMine = row.handler === "human" && app.isMe(row.handled_by);
+    const isOpen = row.state !== "ended";
+    return [
+      isOpen && !isMine ? this.#button("take", "thread.take", "T", "hand", () => acts.take(row.id), "primary") : null,
+      isOpen && row.handler !== "bot" ? this.#button("release", "thread.hand_back", "H", "bot", () => handBackDialog(row)) : null,
+      isOpen ? this.#button("end", "thread.resolve", "E", "done", () => acts.resolve(row.id)) : this.#button("reopen", "thread.reopen", "", "undo", () => acts.reopen(row.id), "primary"),
+      this.#icon("snooze", "thread.snooze", "S", "snooze", (button) => snoozeMenu(button, row)),
+      this.#icon("assign", "thread.assign", "A", "person", (button) => assignMenu(button, row)),
+      this.#icon("label", "thread.label", "L", "tag", (button) => labelMenu(button, row)),
+      this.#icon("more", "more", "", "more", (button) => this.#more(button)),
+    ];
+  }
+
+  #more(anchor) {
+    const row = this.#row;
+    openMenu(anchor, [
+      row.state !== "ended" && row.handler === "bot" ? { text: t("whisper.title"), icon: "whisper", run: () => whisperDialog(row) } : null,
+      row.contact?.paused
+        ? { text: t("thread.resume_contact"), icon: "play", run: () => acts.pauseContact(row.id, false) }
+        : { text: t("thread.pause_contact"), icon: "pause", run: () => acts.pauseContact(row.id, true) },
+      "line",
+      { text: t("thread.snooze"), icon: "snooze", run: () => snoozeMenu(anchor, row) },
+      { text: t("thread.assign"), icon: "person", run: () => assignMenu(anchor, row) },
+      { text: t("thread.label"), icon: "tag", run: () => labelMenu(anchor, row) },
+    ], { label: t("more"), align: "end" });
+  }
+
+  #button(act, key, letter, name, run, extra = "") {
+    return h("button", { type: "button", class: `btn small ${extra}`, data: { act }, title: title(key, letter), "aria-keyshortcuts": letter || null, on: { click: run } }, icon(name, { size: 16 }), h("span", {}, t(key)));
+  }
+
+  #icon(act, key, letter, name, run) {
+    return h("button", { type: "button", class: "icon-btn", data: { act }, "aria-label": t(key), title: title(key, letter), "aria-haspopup": "menu", "aria-expanded": "false", "aria-keyshortcuts": letter || null, on: { click: ({ currentTarget }) => run(currentTarget) } }, icon(name));
+  }
+
+  /** Somebody else has it: say so, and offer to take it from them. */
+  #collision() {
+    const row = this.#row;
+    const other = row && row.state !== "ended" && row.handler === "human" && row.handled_by && !app.isMe(row.handled_by) ? row.handled_by : null;
+    this.notice.hidden = !other;
+    if (!other) return void fill(this.notice);
+    const name = app.nameOf(other);
+    const state = this.#presence.find((one) => one.operator === other);
+    const mark = `${name}:${state?.typing}:${app.can("agent")}`;
+    if (this.notice.dataset.mark === mark && this.notice.firstChild) return undefined;
+    this.notice.dataset.mark = mark;
+    fill(this.notice, icon("person", { size: 16 }), said("span", { class: "grow" }, t(state?.typing ? "thread.taken_writing" : "thread.taken", { name })),
+      app.can("agent") ? h("button", { type: "button", class: "btn small", data: { act: "steal" }, on: { click: () => acts.take(row.id, { steal: true }) } }, t("thread.steal")) : null);
+    return undefined;
+  }
+
+  #tick() {
+    const closes = this.#row?.window_closes_at;
+    if (!closes) {
+      this.window.hidden = true;
+      return;
+    }
+    const left = closes - app.now();
+    this.window.hidden = false;
+    this.window.dataset.state = left <= 0 ? "closed" : left < SHORT ? "short" : "open";
+    this.window.title = t("thread.window_title");
+    const text = left <= 0 ? t("thread.window_closed") : t("thread.window", { left: countdown(left) });
+    if (this.window.textContent !== text) this.window.textContent = text;
+  }
+}
+
+const title = (key, letter) => (letter ? `${t(key)} (${letter})` : t(key));
