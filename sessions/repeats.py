@@ -23,8 +23,8 @@ class Handled:
         self._keys: dict[str, None] = {}
 
     def set_apart(self, mails: Sequence[Mail], call: str | None) -> tuple[list[Mail], list[Mail]]:
-        """Fresh mail, and repeats. One that the bus delivers again is asked about: another worker may have had this call
-        meanwhile."""
+        """Fresh mail, and repeats. The store is asked about one that the bus delivers again: meanwhile another worker
+        may have had this call."""
         fresh: list[Mail] = []
         repeats: list[Mail] = []
         batch: set[str] = set()

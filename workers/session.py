@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from omni.bus.base import BusError, BusUnavailableError, Consumer, Outgoing, Received
+from omni.bus.base import BusUnavailableError, Consumer, Outgoing, Received
 from omni.model.call import Call, conversation_key
 from omni.model.contact import Contact, Sender
 from omni.model.ids import partition_of
@@ -27,32 +27,25 @@ from omni.model.inbound import (
     PersonNotice,
     ProgramArrived,
     ToCall,
-    Wake,
     pack,
     routing_key,
     unpack,
 )
 from omni.model.queues import commands, inbound, inbound_for
-from omni.store.base import CallFilter, StoreError, StoreUnavailableError
-from omni.telemetry import metrics
+from omni.store.base import CallFilter, StoreUnavailableError
 from sessions.actor import Conversation
 from sessions.contacts import Contacts, heeded
 from sessions.mail import Kept, Mail, Parcel
 from sessions.place import Place
 from sessions.world import World
+from workers.alarm import AlarmClock
+from workers.awake import Awake
 
 log = logging.getLogger("omni.session")
 
 PREFETCH = 256
 HOT_CALLS = 1024
 SWEEP_SECONDS = 5.0
-CLAIM_SECONDS = 60.0
-WAKE_PAUSE = 0.2
-"""Seconds between two pages of due calls: when very many are due at once, people's messages must not wait behind."""
-MAX_AWAKE = 4_000
-"""Calls at work at a time; while there are so many, the bus holds back what follows."""
-LOOKS = 16
-"""Busy calls passed over to find one that makes room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,36 +77,29 @@ class SessionWorker:
     ) -> None:
         self._world = world
         self._prefetch = prefetch
-        self._hot_calls = hot_calls
-        self._sweep_every = sweep
         self._serves = world.partitions if serves is None else serves
-        self._kept = Kept(prefetch // 2, lambda: len(self._running) >= MAX_AWAKE)
+        self._awake = Awake(world, hot_calls)
+        self._kept = Kept(prefetch // 2, lambda: self._awake.is_crowded)
+        self._alarm = AlarmClock(world, sweep)
         self._contacts = Contacts(world.store, world.new_id)
         self._lanes: dict[str, deque[_Item]] = {}
         self._lane_tasks: set[asyncio.Task[None]] = set()
-        self._actors: OrderedDict[str, Conversation] = OrderedDict()
-        self._calls: dict[str, Conversation] = {}
-        self._running: dict[asyncio.Task[None], Conversation] = {}
         self._consumers: list[Consumer] = []
-        self._sweeper: asyncio.Task[None] | None = None
-        self._is_stopping = False
 
     async def start(self) -> None:
         for partition in range(self._serves):
             for queue in (commands(partition), inbound(partition)):
                 self._consumers.append(await self._world.bus.consume(queue, self._take, prefetch=self._prefetch))
-        self._sweeper = asyncio.create_task(self._sweep(), name="wake calls that are due")
+        self._alarm.start()
 
     async def stop(self, grace: float = 6.0) -> None:
         """Take nothing more, let turns at work finish for `grace` seconds, hand the rest back."""
-        self._is_stopping = True
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.wait([self._sweeper])
+        self._awake.rest()
+        await self._alarm.stop()
         for consumer in self._consumers:
             await consumer.stop()
         self._consumers.clear()
-        working = [task for task, actor in self._running.items() if not actor.waits_for_program]
+        working = self._awake.at_work()
         if working or self._lane_tasks:
             await asyncio.wait([*working, *self._lane_tasks], timeout=grace)
         for task in list(self._lane_tasks):
@@ -124,8 +110,7 @@ class SessionWorker:
             for item in lane:
                 item.parcel.release()
         self._lanes.clear()
-        await asyncio.gather(*(actor.stop() for actor in self._actors.values()))
-        self._actors.clear()
+        await self._awake.stop()
 
     # lanes: who is it?
 
@@ -157,7 +142,7 @@ class SessionWorker:
         """The quick way: an input of somebody at hand goes to the actor at once."""
         happening = item.happening
         if isinstance(happening, ToCall):
-            actor = self._actor_of(happening.call)
+            actor = self._awake.of_call(happening.call)
             if actor is not None:
                 self._give(actor, item)
             return actor is not None
@@ -245,7 +230,7 @@ class SessionWorker:
         return (await self._contacts.change(contact.id, **changes) if changes else None) or contact
 
     async def _to_call(self, item: _Item, happening: ToCall) -> None:
-        actor = self._actor_of(happening.call)
+        actor = self._awake.of_call(happening.call)
         if actor is not None:
             self._give(actor, item)
             return
@@ -255,37 +240,21 @@ class SessionWorker:
             item.parcel.done()
             return
         contact = await self._world.store.contact(call.contact)
-        actor = self._actor(Place.of(call))
-        self._know(happening.call, actor)
+        actor = self._awake.at(Place.of(call))
+        self._awake.know(happening.call, actor)
         actor.post(Mail(item.happening, item.parcel), contact)
-        self._wake(actor)
-
-    def _actor_of(self, call: str) -> Conversation | None:
-        """The actor that has a call in memory, as far as that is known."""
-        actor = self._calls.get(call)
-        if actor is not None and actor.call_id == call and self._actors.get(actor.place.conversation) is actor:
-            return actor
-        actor = next((actor for actor in self._actors.values() if actor.call_id == call), None)
-        if actor is not None:
-            self._know(call, actor)
-        return actor
-
-    def _know(self, call: str, actor: Conversation) -> None:
-        self._calls[call] = actor
-        while len(self._calls) > 2 * self._hot_calls + LOOKS:
-            del self._calls[next(iter(self._calls))]
+        self._awake.wake(actor)
 
     def _give(self, actor: Conversation, item: _Item) -> None:
         actor.post(Mail(item.happening, item.parcel))
-        self._wake(actor)
+        self._awake.wake(actor)
 
     def _program_arrived(self, item: _Item, happening: ProgramArrived) -> None:
         """Turns that wait for a program are offered to the one that came."""
-        for actor in list(self._actors.values()):
-            is_theirs = (actor.place.org, actor.place.agent) == (happening.org, happening.agent)
-            if is_theirs and actor.is_busy:
+        for actor in self._awake.of_agent(happening.org, happening.agent):
+            if actor.is_busy:
                 actor.post(Mail(_copy_for(actor.place.conversation, happening)))
-                self._wake(actor)
+                self._awake.wake(actor)
         item.parcel.done()
 
     async def _pause_person(self, item: _Item, happening: PausePerson) -> None:
@@ -295,9 +264,9 @@ class SessionWorker:
             for call in await self._world.store.calls(
                 CallFilter(org=contact.org, contact=contact.id, is_open=True), limit=100
             ):
-                actor = self._actor(Place.of(call))
+                actor = self._awake.at(Place.of(call))
                 actor.post(Mail(_copy_for(call.id, happening)), contact)
-                self._wake(actor)
+                self._awake.wake(actor)
         item.parcel.done()
 
     async def _merge_people(self, item: _Item, happening: MergePeople) -> None:
@@ -320,11 +289,10 @@ class SessionWorker:
         await self._world.agents.refresh()
         if happening.paused:
             await self._world.store.cancel_deliveries(agent=(happening.org, happening.agent), now=self._world.clock())
-            for actor in list(self._actors.values()):
-                is_theirs = (actor.place.org, actor.place.agent) == (happening.org, happening.agent)
-                if is_theirs and (actor.is_busy or actor.task is not None):
+            for actor in self._awake.of_agent(happening.org, happening.agent):
+                if actor.is_busy or actor.task is not None:
                     actor.post(Mail(_copy_for(actor.place.conversation, happening)))
-                    self._wake(actor)
+                    self._awake.wake(actor)
         item.parcel.done()
 
     # actors
@@ -336,89 +304,9 @@ class SessionWorker:
             place = Place.in_group(*where, group, sender.routing)
         else:
             place = Place.between(*where, contact.id, contact.home)
-        actor = self._actor(place)
+        actor = self._awake.at(place)
         actor.post(Mail(happening, item.parcel), contact, sender)
-        self._wake(actor)
-
-    def _actor(self, place: Place) -> Conversation:
-        key = place.conversation
-        actor = self._actors.get(key)
-        if actor is None:
-            self._evict()
-            actor = self._actors[key] = Conversation(self._world, place)
-        else:
-            self._actors.move_to_end(key)
-        return actor
-
-    def _evict(self) -> None:
-        """Make room for one more: a call that is busy stays."""
-        metrics.OPEN_ACTORS.set(len(self._actors) + 1)
-        excess = len(self._actors) + 1 - self._hot_calls
-        for _ in range(min(len(self._actors), excess + LOOKS)):
-            if excess <= 0:
-                return
-            key, actor = next(iter(self._actors.items()))
-            if actor.task is None and not actor.is_busy:
-                del self._actors[key]
-                excess -= 1
-            else:
-                self._actors.move_to_end(key)
-
-    def _wake(self, actor: Conversation) -> None:
-        if actor.task is None and not self._is_stopping:
-            actor.task = asyncio.create_task(actor.run(), name=f"call of {actor.place.conversation}")
-            self._running[actor.task] = actor
-            actor.task.add_done_callback(self._rested)
-
-    def _rested(self, task: asyncio.Task[None]) -> None:
-        actor = self._running.pop(task)
-        actor.task = None
-        if actor.call_id is not None:
-            self._know(actor.call_id, actor)
-        if task.cancelled():
-            return
-        if task.exception() is not None:
-            log.error("an actor broke and starts again", exc_info=task.exception())
-        if actor.is_busy:
-            self._wake(actor)
-
-    # the alarm clock
-
-    async def _sweep(self) -> None:
-        """Wake calls that are due; whoever moves a call's `wake_at` first has the right to."""
-        while True:
-            await self._world.sleep(self._sweep_every)
-            try:
-                while await self._wake_due():
-                    await self._world.sleep(WAKE_PAUSE)
-            except (StoreError, BusError) as error:
-                log.warning("calls that are due cannot be looked up: %s", error)
-            except Exception:
-                log.exception("calls that are due cannot be woken; the next round tries again")
-
-    async def _wake_due(self) -> bool:
-        """One page of due calls; True when there may be more."""
-        now = self._world.clock()
-        due = await self._world.store.due_calls(now, limit=100)
-        woken: list[Outgoing] = []
-        for call in due:
-            claimed = now + CLAIM_SECONDS
-            if await self._world.store.rest_call(call.id, claimed, was=call.wake_at):
-                wake = Wake(
-                    key=f"wake:{call.id}:{call.wake_at}",
-                    org=call.org,
-                    agent=call.agent,
-                    channel=call.channel,
-                    at=now,
-                    call=call.id,
-                    home=call.home,
-                    claimed=claimed,
-                )
-                queue = inbound_for(call.home, self._world.partitions)
-                woken.append(Outgoing(queue.name, pack((wake,)), wake.key))
-        if woken:
-            await self._world.bus.publish(woken)
-        return len(due) == 100
+        self._awake.wake(actor)
 
 
 def _is_with(call: Call, contact: str) -> bool:

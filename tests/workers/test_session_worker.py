@@ -820,7 +820,7 @@ async def test_calls_in_memory_are_bounded(scene: Scene) -> None:
     for number in range(20):
         await scene.hear("again", person(number))
     await until(lambda: len(scene.sent) == 120)
-    assert len(worker._actors) <= 9
+    assert len(worker._awake) <= 9
     assert len(await scene.calls()) == 100
 
 
@@ -830,7 +830,7 @@ async def test_busy_calls_are_not_forgotten_when_there_are_too_many(scene: Scene
     for number in range(8):
         await scene.hear("slow", person(number))
     await until(lambda: len(scene.mind.asked) == 8)
-    assert len(worker._actors) == 8
+    assert len(worker._awake) == 8
     scene.mind.go.set()
     await until(lambda: len(scene.sent) == 8)
 
@@ -852,7 +852,7 @@ async def test_due_calls_are_woken_once_although_two_workers_sweep(scene: Scene)
         await publish(messages)
 
     scene.bus.publish = noting  # type: ignore[method-assign]
-    await asyncio.gather(one._wake_due(), two._wake_due(), one._wake_due())
+    await asyncio.gather(one._alarm.ring(), two._alarm.ring(), one._alarm.ring())
     assert len(published) == 10
     await until(lambda: _all_ended(scene))
     assert {call.reason for call in await scene.calls()} == {"idle_timeout"}
@@ -869,7 +869,7 @@ async def test_alarm_that_changed_nothing_is_set_anew(scene: Scene) -> None:
     await scene.store.save_agent(AGENT.model_copy(update={"idle_timeout_s": 10 * AGENT.idle_timeout_s}))
     await scene.book.refresh()
     scene.offset += AGENT.idle_timeout_s + 1
-    await worker._wake_due()
+    await worker._alarm.ring()
     await until(scene.is_quiet)
     (after,) = await scene.calls()
     assert after.is_open
