@@ -33,7 +33,8 @@ export function openDialog({ title, body, foot = null, onClose = null, wide = fa
   });
   dialog.addEventListener("close", () => {
     dialog.remove();
-    if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
+    // The browser gives the focus back itself, unless the element is gone; whoever took it meanwhile keeps it.
+    if (document.activeElement === document.body && before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
     onClose?.();
   });
   document.body.append(dialog);

@@ -11,10 +11,11 @@ const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
  * `keys`: "j", "?", "escape", "mod+k" (Ctrl, or ⌘ on a Mac), "shift+enter", or a list of them. `scope` is the heading
  * in the sheet ("general", "list", "thread", "composer"). `text` is a key of the texts. `run(event)` may return false to
  * leave the key to others. `when()` says whether it holds now; `typing: true` also inside fields; `inDialog: true` also
- * while a dialog is open. Returns what takes it back.
+ * while a dialog is open. `hidden` keeps it out of the sheet; `sheetKeys` is shown there instead of `keys`. Returns what
+ * takes it back.
  */
-export function add({ keys, scope = "general", text, run, when = () => true, typing = false, inDialog = false, hidden = false }) {
-  const entry = { keys: [keys].flat(), scope, text, run, when, typing, inDialog, hidden };
+export function add({ keys, scope = "general", text, run, when = () => true, typing = false, inDialog = false, hidden = false, sheetKeys = null }) {
+  const entry = { keys: [keys].flat(), scope, text, run, when, typing, inDialog, hidden, sheetKeys };
   registered.add(entry);
   return () => registered.delete(entry);
 }
@@ -72,7 +73,7 @@ export function showSheet() {
         "section",
         null,
         h("h3", null, t(`keys.scope.${scope}`)),
-        h("dl", null, lines.map((entry) => h("div", null, h("dt", null, t(entry.text)), h("dd", null, entry.keys.slice(0, 2).map(keyCaps))))),
+        h("dl", null, lines.map((entry) => h("div", null, h("dt", null, t(entry.text)), h("dd", null, (entry.sheetKeys ? [entry.sheetKeys].flat() : entry.keys.slice(0, 2)).map(keyCaps))))),
       );
     }),
   );

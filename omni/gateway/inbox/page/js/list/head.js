@@ -14,7 +14,8 @@ export const apply = (filter) => setFilter(filterParams(filter), { replace: fals
 
 /** The name of the saved view that this filter is, or of the view it narrows. */
 export function nameOf(filter) {
-  const saved = app.views.find((view) => sameFilter(filterOf(view.filter), filter));
+  const isPlain = narrowed(filter) === 0 && filter.order === "newest";
+  const saved = isPlain ? null : app.views.find((view) => sameFilter(filterOf(view.filter), filter));
   return saved?.name ?? t(`view.${filter.view}`);
 }
 

@@ -49,8 +49,8 @@ class OmniList extends HTMLElement {
     fill(this, this.#head.element, h("div", { class: "list-body" }, this.#above, this.#scroller.element, this.#status), this.#search.results);
 
     app.on("rows", ({ detail }) => this.#heard(detail), signal);
-    for (const name of ["operators", "labels"]) app.on(name, () => (this.#scroller.redraw(), this.#drawHead()), signal);
-    for (const name of ["views", "agents"]) app.on(name, () => this.#drawHead(), signal);
+    for (const name of ["operators", "labels", "agents"]) app.on(name, () => (this.#scroller.redraw(), this.#drawHead()), signal);
+    app.on("views", () => this.#drawHead(), signal);
     app.on("open", ({ detail }) => this.#scroller.setOpen(detail), signal);
     loading.addEventListener("change", () => this.#drawHead(), { signal });
     this.#takenBack = [onRoute((now, before) => this.#routed(now, before)), ...this.#keys()];
@@ -255,7 +255,7 @@ class OmniList extends HTMLElement {
         run: () => this.#open(this.#scroller.active),
       }),
       shortcuts.add({ keys: "/", text: "keys.search", run: () => this.focusSearch() }),
-      ...VIEWS.map((view, at) => shortcuts.add({ keys: String(at + 1), scope: "list", text: "keys.view", when: () => route().name !== "settings", run: () => showView(view) })),
+      ...VIEWS.map((view, at) => shortcuts.add({ keys: String(at + 1), sheetKeys: ["1", "6"], scope: "list", text: "keys.view", when: () => route().name !== "settings", run: () => showView(view) })),
     ];
   }
 

@@ -67,7 +67,7 @@ export class RowView {
       this.#unread.textContent = unread > 99 ? "99+" : unread > 1 ? String(unread) : "";
       this.#unread.hidden = unread === 0;
     });
-    this.#once("who", `${row.state} ${row.handler} ${row.handled_by} ${row.assignee} ${app.nameOf(row.handled_by)} ${app.nameOf(row.assignee)}`, () => this.#drawWho());
+    this.#once("who", `${row.state} ${row.handler} ${row.handled_by} ${row.assignee} ${app.nameOf(row.handled_by)} ${app.nameOf(row.assignee)} ${app.agents.size} ${app.agents.get(row.agent)?.name}`, () => this.#drawWho());
     this.#once("labels", row.labels.map((name) => `${name}\n${app.labels.get(name)?.colour}`).join("\n\n"), () => this.#drawLabels());
     this.#once("extra", `${row.failed} ${row.snoozed_until} ${row.contact?.paused} ${row.state}`, () => this.#drawExtra());
     this.tick(app.now());
@@ -93,12 +93,14 @@ export class RowView {
     const { row } = this;
     const has = row.handled_by ?? row.assignee;
     const nodes = [];
-    if (row.state !== "ended" && row.handler === "bot") nodes.push(icon("bot", { size: 16 }));
+    const agent = app.agents.size > 1 ? (app.agents.get(row.agent)?.name ?? row.agent) : t("bot");
+    if (row.state === "ended" && !has) nodes.push(icon("done", { size: 15 }), h("span", { class: "row-who-name one-line said", dir: "auto" }, agent));
+    else if (row.handler === "bot") nodes.push(icon("bot", { size: 16 }), has ? null : h("span", { class: "row-who-name one-line said", dir: "auto" }, agent));
     if (has) {
       const name = app.nameOf(has);
       nodes.push(h("span", { class: app.isMe(has) ? "avatar me" : "avatar" }, initials(name)), h("span", { class: "row-who-name one-line said", dir: "auto" }, app.isMe(has) ? t("you") : name));
     }
-    this.#who.replaceChildren(...nodes);
+    this.#who.replaceChildren(...nodes.filter(Boolean));
     this.#who.classList.toggle("human", Boolean(has));
   }
 

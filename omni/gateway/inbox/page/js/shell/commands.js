@@ -14,7 +14,7 @@ import { addCommands, openPalette } from "./palette.js";
 
 export function startCommands() {
   shortcuts.add({ keys: "mod+k", text: "keys.palette", typing: true, run: openPalette });
-  shortcuts.add({ keys: ["?", "shift+?"], text: "keys.sheet", run: shortcuts.showSheet });
+  shortcuts.add({ keys: ["?", "shift+?"], sheetKeys: "?", text: "keys.sheet", run: shortcuts.showSheet });
   shortcuts.add({ keys: "escape", scope: "thread", text: "keys.back", typing: true, run: back });
   addCommands(commands);
 }

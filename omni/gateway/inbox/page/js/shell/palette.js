@@ -56,7 +56,7 @@ export function openPalette() {
   };
   const draw = () => {
     const words = plain(input.value).split(/\s+/u).filter(Boolean);
-    const fits = (text) => words.every((word) => plain(text).includes(word));
+    const fits = (text) => words.every((word) => begins(plain(text), word));
     const actions = commands.filter((entry) => fits(`${entry.text} ${entry.words ?? ""}`)).map((entry) => ({ ...entry }));
     const people = words.length ? conversations(fits) : [];
     found = [...actions, ...people];
@@ -88,6 +88,15 @@ export function openPalette() {
   dialog.showModal();
   input.focus();
   draw();
+}
+
+/** Whether a word of the text begins so; digits may stand anywhere, since nobody remembers a number from its start. */
+function begins(text, word) {
+  if (/^\d+$/u.test(word)) return text.replace(/\s/gu, "").includes(word);
+  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
+    if (at === 0 || !/[\p{L}\p{N}]/u.test(text[at - 1])) return true;
+  }
+  return false;
 }
 
 function conversations(fits) {
