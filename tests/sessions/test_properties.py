@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from omni.model.entry import (
     BotSaid,
@@ -14,12 +14,15 @@ from omni.model.entry import (
     HandoffReleased,
     HandoffRequested,
     HumanSaid,
+    SessionIdleWarning,
+    SessionTimeout,
     TurnEnded,
     UserSaid,
     entry_of,
     fact_from_json,
     fact_json,
 )
+from sessions.decide import decide
 from sessions.document import snapshot_of
 from sessions.fold import fold_all
 from sessions.history import asked, lines_for
@@ -42,12 +45,22 @@ class AnyCall(RuleBasedStateMachine):
         self.tools = 0
         self.was_sealed_at: int | None = None
 
+    @initialize(idle=st.sampled_from([None, 0, 30, 3600]), most=st.sampled_from([None, 0, 7000]))
+    def limits(self, idle: int | None, most: int | None) -> None:
+        said = {"idle_timeout_seconds": idle, "max_duration_seconds": most}
+        limits = {name: seconds for name, seconds in said.items() if seconds is not None}
+        self.talk.agent = self.talk.agent.model_copy(update={"audio": {"session_limits": limits} if limits else {}})
+
     def do(self, happening: object, *, settles: bool = True) -> None:
         talk = self.talk
         was_silent = is_silent(talk.state, talk.around)
+        is_owed = bool(talk.state.unanswered)
         step: Step = talk.do(happening)  # type: ignore[arg-type]
         if was_silent and any(isinstance(fact, BotSaid) for fact in step.facts):
             self.spoke_while_silent.append(type(happening).__name__)
+        if any(isinstance(fact, SessionIdleWarning | SessionTimeout) for fact in step.facts):
+            assert not was_silent, "a limit counted while the bot did not have the call"
+            assert not is_owed, "a limit counted while an answer was owed"
         if settles:
             talk.settle()
         if talk.state.is_sealed and self.was_sealed_at is None:
@@ -206,6 +219,14 @@ class AnyCall(RuleBasedStateMachine):
             assert is_silent(talk.state, talk.around), "an answer is owed, and nobody is at it"
             alarm = next_wake(talk.state, talk.around)
             assert alarm is not None, "the alarm clock will settle it"
+
+    @invariant()
+    def an_alarm_that_is_due_does_something(self) -> None:
+        """Else it would ring again and again."""
+        talk = self.talk
+        alarm = next_wake(talk.state, talk.around)
+        if talk.turn is None and alarm is not None and alarm <= talk.now:
+            assert decide(talk.state, None, talk.wake(), talk.around).facts
 
     @invariant()
     def unanswered_are_the_users_and_neither_answered_nor_forgone(self) -> None:
