@@ -143,6 +143,22 @@ async def test_a_changed_password_ends_the_other_sessions_everywhere(
     assert (await (await open_browser(one)).sign_in("ada@example.com", ANOTHER)).status == 200
 
 
+@pytest.mark.parametrize(
+    "change", [{"disabled_at": 1.0}, {"password_hash": None}, {"password_hash": "$argon2id$1$2$b"}]
+)
+async def test_the_operators_record_alone_ends_a_session(
+    gateway: Gateway, open_browser: OpenBrowser, change: dict[str, object]
+) -> None:
+    """Whoever changed it may have died before they could end the sessions one by one."""
+    ada = await gateway.operator()
+    browser = await open_browser(gateway, "ada")
+    now = await gateway.store.operator(ada.id)
+    assert now is not None
+    await gateway.store.save_operator(now.model_copy(update=change))
+    gateway.clock.now += PROMISED
+    assert (await browser.get(ME)).code == "signed_out"
+
+
 async def test_another_role_holds_within_seconds_in_every_process(
     open_gateway: OpenGateway, open_browser: OpenBrowser
 ) -> None:
