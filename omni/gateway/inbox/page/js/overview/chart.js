@@ -54,8 +54,7 @@ class Chart extends HTMLElement {
     this.table = h("table", { class: "figures" });
     this.append(
       h("figure", { "aria-labelledby": id },
-        h("div", { class: "chart-head" }, this.heading, this.legend),
-        this.note,
+        h("div", { class: "chart-head" }, this.heading, this.note, this.legend),
         h("span", { class: "sr-only", id: `${id}-how` }, t("overview.chart.how")),
         this.surface,
         h("details", { class: "chart-table" },

@@ -1,5 +1,6 @@
 // A person's own settings: who they are, how the page looks and behaves in this browser, their password.
 
+import { useSession } from "../api.js";
 import { fill, h } from "../dom.js";
 import { app } from "../model.js";
 import { toast } from "../notices.js";
@@ -27,9 +28,7 @@ function person() {
     label: t("settings.tab.profile"),
     submit: t("save"),
     save: async ({ name, language: wanted }) => {
-      const me = await app.api("PATCH", "/me", { name: name.trim(), language: wanted });
-      Object.assign(app.me, { name: name.trim(), language: wanted }, me);
-      app.emit("me");
+      adopt(await app.api("PATCH", "/me", { name: name.trim(), language: wanted }));
       prefs.set("language", wanted);
       if (wanted === language()) return;
       setLanguage(wanted);
@@ -37,6 +36,13 @@ function person() {
       toast({ text: t("settings.saved"), kind: "ok" });
     },
   });
+}
+
+/** The server's answer about the person; a changed password comes with another CSRF token. */
+function adopt(me) {
+  Object.assign(app.me, me);
+  useSession({ csrf: app.me.csrf });
+  app.emit("me");
 }
 
 /** What holds at once and only here. */
@@ -73,18 +79,20 @@ function toggle(name, key, hint) {
 }
 
 function password() {
+  const has = app.me.has_password !== false;
   const fields = [
     // For password managers: whose password this is.
     h("input", { type: "email", autocomplete: "username", value: app.me.email ?? "", hidden: true, "aria-hidden": "true", tabindex: "-1" }),
-    field(t("settings.password.old"), input("old", { type: "password", autocomplete: "current-password" }), { hint: t("settings.password.old.hint") }),
+    has ? field(t("settings.password.old"), input("old", { type: "password", autocomplete: "current-password", required: true })) : null,
     field(t("settings.password.new"), input("new", { type: "password", autocomplete: "new-password", required: true, minlength: String(SHORTEST_PASSWORD) }), { hint: t("settings.password.new.hint", { n: SHORTEST_PASSWORD }) }),
   ];
   const node = form(fields, {
     label: t("settings.password"),
-    submit: t("settings.password.change"),
-    save: async (values) => {
-      await app.api("PATCH", "/me", { password: { old: values.old, new: values.new } });
-      node.reset();
+    submit: t(has ? "settings.password.change" : "settings.password.set"),
+    save: async (values) => adopt(await app.api("PATCH", "/me", { password: { ...(has ? { old: values.old } : {}), new: values.new } })),
+    done: () => {
+      node.replaceWith(password());
+      toast({ text: t("settings.password.done"), kind: "ok" });
     },
   });
   return node;
