@@ -201,7 +201,7 @@ def require_order(case: Case, events: Sequence[CaseEvent]) -> None:
     numbers = [event.number for event in events]
     first = case.events - len(events) + 1
     strangers = {event.conversation for event in events} - {case.conversation}
-    if numbers != list(range(first, case.events + 1)) or first < 1 or strangers:
+    if numbers != list(range(first, case.events + 1)) or first < 1 or strangers or (case.version == 0 and first > 1):
         raise ValueError(
             f"the events {numbers} of {case.conversation} must be its own and end with {case.events}: number them on "
             "from the case that was read"

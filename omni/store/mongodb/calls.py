@@ -26,15 +26,17 @@ from omni.store.base import (
     SeqConflictError,
     StoreError,
 )
+from omni.store.mongodb.cases import Cases
 from omni.store.mongodb.collections import CALLS, LOG, both, write
 from omni.store.mongodb.deliveries import Deliveries
 from omni.store.mongodb.milestones import mark
+from omni.store.mongodb.search import Search, mark_said
 
 WITHOUT_STATE = {"snapshot": 0}
 """A call's document has its snapshot too, which only whoever loads the call needs."""
 
 
-class Calls(Deliveries):
+class Calls(Deliveries, Cases, Search):
     async def append(self, step: Append) -> None:
         call, entries = step.call, step.entries
         if not entries:
@@ -54,6 +56,7 @@ class Calls(Deliveries):
             # Queries and indexes take a value for an array of one, and an index without arrays is the quicker one.
             batch["keys"] = keys if len(keys) > 1 else keys[0]
         mark(batch, call, entries)
+        mark_said(batch, call, entries)
         with self._told():
             if first == 1:
                 document["nth"] = nth = await self._next_place(document["conversation"])
@@ -70,6 +73,7 @@ class Calls(Deliveries):
                 await self._insert(document)
             else:
                 await self._update(document, {"$lt": call.last_seq})
+        self._index_soon("unsaid" in batch)
 
     async def _refuse(self, step: Append, error: DuplicateKeyError) -> NoReturn:
         if violates(error, "keys"):
@@ -100,10 +104,16 @@ class Calls(Deliveries):
             await self._insert({**document, "nth": start["opened"]["nth"]})
 
     async def _insert(self, document: Document) -> None:
+        """A conversation is listed by its newest call, which has a copy of the conversation's case."""
+        conversation, nth = document["conversation"], document["nth"]
+        if nth > 1:
+            before = {"conversation": conversation, "nth": nth - 1}
+            await self._in(CALLS).update_one(before, {"$set": {"followed": True}})
         try:
             await write(self._in(CALLS).insert_one, document)
         except DuplicateKeyError:
             return  # whoever loaded the call in between wrote it, at this entry or a later one
+        await self._copy_case(conversation)
 
     async def _update(self, document: Document, older: Document) -> bool:
         """Write the fields unless the stored ones come from a later entry."""
@@ -235,6 +245,7 @@ def _call_document(call: Call) -> Document:
     document = call.model_dump()
     document["_id"] = document.pop("id")
     document["conversation"] = lookup_text(call.conversation)
+    document["newest_at"] = call.last_at or call.started_at
     return document
 
 

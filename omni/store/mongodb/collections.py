@@ -21,6 +21,12 @@ MILESTONE = "milestones"
 DELIVERIES = "deliveries"
 LEASES = "leases"
 KEYS = "keys"
+OPERATORS = "operators"
+AUDIT = "audit"
+DESK = "desk"
+CASES = "cases"
+EVENTS = "case_events"
+SAID = "said"
 SCHEMA = "schema"
 
 Result = TypeVar("Result")

@@ -10,6 +10,7 @@ from omni.model.contact import Contact, Identity
 from omni.mongodb import Document, lookup_text
 from omni.store.base import VersionConflictError
 from omni.store.mongodb.collections import CALLS, CONTACTS, DELIVERIES, Collections, write
+from omni.store.words import words_of_contact
 
 
 class Contacts(Collections):
@@ -99,9 +100,10 @@ def _keys(org: str, identities: Sequence[Identity]) -> list[str]:
 def _document(contact: Contact) -> Document:
     document = contact.model_dump(mode="json")
     document["_id"] = document.pop("id")
+    document["words"] = words_of_contact(contact)
     return document
 
 
 def _contact(document: Document) -> Contact:
-    fields = {name: value for name, value in document.items() if name not in ("_id", "keys", "absorbs")}
+    fields = {name: value for name, value in document.items() if name not in ("_id", "keys", "absorbs", "words")}
     return Contact.model_validate({**fields, "id": document["_id"]})

@@ -8,8 +8,25 @@ from pymongo.errors import DuplicateKeyError
 
 from omni.mongodb import Document
 from omni.store.base import MILESTONES, StoreError
-from omni.store.mongodb.collections import AGENTS, CALLS, CONTACTS, DELIVERIES, KEYS, LEASES, LOG, MILESTONE, SCHEMA
+from omni.store.mongodb.collections import (
+    AGENTS,
+    AUDIT,
+    CALLS,
+    CASES,
+    CONTACTS,
+    DELIVERIES,
+    DESK,
+    EVENTS,
+    KEYS,
+    LEASES,
+    LOG,
+    MILESTONE,
+    OPERATORS,
+    SAID,
+    SCHEMA,
+)
 from omni.store.mongodb.milestones import place_of
+from omni.store.mongodb.upgrades import list_calls, mark_what_was_said, name_contacts
 
 _ID = "omni"
 
@@ -68,6 +85,71 @@ _INDEXES_OF_MILESTONES = {
 }
 
 
+_NEWEST_FIRST = [("newest_at", DESCENDING), ("_id", DESCENDING)]
+_INDEXES_OF_INBOX = {
+    OPERATORS: [
+        IndexModel([("email", ASCENDING)], name="email", unique=True),
+        _unique_where_present("subject"),
+        IndexModel([("org", ASCENDING)], name="org"),
+    ],
+    AUDIT: [
+        IndexModel([("org", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)], name="org_newest"),
+        IndexModel(
+            [("org", ASCENDING), ("actor", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)], name="actor_newest"
+        ),
+    ],
+    DESK: [
+        IndexModel(
+            [("org", ASCENDING), ("kind", ASCENDING), ("owner", ASCENDING), ("name", ASCENDING)],
+            name="names",
+            unique=True,
+        ),
+    ],
+    CASES: [IndexModel([("unsettled", ASCENDING)], name="unsettled", sparse=True)],
+    EVENTS: [
+        IndexModel([("conversation", ASCENDING), ("number", ASCENDING)], name="conversation_number"),
+        IndexModel([("unsaid.org", ASCENDING)], name="unsaid", sparse=True),
+    ],
+    CALLS: [
+        IndexModel(
+            [("org", ASCENDING), ("is_open", ASCENDING), ("followed", ASCENDING), *_NEWEST_FIRST],
+            name="org_newest_said",
+        ),
+        IndexModel(
+            [("org", ASCENDING), ("waiting_since", ASCENDING), ("_id", ASCENDING)],
+            name="org_waiting",
+            partialFilterExpression={"waiting_since": {"$gt": 0}},
+        ),
+        # Of ended conversations there is no end, so what is rare among them is found by itself.
+        IndexModel(
+            [("org", ASCENDING), ("case.assignee", ASCENDING), ("is_open", ASCENDING), *_NEWEST_FIRST],
+            name="org_assigned",
+            partialFilterExpression={"case.assignee": {"$type": "string"}},
+        ),
+        IndexModel(
+            [("org", ASCENDING), ("case.labels", ASCENDING), ("is_open", ASCENDING), *_NEWEST_FIRST],
+            name="org_labelled",
+            partialFilterExpression={"case.labels": {"$type": "string"}},
+        ),
+        IndexModel(
+            [("org", ASCENDING), ("case.snoozed_until", ASCENDING)],
+            name="org_snoozed",
+            partialFilterExpression={"case.snoozed_until": {"$gt": 0}},
+        ),
+    ],
+    LOG: [IndexModel([("unsaid.org", ASCENDING)], name="unsaid", sparse=True)],  # marked, and not indexed yet
+    SAID: [
+        IndexModel([("org", ASCENDING), ("words", ASCENDING), ("at", DESCENDING)], name="org_words"),
+        IndexModel(
+            [("conversation", ASCENDING), ("names", ASCENDING)],
+            name="voids",
+            partialFilterExpression={"voids": True},
+        ),
+    ],
+    CONTACTS: [IndexModel([("org", ASCENDING), ("words", ASCENDING)], name="words")],
+}
+
+
 async def _first(database: AsyncDatabase[Document]) -> None:
     for collection, indexes in _INDEXES.items():
         await database[collection].create_indexes(indexes)
@@ -93,12 +175,21 @@ async def _milestones(database: AsyncDatabase[Document]) -> None:
         await database[LOG].bulk_write(marks, ordered=False)
 
 
-_MIGRATIONS = (_first, _access, _milestones)
+async def _inbox(database: AsyncDatabase[Document]) -> None:
+    """There is an inbox: calls are listed by what was said last, words and people are looked for."""
+    for collection, indexes in _INDEXES_OF_INBOX.items():
+        await database[collection].create_indexes(indexes)
+    await list_calls(database)
+    await mark_what_was_said(database)
+    await name_contacts(database)
+
+
+_MIGRATIONS = (_first, _access, _milestones, _inbox)
 """The n-th brings version n to n + 1. Each may run twice, and in several processes at once."""
 
 
-async def migrate(database: AsyncDatabase[Document]) -> None:
-    """Bring the database to this release's version. Safe when several processes start at once."""
+async def migrate(database: AsyncDatabase[Document]) -> bool:
+    """Bring the database to this release's version; False when it was. Safe when several processes start at once."""
     found = await database[SCHEMA].find_one({"_id": _ID})
     version = int(found["version"]) if found else 0
     if version > len(_MIGRATIONS):
@@ -114,3 +205,4 @@ async def migrate(database: AsyncDatabase[Document]) -> None:
             )
         except DuplicateKeyError:
             continue  # another process has come as far, or farther
+    return version < len(_MIGRATIONS)

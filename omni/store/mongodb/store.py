@@ -8,14 +8,31 @@ from omni.mongodb import MONGODB_ERRORS, MongoServer
 from omni.store.base import StoreUnavailableError
 from omni.store.mongodb.access import Access
 from omni.store.mongodb.agents import Agents
-from omni.store.mongodb.collections import AGENTS, CALLS, CONTACTS, DELIVERIES, KEYS, LEASES, LOG
-from omni.store.mongodb.heads import Heads
+from omni.store.mongodb.collections import (
+    AGENTS,
+    AUDIT,
+    CALLS,
+    CASES,
+    CONTACTS,
+    DELIVERIES,
+    DESK,
+    KEYS,
+    LEASES,
+    LOG,
+    OPERATORS,
+)
+from omni.store.mongodb.desk import Desk
+from omni.store.mongodb.lists import Lists
 from omni.store.mongodb.lookups import Lookups
 from omni.store.mongodb.milestones import Milestones
+from omni.store.mongodb.operators import Operators
 from omni.store.mongodb.schema import migrate
+from omni.store.mongodb.search import INDEX_EVERY
+
+COUNTED = (AGENTS, CONTACTS, CALLS, LOG, DELIVERIES, KEYS, LEASES, OPERATORS, AUDIT, CASES, DESK)
 
 
-class MongoStore(Agents, Lookups, Heads, Milestones, Access):
+class MongoStore(Agents, Lookups, Lists, Milestones, Access, Operators, Desk):
     """The store in the database of the URL's path (`omni` when it names none), or in `database`."""
 
     def __init__(self, url: str, *, database: str | None = None) -> None:
@@ -28,12 +45,14 @@ class MongoStore(Agents, Lookups, Heads, Milestones, Access):
             raise StoreUnavailableError(f"{self._server.reason(error)} (OMNI_STORE_URL)") from error
         try:
             with self._told():
-                await migrate(self._server.database)
+                if await migrate(self._server.database):
+                    self._index_soon(INDEX_EVERY)  # what was said before this release
         except BaseException:
             await self._server.close()
             raise
 
     async def close(self) -> None:
+        await self._stop_indexing()
         await self._server.close()
 
     async def ping(self) -> None:
@@ -45,7 +64,4 @@ class MongoStore(Agents, Lookups, Heads, Milestones, Access):
     async def size(self) -> Mapping[str, int]:
         """Documents by collection; of the log, batches."""
         with self._told():
-            return {
-                name: await self._in(name).estimated_document_count()
-                for name in (AGENTS, CONTACTS, CALLS, LOG, DELIVERIES, KEYS, LEASES)
-            }
+            return {name: await self._in(name).estimated_document_count() for name in COUNTED}

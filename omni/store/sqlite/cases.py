@@ -15,7 +15,7 @@ from omni.store.sqlite.search import SearchTables, queue_note
 INSERT: Final = """INSERT INTO cases (conversation, org, assignee, snoozed_until, snoozed_at, version, doc)
     VALUES (?, ?, ?, ?, ?, ?, ?)"""
 REPLACE: Final = """UPDATE cases SET assignee = ?, snoozed_until = ?, snoozed_at = ?, version = ?, doc = ?
-    WHERE conversation = ? AND org = ? AND version = ?"""
+    WHERE conversation = ? AND org = ? AND version = ? AND json_extract(doc, '$.events') = ?"""
 ONE: Final = "SELECT doc FROM cases WHERE conversation = ?"
 LABELS: Final = "SELECT label FROM case_labels WHERE conversation = ?"
 LABEL: Final = "INSERT INTO case_labels (conversation, org, label) VALUES (?, ?, ?)"
@@ -42,15 +42,17 @@ class CaseTables(SearchTables):
         key, org, labels = text(case.conversation), text(case.org), {text(label) for label in case.labels}
         columns = (case.assignee, case.snoozed_until, case.snoozed_at, saved.version, document(saved))
         rows = [(key, event.number, document(event)) for event in events]
+        before = case.events - len(events)
         notes = [event.number for event in events if event.fact.type == "note"]
 
         def job(db: sqlite3.Connection) -> int:
             try:
                 if case.version == 0:
                     db.execute(INSERT, (key, org, *columns))
-                elif db.execute(REPLACE, (*columns, key, org, case.version)).rowcount == 0:
+                elif db.execute(REPLACE, (*columns, key, org, case.version, before)).rowcount == 0:
                     raise VersionConflictError(
-                        f"the case of {key} is not at version {case.version} any more: read it again"
+                        f"the case of {key} is not at version {case.version} with {before} events any more: "
+                        "read it again"
                     )
                 db.executemany(WRITE, rows)
             except sqlite3.IntegrityError as error:
