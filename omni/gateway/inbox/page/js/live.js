@@ -178,9 +178,7 @@ class Live {
       case "pong":
         return;
       case "bye":
-        this.#lost();
-        if (message.reason === "signed_out") this.#ask();
-        else this.#later();
+        // The socket is closed right after, with a code that says what to do.
         return;
       default:
         this.#handed(message);

@@ -62,7 +62,9 @@ export class RowView {
       this.#words.textContent = words;
     });
     this.#words.classList.toggle("none", !row.last?.text);
-    element.classList.toggle("unread", row.unread > 0);
+    const isBots = row.handler === "bot" && !row.assignee;
+    element.classList.toggle("unread", row.unread > 0 && !isBots);
+    element.classList.toggle("calm", isBots);
     this.#once("unread", row.unread, (unread) => {
       this.#unread.textContent = unread > 99 ? "99+" : unread > 1 ? String(unread) : "";
       this.#unread.hidden = unread === 0;
@@ -77,11 +79,12 @@ export class RowView {
   tick(now) {
     const { row } = this;
     const waits = isWaiting(row) && row.waiting_since !== null ? now - row.waiting_since : null;
-    this.#once("waiting", waits === null ? "" : span(waits), (text) => {
-      this.#waiting.hidden = !text;
-      if (text) this.#waiting.replaceChildren(icon("clock", { size: 12 }), text);
+    const isNobodys = row.handler === "nobody";
+    this.#once("waiting", waits === null ? `${isTask(row)}` : `${isNobodys} ${span(waits)}`, () => {
+      this.#waiting.hidden = waits === null && !isTask(row);
+      this.#waiting.replaceChildren(icon(isNobodys ? "hand" : "clock", { size: 13 }), waits === null ? t("row.waiting") : span(waits));
     });
-    this.#waiting.classList.toggle("calm", row.handler !== "nobody");
+    this.#waiting.classList.toggle("calm", !isNobodys);
     this.#once("time", shortTime(touchedAt(row), now), (text) => {
       this.#time.textContent = text;
       this.#time.title = fullTime(touchedAt(row));
@@ -132,8 +135,11 @@ export class RowView {
   }
 }
 
+/** Whether a person is asked for and none has it. */
+export const isTask = (row) => row.state === "open" && row.handler === "nobody";
+
 /** Whether a person is waited for now. */
-export const isWaiting = (row) => row.state === "open" && (row.handler === "nobody" || (row.handler === "human" && row.waiting_since !== null));
+const isWaiting = (row) => row.state === "open" && (row.handler === "nobody" || (row.handler === "human" && row.waiting_since !== null));
 
 const LONGEST = 160;
 

@@ -4,6 +4,7 @@ import { app, titleOf } from "../model.js";
 import { chime, desktop, titleCount, toast } from "../notices.js";
 import { go } from "../router.js";
 import { t } from "../texts.js";
+import { isTask } from "../list/row.js";
 
 const TOGETHER_MS = 250;
 const MOST_AT_ONCE = 2;
@@ -24,7 +25,6 @@ export function startTasks() {
   titleCount(app.counts.waiting ?? 0);
 }
 
-const isTask = (row) => row.state === "open" && row.handler === "nobody";
 const JUST_NOW_S = 20;
 
 function look(row) {
