@@ -21,6 +21,7 @@ SEAMS = ("omni.bus", "omni.store", "omni.blobs")
 TELEMETRY = ("omni.telemetry",)  # logs and metrics: everybody's, so it may lean on nothing but the vocabulary
 LIVE = ("omni.live",)  # calls as they grow, told over the bus: whoever shows a call reads it there
 ACCESS = ("omni.access",)  # keys, tokens, origins, rate limits
+COMMON = ("channels.base", "channels.splitting", "channels.per_minute")
 DRIVERS = ("omni.sqlite", "omni.mongodb")  # what several engines of one database share
 ALLOWED: dict[str, tuple[str, ...]] = {
     "omni": ("omni.sdk", "omni.model"),  # the package itself: what a bot author imports
@@ -41,8 +42,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "omni.__main__": ("omni.cli",),
     "channels": (),
     "channels.base": ("omni.model", *SEAMS, *TELEMETRY),
-    "channels.splitting": (),  # long texts are cut by the same rules everywhere
-    "channels.{name}": ("channels.base", "channels.splitting", "omni.model", *LIVE, *ACCESS, *SEAMS, *TELEMETRY),
+    "channels.splitting": (),  # what channels have in common beside the protocol
+    "channels.per_minute": (),
+    "channels.{name}": (*COMMON, "omni.model", *LIVE, *ACCESS, *SEAMS, *TELEMETRY),
     "channels.whatsapp.simulator": (),  # it stands for somebody else's cloud: it must not know ours
     "channels.sms.simulator": (),
     "sessions": ("omni.model", "omni.bus", "omni.store", *LIVE, *TELEMETRY),

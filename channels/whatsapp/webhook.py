@@ -23,12 +23,12 @@ from typing import Any, Final
 from aiohttp import web
 from prometheus_client import Counter, Histogram
 
+from channels.per_minute import PerMinute
 from channels.whatsapp import payloads
 from channels.whatsapp.batch import Batch, PersonInput
 from channels.whatsapp.body import BadBodyError, load, load_odd
 from channels.whatsapp.directory import Directory
 from channels.whatsapp.notices import SEVERE
-from channels.whatsapp.per_minute import PerMinute
 from channels.whatsapp.signature import HEADER, SignatureMissingError, SignatureWrongError, claimed_digest
 from omni.bus.base import Bus, BusError, BusFullError, Outgoing
 from omni.model.contact import IdentityKind

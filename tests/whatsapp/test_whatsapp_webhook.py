@@ -13,7 +13,7 @@ import pytest
 from yarl import URL
 
 from channels.whatsapp.directory import Directory
-from channels.whatsapp.per_minute import PerMinute
+from channels.per_minute import PerMinute
 from channels.whatsapp.signature import HEADER, appsecret_proof, sign
 from channels.whatsapp.simulator import SimulatorSettings, running
 from channels.whatsapp.webhook import PATH, WebhookLimits

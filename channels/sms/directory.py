@@ -1,0 +1,54 @@
+"""The numbers and messaging services we serve, by account. A `Directory` is an immutable snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from omni.model.agent import Agent
+from omni.model.channel import SmsChannel
+from omni.model.numbers import canonical
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A number or service, and all a webhook needs to know of it. Its secrets are the channel's."""
+
+    org: str
+    agent: str
+    channel: SmsChannel
+
+    @property
+    def routing_prefix(self) -> str:
+        return f"sms:{self.org}:"
+
+
+class Directory:
+    """Lines by account and number, or account and service. `own_keys` are the canonical keys of our own numbers."""
+
+    def __init__(self, lines: Iterable[Line] = ()) -> None:
+        self._lines: dict[tuple[str, str], list[Line]] = {}
+        own: set[str] = set()
+        for line in lines:
+            channel = line.channel
+            for name in (channel.number, channel.messaging_service_sid):
+                if name is not None:
+                    self._lines.setdefault((channel.account_sid, name), []).append(line)
+            if channel.number is not None:
+                own.add(canonical(channel.number[1:]))
+        self.own_keys = frozenset(own)
+
+    @classmethod
+    def of(cls, agents: Iterable[Agent]) -> Directory:
+        return cls(
+            Line(agent.org, agent.slug, channel)
+            for agent in agents
+            for channel in agent.channels
+            if isinstance(channel, SmsChannel)
+        )
+
+    def find(self, account: str, number: str, service: str) -> tuple[Line, ...]:
+        """Those who may be meant, the number's before the service's. There are several when two organisations claim
+        the same: the signature decides."""
+        found = [*self._lines.get((account, number), ()), *self._lines.get((account, service), ())]
+        return tuple(dict.fromkeys(found))
