@@ -693,7 +693,7 @@ export default {
   "settings.operators.disabled": "Disabled",
   "settings.operators.last": "The last admin can be neither disabled nor given another role. Make somebody else an admin first.",
   "settings.operators.reset": "New link",
-  "settings.operators.reset.what": "New sign-in link for {name}",
+  "settings.operators.reset.what": "New link for {name}",
   "settings.operators.reset.means": "Their password stops working and they are signed out everywhere. You get a link for them that works once.",
   "settings.operators.disable": "Disable",
   "settings.operators.disable.what": "Disable {name}",

@@ -693,7 +693,7 @@ export default {
   "settings.operators.disabled": "Desactivado",
   "settings.operators.last": "El último administrador no se puede desactivar ni cambiar de rol. Haz antes administrador a otra persona.",
   "settings.operators.reset": "Enlace nuevo",
-  "settings.operators.reset.what": "Enlace de entrada nuevo para {name}",
+  "settings.operators.reset.what": "Enlace nuevo para {name}",
   "settings.operators.reset.means": "Su contraseña deja de valer y se cierran todas sus sesiones. Recibes un enlace para esa persona que vale una vez.",
   "settings.operators.disable": "Desactivar",
   "settings.operators.disable.what": "Desactivar a {name}",
