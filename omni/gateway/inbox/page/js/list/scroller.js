@@ -8,6 +8,7 @@ import { ROW_HEIGHT, RowView } from "./row.js";
 
 const OVERSCAN = 8;
 const NEAR_THE_END = 40;
+const MOST_SPARE = 30;
 
 export class Scroller {
   #listing = null;
@@ -28,6 +29,9 @@ export class Scroller {
     this.#onNearEnd = onNearEnd;
     this.element = h("div", { class: "rows scroll", role: "listbox", tabindex: "-1" }, this.#spacer);
     this.element.addEventListener("scroll", () => this.draw(), { passive: true });
+    this.element.addEventListener("focusin", (event) => {
+      if (event.target.dataset?.id) this.#active = event.target.dataset.id;
+    });
     this.#observer = new ResizeObserver(() => {
       this.#height = this.element.clientHeight;
       this.draw();
@@ -101,7 +105,6 @@ export class Scroller {
     for (const [id, view] of this.#views) {
       if (wanted.has(id)) continue;
       this.#views.delete(id);
-      view.element.remove();
       this.#spare.push(view);
     }
     for (const [id, index] of wanted) {
@@ -111,9 +114,11 @@ export class Scroller {
         this.#views.set(id, view);
       }
       view.show(listing.at(index), { index, count: listing.length, open: id === this.#open, active: id === tabStop, href: this.#href(id) });
-      if (!view.element.isConnected) this.#spacer.append(view.element);
+      if (view.element.parentNode !== this.#spacer) this.#spacer.append(view.element);
     }
-    this.#spare.length = Math.min(this.#spare.length, 30);
+    // Elements that had another row's words a moment ago were taken first; the rest is not needed now.
+    for (const view of this.#spare) view.element.remove();
+    this.#spare.length = Math.min(this.#spare.length, MOST_SPARE);
     if (last >= listing.length - NEAR_THE_END) this.#onNearEnd();
   }
 
