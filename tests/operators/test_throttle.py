@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from argon2 import PasswordHasher
+
+from omni.access.operators.passwords import MOST_WAITING
 from omni.access.operators.throttle import ACCOUNT, ADDRESS, Pace, Throttle
 from tests.operators.browser import ANOTHER, Browser, Clock, Gateway
 from tests.operators.conftest import OpenBrowser, OpenGateway
@@ -39,6 +42,25 @@ async def test_a_hundred_guesses_at_once_are_a_hundred(gateway: Gateway, open_br
     browser = await open_browser(gateway)
     statuses = await asyncio.gather(*(browser.sign_in("ada@example.com", ANOTHER) for _ in range(30)))
     assert sorted(answer.status for answer in statuses).count(401) == ACCOUNT.free
+
+
+async def test_a_flood_from_everywhere_is_put_off_and_costs_nobody_an_attempt(
+    open_gateway: OpenGateway, open_browser: OpenBrowser
+) -> None:
+    gateway = await open_gateway(proxies=1)
+    await gateway.operator()
+    gateway.passwords._hasher = PasswordHasher(time_cost=2, memory_cost=8192, parallelism=1)  # slow enough to queue
+    browser = await open_browser(gateway)
+    flood = [
+        browser.sign_in(f"user{n}@example.com", headers={"X-Forwarded-For": f"10.0.{n}.1"})
+        for n in range(MOST_WAITING + 30)
+    ]
+    answers = await asyncio.gather(*flood)
+    put_off = [answer for answer in answers if answer.status == 503]
+    assert put_off
+    assert all(answer.headers["Retry-After"] for answer in put_off)
+    assert {answer.status for answer in answers} == {401, 503}
+    assert (await browser.sign_in("ada@example.com", ANOTHER)).status == 401
 
 
 async def test_an_account_that_nobody_has_waits_like_any_other(gateway: Gateway, open_browser: OpenBrowser) -> None:

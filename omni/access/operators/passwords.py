@@ -16,6 +16,12 @@ LONGEST: Final = 512
 """Characters. A longer one only costs time."""
 
 AT_ONCE: Final = 2
+MOST_WAITING: Final = 50
+"""Some seconds of work. More than so many are strangers from everywhere, and whoever is in the queue would give up."""
+
+
+class BusyError(Exception):
+    """Too many passwords are being checked; the text says what to do."""
 
 
 class PasswordError(Exception):
@@ -41,6 +47,7 @@ class Passwords:
         self._hasher = hasher or PasswordHasher()
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._nobody: str | None = None
+        self._verifying = 0
 
     async def hash(self, password: str) -> str:
         """Argon2id's own text, with its parameters and salt."""
@@ -49,9 +56,16 @@ class Passwords:
 
     async def verify(self, hash_: str | None, password: str) -> bool:
         """Whether the password is that of the hash. Without one (nobody has this e-mail, or they have no password) the
-        same work is done against a hash of nobody's, so that the time it takes tells nothing."""
-        if len(password) > LONGEST:
-            password = ""
+        same work is done against a hash of nobody's, so that the time it takes tells nothing. Raises BusyError."""
+        if self._verifying >= MOST_WAITING:
+            raise BusyError("many people are signing in right now; try again in a moment")
+        self._verifying += 1
+        try:
+            return await self._verified(hash_, password if len(password) <= LONGEST else "")
+        finally:
+            self._verifying -= 1
+
+    async def _verified(self, hash_: str | None, password: str) -> bool:
         if self._nobody is None:
             self._nobody = await self.hash("nobody's password")
         async with self._turn:

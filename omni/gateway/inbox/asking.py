@@ -9,6 +9,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 T = TypeVar("T", bound=BaseModel)
 
+TOO_LARGE: Final = "the request is too large; send less at once"
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
@@ -52,7 +53,7 @@ async def read_body(request: web.Request, shape: type[T]) -> T:
     try:
         text = await request.text()
     except web.HTTPRequestEntityTooLarge:
-        raise InboxError(413, "too_large", "the request is too large; send less at once") from None
+        raise InboxError(413, "too_large", TOO_LARGE) from None
     except (UnicodeDecodeError, LookupError):
         raise InboxError(422, "invalid", "the body is not UTF-8 text; send JSON") from None
     try:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from omni.access.operators.links import LinkError, Links
 from omni.access.operators.oidc import OidcSettings
-from omni.access.operators.passwords import LONGEST, PasswordError, Passwords, check_password
+from omni.access.operators.passwords import BusyError, PasswordError, Passwords, check_password
 from omni.access.operators.staff import LONGEST_EMAIL, Staff, StaffError, person_name
 from omni.access.operators.throttle import Throttle
 from omni.gateway.inbox.asking import InboxError, answer, read_body
@@ -106,9 +106,9 @@ class SignIn:
             operator = await doors.store.operator_by_email(email)
             hash_ = operator.password_hash if operator is not None else None
             is_right = await doors.passwords.verify(hash_, body.password)
-        except StoreError:
+        except (StoreError, BusyError) as error:
             doors.throttle.withdrawn(email, address)
-            raise
+            raise _busy(error) if isinstance(error, BusyError) else error from None
         if operator is None or hash_ is None or not is_right or operator.disabled_at is not None:
             log.info("a sign-in from %s was refused", address)
             raise InboxError(401, "refused", WRONG)
@@ -200,10 +200,19 @@ class SignIn:
         if operator.password_hash is not None:
             address = self._doors.guard.address(request)
             self._wait(operator.email, address)
-            if not await passwords.verify(operator.password_hash, (change.old or "")[: LONGEST + 1]):
+            try:
+                is_right = await passwords.verify(operator.password_hash, change.old or "")
+            except BusyError as error:
+                self._doors.throttle.withdrawn(operator.email, address)
+                raise _busy(error) from None
+            if not is_right:
                 raise InboxError(403, "refused", "this is not your password so far; type it again", "password.old")
             self._doors.throttle.succeeded(operator.email, address)
         try:
             return await passwords.hash(check_password(change.new, operator.email))
         except PasswordError as error:
             raise InboxError(422, "invalid", str(error), "password.new") from None
+
+
+def _busy(error: BusyError) -> InboxError:
+    return InboxError(503, "unavailable", str(error), headers={"Retry-After": "2"})

@@ -21,7 +21,7 @@ from omni.access.access import Access
 from omni.access.operators.csrf import csrf_token, is_csrf_token, is_own
 from omni.access.operators.sessions import TOTAL_SECONDS, Session, Sessions
 from omni.access.web import TRY_LATER, WRONG_KEY, Handler, address_of, bearer, server_url
-from omni.gateway.inbox.asking import NO_STORE, InboxError, error_response
+from omni.gateway.inbox.asking import NO_STORE, TOO_LARGE, InboxError, error_response
 from omni.model.access import ApiKey
 from omni.model.ids import new_id
 from omni.model.operator import RANKS, AuditRecord, Operator, Role
@@ -109,6 +109,8 @@ class Guard:
                 response = await handler(request)
             except InboxError as error:
                 return error_response(error)
+            except web.HTTPRequestEntityTooLarge:
+                return error_response(InboxError(413, "too_large", TOO_LARGE))
             except StoreError as error:
                 log.warning("%s %s: the store failed: %s", request.method, request.path, error)
                 return error_response(InboxError(503, "unavailable", TRY_LATER))

@@ -20,7 +20,11 @@ log = logging.getLogger("omni.inbox")
 FLOW_COOKIE: Final = "omni_oidc"
 FLOW_PATH: Final = "/v1/inbox/oidc"
 INBOX: Final = "/inbox"
-_HEADERS: Final = {**NO_STORE, "Content-Security-Policy": "default-src 'none'", "Referrer-Policy": "no-referrer"}
+_HEADERS: Final = {
+    **NO_STORE,
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
 
 
 class SingleSignOn:
