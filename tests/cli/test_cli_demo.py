@@ -33,6 +33,20 @@ async def test_the_welcome_names_what_is_there(demo: Any, session: aiohttp.Clien
         assert (await answer.json())["status"] == "ready"
 
 
+async def test_the_welcome_has_a_link_that_signs_its_reader_in_to_the_inbox(
+    demo: Any, session: aiohttp.ClientSession
+) -> None:
+    [link] = [word for word in demo.welcome.split() if "#link=" in word]
+    address, _, token = link.partition("#link=")
+    assert address == f"{demo.url}/inbox"
+    async with session.get(address) as page:
+        assert (page.status, page.content_type) == (200, "text/html")
+    async with session.post(f"{demo.url}/v1/inbox/sign-in/link", json={"token": token}) as answer:
+        assert answer.status == 200
+        me = await answer.json()
+    assert (me["email"], me["role"]) == ("you@localhost", "admin")
+
+
 async def test_its_bot_answers_in_the_terminal(demo: Any, omni: Any) -> None:
     assert "omni chat sunrise" in demo.welcome
     done = await omni("chat", "sunrise", typed="where is my order 1042?\n")

@@ -11,6 +11,7 @@ from joserfc.jwk import RSAKey
 
 from omni.access.operators.oidc import FLOW_SECONDS
 from omni.access.operators.staff import Staff
+from omni.access.operators.throttle import FLOWS_PER_MINUTE
 from tests.operators.browser import Browser, Clock, Gateway
 from tests.operators.conftest import OpenBrowser, OpenGateway
 from tests.operators.provider import CLIENT_SECRET, Provider
@@ -299,3 +300,15 @@ async def test_the_way_back_is_the_public_address(
     ]
     [cookie] = start.cookies
     assert {"secure", "httponly", "samesite=lax"} <= {part.strip().lower() for part in cookie.split(";")}
+
+
+async def test_attempts_without_end_from_one_address_wait(
+    open_gateway: OpenGateway, open_browser: OpenBrowser, provider: Provider, clock: Clock
+) -> None:
+    browser = await open_browser(await open_gateway(**provider.settings))
+    for _ in range(FLOWS_PER_MINUTE):
+        assert (await browser.get(START)).status == 302
+    put_off = await browser.get(START)
+    assert put_off.status == 429
+    clock.now += float(put_off.headers["Retry-After"])
+    assert (await browser.get(START)).status == 302
