@@ -1,4 +1,4 @@
-"""The overview and the settings in a real browser: what a lead reads there is so, and what an admin changes holds."""
+"""The settings in a real browser: what an admin changes holds, and nothing that was typed is lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from tests.inbox.conftest import Hire
 from tests.inbox.windows import OpenWindow, program, windows
@@ -14,10 +14,6 @@ from tests.server.conftest import OpenShop
 from tests.server.shop import ECHO, Shop, agent_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
-
-HUMAN = {"when": "(?i)human", "say": "One moment.", "handoff": True}
-BYE = {"when": "(?i)bye", "say": "Goodbye!", "end": True}
-GRACE = "12025550172"
 
 
 @pytest.fixture
@@ -28,12 +24,7 @@ async def open_window() -> AsyncIterator[OpenWindow]:
 
 @pytest.fixture
 async def shop(open_shop: OpenShop, embedded: dict[str, Any]) -> Shop:
-    return await open_shop(embedded, agent_of(name="Front desk", script=[HUMAN, BYE, ECHO]))
-
-
-async def figure(page: Page, name: str) -> str:
-    """What a tile of the overview says."""
-    return await page.locator(f'[data-figure="{name}"] dd').first.inner_text()
+    return await open_shop(embedded, agent_of(name="Front desk", script=[ECHO]))
 
 
 async def test_an_operator_who_was_added_signs_in_by_their_link(
@@ -171,3 +162,76 @@ async def test_a_profile_is_kept_and_speaks_the_chosen_language(
     assert window.complaints == []
     me = await tess.get("/me")
     assert (me["language"], me["has_password"]) == ("es", True)
+
+
+async def test_a_canned_reply_is_written_changed_shared_and_deleted(
+    shop: Shop, hire: Hire, open_window: OpenWindow
+) -> None:
+    boss, tess = await hire(shop, "boss", role="admin"), await hire(shop, "tess")
+    window = await open_window(shop, tess)
+    await window.goes("#/settings/canned")
+    page = window.page
+    await page.get_by_role("button", name="New reply").click()
+    making = page.get_by_role("form", name="New reply")
+    await expect(making.get_by_label("For the whole team")).to_have_count(0)
+    await making.get_by_label("Short name").fill("/hours")
+    await making.get_by_label("Text", exact=True).fill("Dear ")
+    await making.get_by_role("button", name="{{contact.name}}").click()
+    await page.keyboard.type(", we open at nine. <b>Bye</b>")
+    await expect(making.locator(".preview")).to_have_text("Dear Ana García, we open at nine. <b>Bye</b>")
+    await making.get_by_role("button", name="Save").click()
+    row = page.locator(".things li").filter(has_text="/hours")
+    await expect(row).to_contain_text("Dear {{contact.name}}, we open at nine. <b>Bye</b>")
+    await expect(row).to_contain_text("Only you")
+
+    await page.get_by_role("button", name="New reply").click()
+    await making.get_by_label("Short name").fill("hours")
+    await making.get_by_label("Text", exact=True).fill("Words that must not be lost")
+    await making.get_by_role("button", name="Save").click()
+    await expect(making.get_by_label("Short name")).to_have_attribute("aria-invalid", "true")
+    await expect(making.get_by_label("Text", exact=True)).to_have_value("Words that must not be lost")
+    await making.get_by_role("button", name="Cancel").click()
+
+    await page.get_by_role("button", name="Edit hours").click()
+    await page.get_by_role("form", name="Edit the reply").get_by_label("Text", exact=True).fill("We open at ten.")
+    await page.get_by_role("button", name="Save").click()
+    await expect(row).to_contain_text("We open at ten.")
+    await page.reload()
+    await expect(row).to_contain_text("We open at ten.")
+
+    theirs = await boss.post("/canned", {"name": "team", "text": "From all of us.", "shared": True})
+    assert theirs.status == 201
+    await page.reload()
+    await expect(page.locator(".things li").filter(has_text="/team")).to_contain_text("Team")
+    assert await page.get_by_role("button", name="Edit team").count() == 0
+    await page.get_by_role("button", name="Delete hours").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await expect(row).to_have_count(0)
+    assert [reply["name"] for reply in (await tess.get("/canned"))["canned"]] == ["team"]
+    assert window.complaints == []
+
+
+async def test_a_label_gets_its_colour_and_an_agent_its_pause(shop: Shop, hire: Hire, open_window: OpenWindow) -> None:
+    boss = await hire(shop, "boss", role="admin")
+    window = await open_window(shop, boss)
+    await window.goes("#/settings/labels")
+    page = window.page
+    await page.get_by_role("button", name="New label").click()
+    await page.get_by_role("form", name="New label").get_by_label("Name").fill("refund")
+    await page.get_by_role("radio", name="Red").check()
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("button", name="Edit refund")).to_be_visible()
+    assert [(one["name"], one["colour"]) for one in (await boss.get("/labels"))["labels"]] == [("refund", "red")]
+
+    await page.get_by_role("link", name="Agents").click()
+    await page.get_by_role("button", name="Pause Front desk").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    assert [one["paused"] for one in (await boss.get("/agents"))["agents"]] == [False]
+    await page.get_by_role("button", name="Pause Front desk").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Pause").click()
+    await expect(page.locator(".things").get_by_role("button", name="Resume Front desk")).to_be_visible()
+    assert [one["paused"] for one in (await boss.get("/agents"))["agents"]] == [True]
+    await page.locator(".things").get_by_role("button", name="Resume Front desk").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Resume").click()
+    await expect(page.get_by_role("button", name="Pause Front desk")).to_be_visible()
+    assert window.complaints == []

@@ -10,17 +10,24 @@ from aiohttp import web
 
 from omni.app.parts import Parts
 from omni.app.surfaces.operators import operator_routes
+from omni.gateway.inbox.acting import Acting
+from omni.gateway.inbox.cases import Cases
+from omni.gateway.inbox.casework import Casework
 from omni.gateway.inbox.conversations import Conversations
 from omni.gateway.inbox.courtesy import tell_typing
 from omni.gateway.inbox.feed import Feeds
 from omni.gateway.inbox.guard import Guard
+from omni.gateway.inbox.holding import Holding
 from omni.gateway.inbox.kit import Kit
 from omni.gateway.inbox.live import Live
+from omni.gateway.inbox.media import Files
 from omni.gateway.inbox.pages import Pages
+from omni.gateway.inbox.sending import Sending
+from omni.gateway.inbox.uploads import Sweeper, Uploads
 from omni.live.inbox import OperatorsChanged, tell_inbox
 
 
-async def inbox(parts: Parts, _: AsyncExitStack) -> Iterable[web.RouteDef]:
+async def inbox(parts: Parts, stack: AsyncExitStack) -> Iterable[web.RouteDef]:
     settings, engines = parts.settings, parts.engines
     guard = Guard(parts.access, engines.store, settings.public_url)
     kit = Kit(
@@ -39,11 +46,23 @@ async def inbox(parts: Parts, _: AsyncExitStack) -> Iterable[web.RouteDef]:
         await tell_inbox(engines.bus, org, OperatorsChanged())
 
     feeds = Feeds(kit)
-    live = Live(kit, feeds, functools.partial(tell_typing, engines.bus))
+    casework = Casework(engines.store, engines.bus, kit.clock)
+    holding = Holding(kit, casework)
+    uploads = Uploads(kit)
+    sweeper = Sweeper(engines.store, engines.blobs, kit.clock)
+    sweeper.start()
+    stack.push_async_callback(sweeper.stop)
+    tells_typing = functools.partial(tell_typing, engines.bus)
+    live = Live(kit, feeds, tells_typing)
     parts.drains.append(live.drain)
     return [
         *Pages().routes(),
         *operator_routes(settings, parts.access, engines.store, guard, operators_changed),
         *Conversations(kit, feeds.present).routes(),
         *live.routes(),
+        *Acting(kit, casework, holding, tells_typing).routes(),
+        *Cases(kit, casework).routes(),
+        *Sending(kit, holding, uploads).routes(),
+        *uploads.routes(),
+        *Files(kit).routes(),
     ]

@@ -35,7 +35,7 @@ class Conversations:
         self._present = present
 
     def routes(self) -> list[web.RouteDef]:
-        wrap = self._kit.guard.wrap
+        wrap = self._kit.wrap
         return [
             web.get("/v1/inbox/conversations", wrap("viewer", self.list)),
             web.get("/v1/inbox/counts", wrap("viewer", self.counts)),

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from aiohttp import web
 
 from omni.access.seal import Sealer
+from omni.access.web import Handler
 from omni.blobs.base import Blobs
-from omni.bus.base import Bus
+from omni.bus.base import Bus, BusError
 from omni.gateway.inbox.asking import InboxError
-from omni.gateway.inbox.guard import Actor, Guard
+from omni.gateway.inbox.guard import Actor, ActorHandler, Guard
 from omni.gateway.inbox.naming import conversation_of
 from omni.live.hub import Hub
 from omni.model.ids import NewId, new_id
 from omni.model.message import Template
+from omni.model.operator import Role
 from omni.model.template import ApprovedTemplate
 from omni.store.base import Store
 from omni.store.inbox import Listed
 from sessions.book import Book
 from sessions.commands import Commands
+
+log = logging.getLogger("omni.inbox")
+
+AWAY: Final = "the server cannot do this right now; try again in a moment"
 
 
 class TemplatesError(Exception):
@@ -63,6 +71,19 @@ class Kit:
     templates: TemplateSource = field(default_factory=NoTemplates)
     clock: Callable[[], float] = time.time
     new_id: NewId = new_id
+
+    def wrap(self, role: Role, handler: ActorHandler) -> Handler:
+        """As the guard does; a bus that is away is 503 like a store that is."""
+
+        @functools.wraps(handler)
+        async def tried(request: web.Request, actor: Actor) -> web.StreamResponse:
+            try:
+                return await handler(request, actor)
+            except BusError as error:
+                log.warning("%s %s: the bus failed: %s", request.method, request.path, error)
+                raise InboxError(503, "unavailable", AWAY, headers={"Retry-After": "2"}) from None
+
+        return self.guard.wrap(role, tried)
 
     async def conversation(self, request: web.Request, actor: Actor) -> Listed:
         """The conversation that the path names. Raises InboxError 404, also for somebody else's."""

@@ -76,7 +76,7 @@ class Live:
         self._is_stopping = asyncio.Event()
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.get("/v1/inbox/live", self._kit.guard.wrap("viewer", self.live), allow_head=False)]
+        return [web.get("/v1/inbox/live", self._kit.wrap("viewer", self.live), allow_head=False)]
 
     async def drain(self) -> None:
         """Send every page away."""

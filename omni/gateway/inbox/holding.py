@@ -1,0 +1,85 @@
+"""Who has a conversation: taking it over, and learning truthfully what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from omni.gateway.inbox.asking import InboxError
+from omni.gateway.inbox.casework import Casework, assigned_if_nobody
+from omni.gateway.inbox.guard import Actor
+from omni.gateway.inbox.kit import Kit
+from omni.live.hub import SlowFollowerError
+from omni.model.call import Call
+from omni.model.inbound import Pause
+
+WAIT_SECONDS: Final = 2.0
+"""How long an answer waits for what it asked for to be done."""
+
+LOOK_SECONDS: Final = 0.02
+
+
+class Holding:
+    def __init__(self, kit: Kit, casework: Casework, *, wait: float = WAIT_SECONDS) -> None:
+        self._kit = kit
+        self._casework = casework
+        self._wait = wait
+
+    async def take(self, call: Call, actor: Actor, *, steals: bool) -> Call:
+        """The call as it is once the actor has it, or as it is after a while; one that has ended is begun anew.
+
+        Raises InboxError 409 `taken` when a colleague has it.
+        """
+        if not steals:
+            check_free(call, actor)
+        if not has(call, actor):
+            pause = Pause(**self._kit.commands.head(call), by=actor.id, steals=steals, reopens=True)
+            call = await self.until(
+                call,
+                lambda: self._kit.commands.issue(pause),
+                lambda now: has(now, actor) or (not steals and now.is_open and now.handler == "human"),
+            )
+            check_free(call, actor, steals=steals)
+        if actor.operator is not None and has(call, actor):
+            await self._casework.change(actor.org, call.conversation, actor.id, assigned_if_nobody(actor.id))
+        return call
+
+    async def until(self, call: Call, act: Callable[[], Awaitable[None]], is_done: Callable[[Call], bool]) -> Call:
+        """Do it; returns the conversation's newest call once it is as wanted, or as it is after a while."""
+        store = self._kit.store
+        async with self._kit.hub.follow_conversation(call.org, call.agent, call.conversation) as news:
+            await act()
+            with contextlib.suppress(TimeoutError, SlowFollowerError):
+                async with asyncio.timeout(self._wait):
+                    async for _ in news:
+                        now = await store.last_call(call.conversation)
+                        if now is not None and is_done(now):
+                            return now
+        return await store.last_call(call.conversation) or call
+
+    async def until_person(self, contact_id: str, *, paused: bool) -> None:
+        """Returns once the person's record says so, or after a while. Nothing is told of it, so we look."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._wait):
+                while True:
+                    contact = await self._kit.store.contact(contact_id)
+                    if contact is None or contact.is_paused is paused:
+                        return
+                    await asyncio.sleep(LOOK_SECONDS)
+
+
+def has(call: Call, actor: Actor) -> bool:
+    return call.is_open and call.handler == "human" and call.handled_by == actor.id
+
+
+def check_free(call: Call, actor: Actor, *, steals: bool = False) -> None:
+    """Raises InboxError 409 when a colleague has the call."""
+    if not steals and call.is_open and call.handler == "human" and call.handled_by != actor.id:
+        raise InboxError(
+            409,
+            "taken",
+            "a colleague has this conversation; take it over from them to go on",
+            handled_by=call.handled_by,
+        )
