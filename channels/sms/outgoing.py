@@ -100,7 +100,7 @@ def _spelled_out(
         case Menu():
             rows = [row for section in part.sections for row in section.rows]
             lines = [f"- {row.title}{f': {row.description}' if row.description else ''}" for row in rows]
-        case LinkButton():
+        case _:
             lines = [f"{part.label}: {part.url}"]
     body = to_plain(part.body) if is_markdown else part.body
     return "\n".join(line for line in (part.header, body, *lines, part.footer) if line)

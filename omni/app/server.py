@@ -14,6 +14,9 @@ from pydantic import SecretStr
 
 from channels.base import Adapter
 from channels.chat.adapter import ChatAdapter
+from channels.sms.directory import Directory as SmsDirectory
+from channels.sms.links import LinkedFiles
+from channels.sms.webhook import routes as sms_routes
 from channels.whatsapp.adapter import WhatsAppAdapter
 from channels.whatsapp.directory import Directory
 from channels.whatsapp.webhook import routes as whatsapp_routes
@@ -24,6 +27,7 @@ from omni.app.front import open_front
 from omni.app.partitions import partitions_to_serve
 from omni.app.parts import Parts
 from omni.app.routes import Routes
+from omni.app.sms import open_sms, require_sms
 from omni.gateway.health import Health
 from omni.live.hub import Hub
 from omni.live.presence import Presence, Program
@@ -79,12 +83,14 @@ class Server:
             raise SettingsError(
                 f"--role {role} needs a store that processes share; set OMNI_STORE_URL=mongodb://… or run --role all"
             )
+        require_sms(settings)
         self._settings = settings
         self._role: Role = role
         self._mount = mount
         self._stack = AsyncExitStack()
         self._health: Health | None = None
         self._directory = Directory(())
+        self._sms_lines = SmsDirectory()
         self._served = settings.partitions
         self._workers: list[Worker] = []
         self._latenesses: list[Lateness] = []
@@ -94,6 +100,13 @@ class Server:
     @property
     def url(self) -> str:
         return f"http://{self._settings.host}:{self.port}"
+
+    def _public_url(self) -> str | None:
+        """Where the world reaches the gateway, as far as this process knows."""
+        if self._settings.public_url is not None or self._role != "all":
+            return self._settings.public_url
+        port = self.port or self._settings.port
+        return f"http://{self._settings.host}:{port}" if port else None
 
     def _has(self, role: Role) -> bool:
         return self._role in ("all", role)
@@ -143,6 +156,7 @@ class Server:
 
     def _learn(self, agents: tuple[Agent, ...]) -> None:
         self._directory = Directory.of(agents)
+        self._sms_lines = SmsDirectory.of(agents)
 
     async def _start_session(self, stack: AsyncExitStack, opened: Engines, book: Book, presence: Presence) -> None:
         settings = self._settings
@@ -184,7 +198,8 @@ class Server:
         whatsapp = WhatsAppAdapter(graph_url=settings.whatsapp_graph_url, blobs=opened.blobs)
         await whatsapp.open()
         stack.push_async_callback(whatsapp.close)
-        adapters: dict[str, Adapter] = {"whatsapp": whatsapp, "chat": ChatAdapter(opened.blobs)}
+        sms = await open_sms(stack, settings, opened, self._public_url)
+        adapters: dict[str, Adapter] = {"whatsapp": whatsapp, "sms": sms, "chat": ChatAdapter(opened.blobs)}
         channels = Routes(book)
         transcriber = load_transcriber(settings.stt_model)
         if transcriber is not None:
@@ -240,6 +255,12 @@ class Server:
                 )
             )
             parts = await self._parts(stack, opened, book, presence)
+            app.add_routes(
+                sms_routes(
+                    lambda: self._sms_lines, opened.bus, settings.partitions, parts.url, reroute=presence.dev_owner
+                )
+            )
+            app.add_routes(LinkedFiles(opened.blobs, parts.access.sealer).routes())
             app.add_routes(await open_front(parts, stack))
             app.on_shutdown.append(lambda _: _all(parts.drains))
         if self._mount is not None:
