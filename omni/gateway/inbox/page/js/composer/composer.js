@@ -141,7 +141,7 @@ export class Composer {
     const isNote = mode === "note";
     const empty = !length && !(this.uploads.count && !isNote);
     const tooLong = length > (isNote ? LONGEST_NOTE : this.#detail?.limits?.text ?? Infinity);
-    const mark = JSON.stringify([state, mode, empty, tooLong && length, this.uploads.busy, this.uploads.hasProblem, this.#draft.quote, prefs.get("enterSends"), this.#row?.transport, this.#row?.handler, this.#row?.handled_by]);
+    const mark = JSON.stringify([state, mode, empty, tooLong && length, this.uploads.busy, this.uploads.hasProblem, this.#draft.quote, prefs.get("enterSends"), this.#detail?.can_template, this.#detail?.limits, this.#row?.handler, this.#row?.handled_by]);
     if (mark === this.#shown) return;
     this.#shown = mark;
     this.element.dataset.mode = mode;

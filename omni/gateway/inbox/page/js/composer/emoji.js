@@ -31,6 +31,7 @@ export function openEmoji(anchor, pick) {
     if (event.newState !== "closed") return;
     anchor.setAttribute("aria-expanded", "false");
     picker.remove();
+    if (document.activeElement === document.body && anchor.isConnected) anchor.focus();
   });
   draw();
   document.body.append(picker);
@@ -41,6 +42,12 @@ export function openEmoji(anchor, pick) {
 }
 
 function walk(event, grid, search) {
+  if (event.key === "Escape") {
+    event.preventDefault();
+    event.stopPropagation();
+    grid.closest("[popover]").hidePopover();
+    return;
+  }
   if (event.key === "Enter" && event.target === search) {
     event.preventDefault();
     grid.querySelector(".emoji")?.click();

@@ -20,19 +20,20 @@ async function done(promise) {
   }
 }
 
-/** Takes the conversation over. A colleague's is stolen only after asking. */
-export async function take(id, { steal = false } = {}) {
+/** Something only its holder does; a colleague's conversation is stolen for it only after asking. */
+async function held(id, rest, body = {}) {
   try {
-    await post(id, "/take", { steal });
+    await post(id, rest, body);
     return true;
   } catch (error) {
-    if (error.code !== "taken") {
-      problem(error);
-      return false;
-    }
-    return (await askToSteal(holderOf(error))) && take(id, { steal: true });
+    if (error.code === "taken" && !body.steal) return (await askToSteal(holderOf(error))) && held(id, rest, { ...body, steal: true });
+    problem(error);
+    return false;
   }
 }
+
+/** Takes the conversation over. */
+export const take = (id, { steal = false } = {}) => held(id, "/take", { steal });
 
 /** Who has it, from a 409 `taken`. */
 export const holderOf = (error) => error.body?.handled_by ?? error.body?.error?.handled_by ?? null;
@@ -53,18 +54,20 @@ export function askToSteal(holder) {
   });
 }
 
-export const release = (id, note = null) => done(post(id, "/release", note ? { note } : {}));
+export const release = (id, note = null) => held(id, "/release", note ? { note } : {});
 export const reopen = (id) => done(post(id, "/reopen"));
 export const assign = (id, to) => done(post(id, "/assign", { to }));
 export const label = (id, change) => done(post(id, "/labels", { add: [], remove: [], ...change }));
 export const pauseContact = (id, paused) => done(post(id, "/pause-contact", { paused }));
 export const whisper = (id, text) => done(post(id, "/whisper", { text }));
-export const react = (id, target, emoji) => done(post(id, "/reactions", { target, emoji }));
-export const retry = (id, delivery) => done(post(id, `/messages/${encodeURIComponent(delivery)}/retry`));
-export const seen = (id, call, messages) => post(id, "/seen", { call, user_messages: messages }).catch(() => {});
+export const react = (id, target, emoji) => held(id, "/reactions", { target, emoji });
+export const retry = (id, delivery) => held(id, `/messages/${encodeURIComponent(delivery)}/retry`);
+
+/** Somebody looked at everything there is: a call never has more messages than entries, and the server knows how many. */
+export const seen = (id, call, entries) => post(id, "/seen", { call, user_messages: entries }).catch(() => {});
 
 export async function resolve(id) {
-  if (!(await done(post(id, "/end")))) return false;
+  if (!(await held(id, "/end"))) return false;
   toast({ text: t("thread.resolved"), kind: "ok", action: { text: t("thread.reopen"), run: () => reopen(id) } });
   return true;
 }

@@ -39,7 +39,7 @@ export class Bubble {
     this.#part("quote", [row.replyTo, quoted?.text, quoted?.parts?.length, quoted?.revoked], () => this.#quote(row, quoted));
     this.#part("content", [row.parts, row.revoked, row.forwarded], () => this.#content(row));
     this.#part("meta", [row.ts, row.edited, row.delivery, row.pending, row.latency, row.from], () => this.#meta(row));
-    this.#part("failure", [row.delivery?.state, row.delivery?.error, row.failure, row.delivery?.retryable, row.undo], () => this.#failure(row));
+    this.#part("failure", [row.delivery?.state, row.delivery?.error, row.failure, row.delivery?.retryable, row.undo, row.retried], () => this.#failure(row));
     this.#part("reactions", [row.reactions], () => this.#reactions(row));
   }
 
@@ -80,8 +80,8 @@ export class Bubble {
     if (!error && !row.undo) return fill(this.failure);
     if (row.undo) return fill(this.failure, h("button", { type: "button", class: "undo", on: { click: () => this.#acts.undo(row) } }, t("thread.undo")));
     const sentence = error.sentence ?? t("thread.not_delivered", { reason: reasonOf(error) });
-    const canRetry = row.failure ? row.canRetry : row.delivery?.retryable;
-    return fill(this.failure, h("p", { class: "failure" }, icon("warning", { size: 15 }), said("span", {}, sentence)),
+    const canRetry = row.failure ? row.canRetry : row.delivery?.retryable && !row.retried;
+    return fill(this.failure, h("p", { class: "failure" }, icon("warning", { size: 15 }), said("span", {}, sentence)), row.retried ? h("span", { class: "muted" }, t("thread.retried")) : null,
       canRetry ? h("button", { type: "button", class: "retry", on: { click: () => this.#acts.retry(row) } }, icon("retry", { size: 15 }), row.retryLabel ?? t("thread.retry")) : null,
       row.failure ? h("button", { type: "button", class: "retry", on: { click: () => this.#acts.back(row) } }, t("thread.back_to_draft")) : null);
   }
@@ -94,14 +94,17 @@ export class Bubble {
 }
 
 function reasonOf({ code, reason }) {
-  if (code && hasText(`failed.${code}`)) return t(`failed.${code}`);
+  if (code && code !== "unknown" && hasText(`failed.${code}`)) return t(`failed.${code}`);
   return reason || code || t("failed.unknown");
 }
 
-const TICKS = {
-  queued: ["clock", ""], sending: ["clock", ""], sent: ["tick", ""], delivered: ["ticks", ""], read: ["ticks", "is-read"],
-  played: ["ticks", "is-read"], failed: , cancelled: ["close", ""],
-};
+const ONE = "M4 10.500l3.500 3.500 7-8";
+const TWO = "M1.500 10.500L5 14l7-8M8.500 13l1 1 7-8";
+const CLOCK = "M10 4.500a5.500 5.500 0 1 1 0 11 5.500 5.500 0 0 1 0-11zM10 7v3l2 1.500";
+const BAD = "M10 3.500L17.500 16.500h-15zM10 8.500v3.500M10 14.300v.1";
+const CROSS = "M6 6l8 8M14 6l-8 8";
+/** How far a message got, as phones show it. */
+const TICKS = { sent: ONE, delivered: TWO, read: TWO, played: TWO, failed: BAD, cancelled: CROSS };
 
 function tick(row) {
   const state = row.pending ?? row.delivery?.state;

@@ -14,6 +14,7 @@ const TOGETHER = 300; // seconds within which one speaker's messages are shown a
 export function rowsOf(items, { deliveryOf = () => null, dayOf, complete = false }) {
   const bubbles = bubblesOf(items, deliveryOf);
   const orphans = attach(items, bubbles);
+  for (const item of items) if (item.key && bubbles.byDelivery.has(item.key)) bubbles.byDelivery.get(item.key).retried = true;
   const rows = [];
   const steps = new Steps();
   let day = null;

@@ -45,12 +45,17 @@ export class Header {
 
   present(operators) {
     this.#presence = operators.filter((one) => !app.isMe(one.operator));
-    fill(this.people, this.#presence.map((one) => h("span", { class: "badge", data: { typing: String(one.typing) } }, said("span", {}, t(one.typing ? "presence.writing" : "presence.looking", { name: app.nameOf(one.operator) })))));
+    fill(this.people, this.#presence.map((one) => here(one)));
     this.#collision();
   }
 
   /** The key of a button does what the button does: `take`, `release`, `end`, `reopen`, `snooze`, `assign`, `label`. */
   press(act) {
+    const row = this.#row;
+    if (act === "take" && row && row.state !== "ended" && app.can("agent") && !(row.handler === "human" && app.isMe(row.handled_by))) {
+      acts.take(row.id);
+      return true;
+    }
     const button = this.element.querySelector(`button[data-act="${act}"]`);
     if (!button || button.disabled) return false;
     button.click();
@@ -83,7 +88,7 @@ export class Header {
     const isMine = row.handler === "human" && app.isMe(row.handled_by);
     const isOpen = row.state !== "ended";
     return [
-      isOpen && !isMine ? this.#button("take", "thread.take", "T", "hand", () => acts.take(row.id), "primary") : null,
+      isOpen && !isMine && row.handler !== "human" ? this.#button("take", "thread.take", "T", "hand", () => acts.take(row.id), "primary") : null,
       isOpen && row.handler !== "bot" ? this.#button("release", "thread.hand_back", "H", "bot", () => handBackDialog(row)) : null,
       isOpen ? this.#button("end", "thread.resolve", "E", "done", () => acts.resolve(row.id)) : this.#button("reopen", "thread.reopen", "", "undo", () => acts.reopen(row.id), "primary"),
       this.#icon("snooze", "thread.snooze", "S", "snooze", (button) => snoozeMenu(button, row)),
@@ -95,15 +100,19 @@ export class Header {
 
   #more(anchor) {
     const row = this.#row;
+    const isOpen = row.state !== "ended";
     openMenu(anchor, [
+      isOpen && row.handler !== "bot" ? { text: t("thread.hand_back"), icon: "bot", hint: "H", run: () => handBackDialog(row) } : null,
+      isOpen ? { text: t("thread.resolve"), icon: "done", hint: "E", run: () => acts.resolve(row.id) } : null,
       row.state !== "ended" && row.handler === "bot" ? { text: t("whisper.title"), icon: "whisper", run: () => whisperDialog(row) } : null,
       row.contact?.paused
         ? { text: t("thread.resume_contact"), icon: "play", run: () => acts.pauseContact(row.id, false) }
         : { text: t("thread.pause_contact"), icon: "pause", run: () => acts.pauseContact(row.id, true) },
       "line",
-      { text: t("thread.snooze"), icon: "snooze", run: () => snoozeMenu(anchor, row) },
-      { text: t("thread.assign"), icon: "person", run: () => assignMenu(anchor, row) },
-      { text: t("thread.label"), icon: "tag", run: () => labelMenu(anchor, row) },
+      { text: t("thread.snooze"), icon: "snooze", hint: "S", run: () => snoozeMenu(anchor, row) },
+      { text: t("thread.assign"), icon: "person", hint: "A", run: () => assignMenu(anchor, row) },
+      { text: t("thread.label"), icon: "tag", hint: "L", run: () => labelMenu(anchor, row) },
+      { text: t("thread.details"), icon: "panel", hint: "I", run: () => app.togglePanel() },
     ], { label: t("more"), align: "end" });
   }
 
@@ -144,6 +153,14 @@ export class Header {
     const text = left <= 0 ? t("thread.window_closed") : t("thread.window", { left: countdown(left) });
     if (this.window.textContent !== text) this.window.textContent = text;
   }
+}
+
+/** A colleague who has the conversation open; in a narrow head their initials have to do. */
+function here({ operator, typing }) {
+  const name = app.nameOf(operator) ?? "";
+  const text = t(typing ? "presence.writing" : "presence.looking", { name });
+  return h("span", { class: "here", data: { typing: String(typing) }, title: text },
+    h("span", { class: "avatar", "aria-hidden": "true" }, name.split(/\s+/).map((word) => [...word][0] ?? "").slice(0, 2).join("").toUpperCase()), said("span", { class: "here-text" }, text));
 }
 
 const title = (key, letter) => (letter ? `${t(key)} (${letter})` : t(key));

@@ -1,12 +1,16 @@
 // Where the reader is: at the bottom, where it stays when something is added, or somewhere above, where nothing moves.
 
 const NEAR = 48; // pixels from the bottom that still count as being there
+const ASKED = 1500; // ms in which a scroll is put down to what the reader did
 const AHEAD = 900; // pixels before the top at which older messages are asked for
 
 export class Place {
   #box;
   #rows;
   #observer;
+  #top = 0;
+  #height = 0;
+  #asked = -Infinity;
   stuck = true;
 
   /** `box` scrolls, `rows` holds the messages. `onMove()` after the reader moved, `onTop()` when the top is near. */
@@ -14,10 +18,15 @@ export class Place {
     this.#box = box;
     this.#rows = rows;
     box.addEventListener("scroll", () => {
-      this.stuck = this.#isAtBottom();
+      this.#scrolled();
       onMove();
       if (this.nearTop) onTop();
     }, { passive: true });
+    for (const name of ["wheel", "touchmove", "keydown", "pointerdown"]) {
+      box.addEventListener(name, () => {
+        this.#asked = performance.now();
+      }, { passive: true });
+    }
     this.#observer = new ResizeObserver(() => this.stuck && this.toBottom());
     this.#observer.observe(box);
     this.#observer.observe(rows);
@@ -33,6 +42,7 @@ export class Place {
 
   toBottom({ smoothly = false } = {}) {
     this.stuck = true;
+    this.#asked = -Infinity;
     this.#box.scrollTo({ top: this.#box.scrollHeight, behavior: smoothly ? "smooth" : "instant" });
   }
 
@@ -46,6 +56,16 @@ export class Place {
       const moved = anchor.getBoundingClientRect().top - before;
       if (Math.abs(moved) >= 1) this.#box.scrollTop += moved;
     }
+  }
+
+  /** The reader leaves the bottom by going up; messages that turn out shorter or taller than expected do not count. */
+  #scrolled() {
+    const { scrollTop, scrollHeight } = this.#box;
+    if (this.#isAtBottom()) this.stuck = true;
+    else if (scrollTop < this.#top - 1 && (scrollHeight === this.#height || performance.now() - this.#asked < ASKED)) this.stuck = false;
+    else if (this.stuck) this.toBottom();
+    this.#top = this.#box.scrollTop;
+    this.#height = scrollHeight;
   }
 
   #isAtBottom() {

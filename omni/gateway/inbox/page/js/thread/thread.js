@@ -238,7 +238,7 @@ class Thread extends HTMLElement {
     const mark = `${row.call}:${row.seq}`;
     if (this.#seen === mark) return;
     this.#seen = mark;
-    acts.seen(this.#id, row.call, this.#feed.log.items());
+    acts.seen(this.#id, row.call, row.seq);
   }
 
   #walk(event) {
