@@ -592,21 +592,25 @@ class Town:
         await asyncio.wait((*living, disturber))
         for program in self.programs:
             await program.stay()
-        for _ in range(2000):
-            await asyncio.sleep(5)
-            if self._is_quiet():
-                break
+        await self._come_to_rest()
         if self.onlookers is not None:
             await asyncio.sleep(60)  # so long after the last broadcast, even those that were lost are made up for
             await self.onlookers.end()
         if hub is not None:
             await hub.stop()
+            await self._come_to_rest()  # an alarm may have rung meanwhile
         reaper.cancel()
         machine = self._machine
         for session in machine.sessions:
             await session.stop()
         await machine.delivery.stop()
         await machine.statuses.stop()
+
+    async def _come_to_rest(self) -> None:
+        for _ in range(2000):
+            await asyncio.sleep(5)
+            if self._is_quiet():
+                return
 
     async def _look_on(self, gateway: SimBus) -> Hub | None:
         if not (self._onlooker_count or self._program_count):
