@@ -1,6 +1,6 @@
 // <omni-chart>: a figure with its legend, values under the pointer or the arrow keys, and the same numbers as a table.
 
-import { h } from "../dom.js";
+import { fill, h } from "../dom.js";
 import { t } from "../texts.js";
 import { bars, heat, line, s } from "./plots.js";
 
@@ -46,9 +46,9 @@ class Chart extends HTMLElement {
     this.svg = s("svg", { "aria-hidden": "true", focusable: "false" });
     this.surface = h("div", { class: "chart-surface", tabindex: "0", role: "group", "aria-labelledby": `${id} ${id}-how` }, this.tip);
     this.surface.prepend(this.svg);
-    this.surface.addEventListener("pointermove", (event) => this.#point(this.#plot.at(event.offsetX)));
-    this.surface.addEventListener("pointerdown", (event) => this.#point(this.#plot.at(event.offsetX)));
-    this.surface.addEventListener("pointerleave", () => this.#point(-1));
+    for (const name of ["pointermove", "pointerdown"]) this.surface.addEventListener(name, (event) => this.#point(this.#plot?.at(event.offsetX) ?? -1));
+    // A finger that is lifted leaves as well, and what it pointed at is to be read then.
+    this.surface.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && this.#point(-1));
     this.surface.addEventListener("blur", () => this.#point(-1));
     this.surface.addEventListener("keydown", (event) => this.#key(event));
     this.table = h("table", { class: "figures" });
@@ -93,7 +93,7 @@ class Chart extends HTMLElement {
     this.svg.setAttribute("viewBox", `0 0 ${this.#width} ${height}`);
     this.svg.setAttribute("height", height);
     this.svg.replaceChildren(...this.#plot.nodes);
-    this.#point(this.#at);
+    this.#mark();
   }
 
   #key(event) {
@@ -107,16 +107,20 @@ class Chart extends HTMLElement {
 
   /** Tell column `i`; -1 tells nothing. */
   #point(i) {
-    const plot = this.#plot;
-    if (!plot || (i === this.#at && i === Number(this.tip.dataset.at ?? -1))) return;
+    if (i === this.#at) return;
     this.#at = i;
-    this.tip.dataset.at = i;
+    this.#mark();
+  }
+
+  #mark() {
+    const plot = this.#plot;
+    const i = this.#at;
     this.svg.querySelector(".here")?.remove();
-    this.tip.hidden = i < 0;
-    if (i < 0) return this.tip.replaceChildren();
+    fill(this.tip);
+    if (!plot || i < 0) return;
     const { full, series } = this.#chart;
     this.svg.prepend(s("rect", { class: "here", x: plot.centre(i) - plot.band / 2, y: plot.top - 4, width: plot.band, height: plot.foot - plot.top + 8, rx: 3 }));
-    this.tip.replaceChildren(
+    fill(this.tip,
       h("strong", {}, full[i]),
       ...series.map((one) => h("span", {}, one.ink ? h("i", { class: `swatch back-${one.ink}` }) : h("i", { class: "swatch" }), `${one.name}: `, h("b", {}, written(one, i)))),
     );

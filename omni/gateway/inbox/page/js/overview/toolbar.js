@@ -2,21 +2,17 @@
 
 import { h } from "../dom.js";
 import { app } from "../model.js";
+import { prefs } from "../prefs.js";
 import { t } from "../texts.js";
 import { dayText, PERIODS } from "./periods.js";
 
-const KEY = "omni.inbox.overview";
 const TRANSPORTS = ["whatsapp", "chat", "sms", "phone", "sip", "webrtc", "mic"];
 
 /** The choice of last time, if that makes sense. */
 export function remembered() {
   const choice = { period: "week", from: dayText(new Date(Date.now() - 13 * 86_400_000)), to: dayText(new Date()), transport: "", agent: "" };
-  try {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? "{}");
-    for (const name of Object.keys(choice)) if (typeof kept[name] === "string") choice[name] = kept[name];
-  } catch {
-    // What somebody else wrote there is no reason to show nothing.
-  }
+  const kept = prefs.get("overview") ?? {};
+  for (const name of Object.keys(choice)) if (typeof kept[name] === "string") choice[name] = kept[name];
   if (!PERIODS.includes(choice.period)) choice.period = "week";
   return choice;
 }
@@ -26,7 +22,7 @@ export function toolbar(choice, onchange) {
   const changed = () => {
     for (const name of Object.keys(choice)) choice[name] = form.elements[name].value;
     days.hidden = choice.period !== "custom";
-    localStorage.setItem(KEY, JSON.stringify(choice));
+    prefs.set("overview", { ...choice });
     onchange(choice);
   };
   const radio = (period) =>
@@ -38,7 +34,12 @@ export function toolbar(choice, onchange) {
     if (select.value !== choice[name]) select.value = choice[name] = "";
     return select;
   };
-  const agents = () => [["", t("overview.every.agent")], ...[...app.agents.values()].map((agent) => [agent.slug, agent.name || agent.slug])];
+  const agents = () => {
+    const known = [...app.agents.values()].map((agent) => [agent.slug, agent.name || agent.slug]);
+    // Before the agents have come, the remembered one is taken at its word.
+    if (!known.length && choice.agent) known.push([choice.agent, choice.agent]);
+    return [["", t("overview.every.agent")], ...known];
+  };
   const days = h("span", { class: "days", hidden: choice.period !== "custom" }, day("from"), day("to"));
   const form = h("form", { class: "overview-bar", "aria-label": t("overview.choose") },
     h("fieldset", { class: "segments" }, h("legend", { class: "sr-only" }, t("overview.period")), ...PERIODS.map(radio)),
@@ -47,6 +48,12 @@ export function toolbar(choice, onchange) {
     pick("agent", agents()));
   form.addEventListener("change", changed);
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.agents = () => form.elements.agent.replaceWith(pick("agent", agents()));
+  form.agents = () => {
+    const old = form.elements.agent;
+    const chosen = choice.agent;
+    const now = pick("agent", agents());
+    if (now.textContent !== old.textContent) old.replaceWith(now);
+    if (choice.agent !== chosen) onchange(choice);
+  };
   return form;
 }
