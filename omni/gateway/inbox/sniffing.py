@@ -12,6 +12,7 @@ HEAD: Final = 4096
 
 OCTETS: Final = "application/octet-stream"
 _MARKUP: Final = re.compile(rb"<\s*(?:!doctype|html|head|body|script|svg|\?xml|iframe|style)", re.IGNORECASE)
+_CONTROLS: Final = bytes(code for code in range(32) if code not in b"\t\n\v\f\r\x1b")
 _OOXML: Final = "application/vnd.openxmlformats-officedocument."
 _ODF: Final = "application/vnd.oasis.opendocument."
 _OLE: Final = frozenset({"application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint"})
@@ -64,9 +65,14 @@ def sniffed(head: bytes) -> str | None:
         return "video/webm"
     if len(head) >= 2 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
         return "audio/aac"
-    if len(head) >= 2 and head[0] == 0xFF and head[1] & 0xE6 in (0xE2, 0xE4, 0xE6):
-        return "audio/mpeg"
-    return None
+    return "audio/mpeg" if _is_mp3_frame(head) else None
+
+
+def _is_mp3_frame(head: bytes) -> bool:
+    """MPEG audio without a tag before it: its first frame, layer III, of a bit rate and a sampling rate that exist."""
+    if len(head) < 3 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
+        return False
+    return head[1] & 0x18 != 0x08 and head[2] & 0xF0 not in (0x00, 0xF0) and head[2] & 0x0C != 0x0C
 
 
 def type_of(head: bytes, claimed: str) -> str:
@@ -101,7 +107,7 @@ def kind_of(mime: str) -> MediaKind:
 
 
 def _is_text(head: bytes) -> bool:
-    if b"\0" in head:
+    if head.translate(None, _CONTROLS) != head:
         return False
     try:
         head.decode()

@@ -39,6 +39,8 @@ _AGES: Final = 20 * 365 * 86_400.0
 """The note of an upload outlives it until somebody has looked."""
 
 SWEEP_SECONDS: Final = 1_800.0
+DRAIN_SECONDS: Final = 10.0
+DRAIN_BYTES: Final = 256 * 1024 * 1024
 _PIECE: Final = 64 * 1024
 LONGEST_NAME: Final = 120
 
@@ -78,6 +80,13 @@ class Uploads:
         return [web.post("/v1/inbox/uploads", self._kit.wrap("agent", self.take))]
 
     async def take(self, request: web.Request, actor: Actor) -> web.Response:
+        try:
+            return await self._take(request, actor)
+        except InboxError:
+            await _pass_over(request)
+            raise
+
+    async def _take(self, request: web.Request, actor: Actor) -> web.Response:
         kit = self._kit
         conversation = request.query.get("conversation")
         call = (await kit.find(conversation, actor)).call if conversation else None
@@ -205,6 +214,17 @@ async def _head(content: AsyncIterator[bytes]) -> bytes:
         if len(read) >= HEAD:
             break
     return bytes(read)
+
+
+async def _pass_over(request: web.Request) -> None:
+    """Read the rest of what is refused: a browser that is cut off while it sends shows no sentence."""
+    passed = 0
+    with contextlib.suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            async for piece in request.content.iter_chunked(_PIECE):
+                passed += len(piece)
+                if passed > DRAIN_BYTES:
+                    return
 
 
 async def _joined(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
