@@ -1,7 +1,7 @@
 // What everybody did, the newest first.
 
 import { fill, h, said } from "../dom.js";
-import { app } from "../model.js";
+import { app, titleOf } from "../model.js";
 import { fullTime, hasText, language, t } from "../texts.js";
 import { choice, say } from "./form.js";
 
@@ -67,8 +67,15 @@ function row(record, when) {
 function deed(record) {
   const verb = hasText(`audit.${record.action}`) ? t(`audit.${record.action}`) : record.action;
   const facts = Object.entries(record.details ?? {});
-  if (record.target) facts.unshift([t("settings.audit.target"), app.operators.get(record.target)?.name ?? record.target]);
+  if (record.target) facts.unshift([t("settings.audit.target"), record.target]);
   if (!facts.length) return verb;
-  const terms = facts.map(([name, value]) => [h("dt", {}, name), said("dd", {}, typeof value === "string" ? value : JSON.stringify(value))]);
-  return h("details", {}, h("summary", {}, verb), h("dl", {}, terms));
+  return h("details", {}, h("summary", {}, verb), h("dl", {}, facts.map(([name, value]) => [h("dt", {}, name), said("dd", {}, shown(value))])));
+}
+
+/** An operator's name, the way to a conversation, or the value itself. */
+function shown(value) {
+  if (typeof value !== "string") return JSON.stringify(value);
+  if (!value.startsWith("cv_")) return app.operators.get(value)?.name ?? value;
+  const row = app.rows.get(value);
+  return h("a", { href: `#/c/${encodeURIComponent(value)}` }, row ? titleOf(row) : value);
 }
