@@ -5,12 +5,14 @@
 
 import { api } from "../api.js";
 import { app } from "../model.js";
-import { belongs, parseFilter, serverQuery, viewCounts } from "./filter.js";
+import { live } from "../live.js";
+import { belongs, narrowed, parseFilter, serverQuery, viewCounts } from "./filter.js";
 
 const FIRST_PAGE = 100;
 const PAGE = 500;
 /** More open conversations than this are not held in the page; views then ask the server each for itself. */
 const MOST_OPEN = 20_000;
+const RETRY_MS = 5_000;
 const COUNT_AGAIN_MS = 3_000;
 const FIRST_HELLO_MS = 800;
 
@@ -30,6 +32,7 @@ class Loading extends EventTarget {
   constructor() {
     super();
     app.on("rows", () => this.#countLater());
+    live.onStale = () => this.refresh();
   }
 
   /** Whether a list that is shown may still get longer by itself. */
@@ -50,13 +53,17 @@ class Loading extends EventTarget {
     try {
       await helloOr(FIRST_HELLO_MS);
       this.#count();
-      if (!(isOpen && this.allOpen)) await this.#load(filter, signal, filter.view === "ended");
+      if (!(isOpen && this.allOpen)) {
+        const isWhole = await this.#load(filter, signal, filter.view === "ended");
+        if (filter.view === "all" && narrowed(filter) === 0) this.#allOpenNow(isWhole);
+      }
       this.#busyNow(false);
-      if (!this.allOpen) await this.#loadAllOpen(signal);
+      if (!this.allOpen) this.#allOpenNow(await this.#load(ALL_OPEN, signal, false));
     } catch (error) {
       if (signal.aborted) return;
       this.problem = error;
       this.#busyNow(false);
+      setTimeout(() => signal.aborted || this.show(filter), RETRY_MS);
     }
   }
 
@@ -80,16 +87,18 @@ class Loading extends EventTarget {
     if (this.#filter) this.show(this.#filter);
   }
 
-  async #loadAllOpen(signal) {
-    this.allOpen = await this.#load(ALL_OPEN, signal, false);
-    if (this.allOpen) this.#count();
+  #allOpenNow(isWhole) {
+    this.allOpen = isWhole;
+    this.#count();
     this.dispatchEvent(new Event("change"));
   }
 
   /** All pages, or only the first. Answers whether all of them are there. */
   async #load(filter, signal, onlyFirst) {
     const round = ++this.#round;
-    const known = new Map([...app.rows].filter(([, row]) => belongs(row, filter, app.me.id)));
+    // Whether a row is "mine" is asked a little differently here and there; what is open or snoozed is not.
+    const isWhole = (filter.view === "all" || filter.view === "snoozed") && narrowed(filter) === 0;
+    const known = new Map(isWhole ? [...app.rows].filter(([, row]) => belongs(row, filter, app.me.id)) : []);
     let next = null;
     let number = 0;
     do {
@@ -97,19 +106,23 @@ class Loading extends EventTarget {
       for (const row of page.rows) known.delete(row.id);
       number += page.rows.length;
       next = page.next;
-      if (onlyFirst) {
-        this.#next = next;
-        return next === null;
-      }
-      if (number >= MOST_OPEN) {
-        this.#next = next;
+      if (onlyFirst || number >= MOST_OPEN) {
+        if (filter === this.#filter) this.#next = next;
         return next === null;
       }
     } while (next !== null);
     if (round !== this.#round) return false;
     // What changed meanwhile came by the socket and is another object now; the rest is no longer what it was here.
-    app.drop([...known].filter(([id, row]) => app.rows.get(id) === row && id !== app.openId).map(([id]) => id));
+    const gone = [...known].filter(([id, row]) => app.rows.get(id) === row).map(([id]) => id);
+    app.drop(gone.filter((id) => id !== app.openId));
+    if (gone.includes(app.openId)) await this.#refetch(app.openId, signal);
     return true;
+  }
+
+  /** The row of the conversation that is looked at: it may have left the list, but not the page. */
+  async #refetch(id, signal) {
+    const row = await api("GET", `/conversations/${encodeURIComponent(id)}`, undefined, { signal }).catch(() => null);
+    if (row) app.take([row]);
   }
 
   async #page(filter, limit, before, signal) {

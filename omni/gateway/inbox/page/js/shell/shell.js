@@ -25,8 +25,9 @@ export async function startShell() {
   startNav();
   startCommands();
   await import("../list/list.js");
-  draw();
+  // Before the list asks: it can only focus a row of a column that is shown.
   onRoute(() => show());
+  draw();
   app.on("language", () => draw());
   app.on("panel", () => {
     if (innerWidth >= 1200) prefs.set("panel", app.panelOpen);
