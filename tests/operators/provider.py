@@ -6,6 +6,7 @@ Its faults are attributes that a test sets.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import secrets
@@ -22,10 +23,16 @@ from tests.operators.browser import Clock
 CLIENT_ID, CLIENT_SECRET = "omni-inbox", "the client's secret, 100% its own"
 
 
+@functools.cache
+def _key(number: int) -> RSAKey:
+    """Made once: it takes a while."""
+    return RSAKey.generate_key(2048, {"kid": "one"})
+
+
 @dataclass
 class Provider:
     clock: Clock
-    key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "one"}))
+    key: RSAKey = field(default_factory=lambda: _key(1))
     person: dict[str, Any] = field(
         default_factory=lambda: {"sub": "7", "email": "Ada@Example.com", "email_verified": True, "name": "Ada L."}
     )
@@ -129,7 +136,7 @@ class Provider:
             return f"{_part({'alg': 'none', 'typ': 'JWT'})}.{_part(claims)}."
         if self.how == "shared":
             return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(CLIENT_SECRET), algorithms=["HS256"])
-        key = self.key if self.how == "signed" else RSAKey.generate_key(2048, {"kid": "one"})
+        key = self.key if self.how == "signed" else _key(2)
         return jwt.encode({"alg": "RS256", "kid": key.kid or "one"}, claims, key)
 
 

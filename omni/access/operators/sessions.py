@@ -165,7 +165,7 @@ class Sessions:
             return operator
 
     async def remark(self, session: Session, operator: Operator) -> Session:
-        """Keep this session, and no other, over a change of its operator's password. Raises StoreError."""
+        """Keep this session over a change of its operator's password, which ended all of them. Raises StoreError."""
         now = self._clock()
         kept = replace(session, password=password_mark(operator), seen_at=now, until=ends_at(session.began_at, now))
         await self._store.take_lease(lease_of(kept), now=now)
@@ -179,14 +179,11 @@ class Sessions:
         buried = Lease(name=session.name, holder=REVOKED, until=now + BURIED_SECONDS)
         await self._store.take_lease(buried, now=now, over=session.id)
 
-    async def end_all(self, operator_id: str, *, but: Session | None = None) -> int:
-        """Revoke all of an operator's sessions, or all but one; returns how many. Raises StoreError."""
-        leases = await self._store.leases(f"{_PREFIX}{operator_id}:", now=self._clock())
-        ended = [found for one in leases if (found := session_of(one)) is not None]
-        ended = [one for one in ended if but is None or one.name != but.name]
-        for session in ended:
-            await self.end(session)
-        return len(ended)
+    async def end_all(self, operator_id: str) -> None:
+        """Revoke all of an operator's sessions. Raises StoreError."""
+        for lease in await self._store.leases(f"{_PREFIX}{operator_id}:", now=self._clock()):
+            if (session := session_of(lease)) is not None:
+                await self.end(session)
 
     def forget(self, operator_id: str) -> None:
         """What this process believes of an operator's sessions: the next request of each looks again."""

@@ -158,7 +158,6 @@ class SignIn:
         session = actor.session
         if hash_ is not None:
             session = await doors.guard.sessions.remark(session, operator)
-            await doors.guard.sessions.end_all(actor.id, but=session)
         if name is not None:
             await doors.changed(actor.org)
         return answer(shown_self(doors.guard.actor_of(session, operator), doors.version))

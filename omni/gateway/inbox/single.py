@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import logging
+import math
 from typing import Final
 
 from aiohttp import web
@@ -44,9 +45,9 @@ class SingleSignOn:
     async def start(self, request: web.Request) -> web.StreamResponse:
         if self._oidc is None:
             return _page(404, "signing in through a provider is not set up here; set OMNI_OIDC_ISSUER")
-        wait = self._doors.throttle.flow(self._doors.guard.address(request))
+        wait = math.ceil(self._doors.throttle.flow(self._doors.guard.address(request)))
         if wait:
-            return _page(429, f"too many attempts; try again in {wait:.0f} s", {"Retry-After": f"{wait:.0f}"})
+            return _page(429, f"too many attempts; try again in {wait} s", {"Retry-After": str(wait)})
         try:
             flow = await self._oidc.start(self._return_url(request))
         except OidcError as error:
