@@ -1,8 +1,9 @@
 // Saved views: filters of the list that have a name. They are made in the list; here they are named, shared, removed.
 
 import { fill, h, said } from "../dom.js";
+import { filterOf, filterParams } from "../list/filter.js";
 import { app } from "../model.js";
-import { hasText, t } from "../texts.js";
+import { t } from "../texts.js";
 import { box, field, form, input } from "./form.js";
 import { listing } from "./listing.js";
 
@@ -21,24 +22,25 @@ export async function show(host) {
 }
 
 function rowOf(view) {
+  const filter = filterOf(view.filter);
   return h("div", { class: "thing" },
-    h("p", { class: "thing-name" }, said("span", {}, view.name), h("span", { class: "badge" }, view.shared ? t("settings.shared") : t("settings.own"))),
-    h("p", { class: "thing-text" }, inWords(view.filter) || t("settings.views.everything")));
+    h("p", { class: "thing-name" }, said("a", { href: `#/?${filterParams(filter)}` }, view.name), h("span", { class: "badge" }, view.shared ? t("settings.shared") : t("settings.own"))),
+    said("p", { class: "thing-text" }, inWords(filter)));
 }
 
-/** "State: open · Channel: whatsapp" */
+/** "Waiting for a person · WhatsApp · refund · Longest waiting first" */
 function inWords(filter) {
-  return Object.entries(filter ?? {})
-    .filter(([, value]) => value !== null && value !== "" && !(Array.isArray(value) && !value.length))
-    .map(([name, value]) => `${hasText(`settings.views.of.${name}`) ? t(`settings.views.of.${name}`) : name}: ${[value].flat().map(worded).join(", ")}`)
-    .join(" · ");
+  const { assignee } = filter;
+  const whom = assignee && (assignee === "none" ? t("nobody") : (app.nameOf(assignee) ?? assignee));
+  return [
+    t(`view.${filter.view}`),
+    ...filter.transports.map((name) => t(`channel.${name}`)),
+    ...filter.agents.map((slug) => app.agents.get(slug)?.name || slug),
+    ...filter.labels,
+    whom && `${t("list.filter.assignee")}: ${whom}`,
+    filter.order === "waiting" && t("list.sort.waiting"),
+  ].filter(Boolean).join(" · ");
 }
-
-const worded = (value) => {
-  const text = String(value);
-  for (const key of [`settings.views.is.${text}`, `channel.${text}`]) if (hasText(key)) return t(key);
-  return app.operators.get(text)?.name ?? app.agents.get(text)?.name ?? text;
-};
 
 function formOf(view, { done, cancel }) {
   const fields = [
