@@ -13,14 +13,17 @@ from omni.app.surfaces.operators import operator_routes
 from omni.gateway.inbox.acting import Acting
 from omni.gateway.inbox.cases import Cases
 from omni.gateway.inbox.casework import Casework
+from omni.gateway.inbox.contacts import Contacts
 from omni.gateway.inbox.conversations import Conversations
 from omni.gateway.inbox.courtesy import tell_typing
+from omni.gateway.inbox.desk import Desk
 from omni.gateway.inbox.feed import Feeds
 from omni.gateway.inbox.guard import Guard
 from omni.gateway.inbox.holding import Holding
 from omni.gateway.inbox.kit import Kit
 from omni.gateway.inbox.live import Live
 from omni.gateway.inbox.media import Files
+from omni.gateway.inbox.overview import Overview
 from omni.gateway.inbox.pages import Pages
 from omni.gateway.inbox.sending import Sending
 from omni.gateway.inbox.uploads import Sweeper, Uploads
@@ -64,5 +67,8 @@ async def inbox(parts: Parts, stack: AsyncExitStack) -> Iterable[web.RouteDef]:
         *Cases(kit, casework).routes(),
         *Sending(kit, holding, uploads).routes(),
         *uploads.routes(),
+        *Desk(kit).routes(),
+        *Contacts(kit, casework, holding).routes(),
+        *Overview(kit).routes(),
         *Files(kit).routes(),
     ]

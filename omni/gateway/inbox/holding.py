@@ -60,14 +60,31 @@ class Holding:
         return await store.last_call(call.conversation) or call
 
     async def until_person(self, contact_id: str, *, paused: bool) -> None:
-        """Returns once the person's record says so, or after a while. Nothing is told of it, so we look."""
+        """Returns once the person's record says so, or after a while."""
+
+        async def is_so() -> bool:
+            contact = await self._kit.store.contact(contact_id)
+            return contact is None or contact.is_paused is paused
+
+        await self._look_until(is_so)
+
+    async def until_gone(self, contact_id: str) -> bool:
+        """Whether somebody's record is gone, now or a little later: it was merged into another."""
+
+        async def is_gone() -> bool:
+            return await self._kit.store.contact(contact_id) is None
+
+        return await self._look_until(is_gone)
+
+    async def _look_until(self, is_so: Callable[[], Awaitable[bool]]) -> bool:
+        """Nothing is told of people's records, so we look."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._wait):
                 while True:
-                    contact = await self._kit.store.contact(contact_id)
-                    if contact is None or contact.is_paused is paused:
-                        return
+                    if await is_so():
+                        return True
                     await asyncio.sleep(LOOK_SECONDS)
+        return False
 
 
 def has(call: Call, actor: Actor) -> bool:
