@@ -11,6 +11,7 @@ from omni.gateway.inbox.pages import PAGE
 
 ENTRY = re.compile(r'^  "?([\w.:-]+)"?: ("(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`(?:[^`\\]|\\.)*`),?$')
 USED = re.compile(r'\bt\(\s*"([\w.:-]+)"')
+IMPORT = re.compile(r'^import\b[^;]*?"(\.[^"]+)";', re.MULTILINE)
 PLURALS = ("one", "other")
 AA = 4.5
 """The contrast that WCAG 2.2 (1.4.3) asks of text."""
@@ -46,6 +47,27 @@ def test_every_text_the_page_asks_for_is_there() -> None:
     asked = {key for path in scripts() for key in USED.findall(path.read_text())}
     missing = {key for key in asked if key not in english and any(f"{key}.{form}" not in english for form in PLURALS)}
     assert missing == set()
+
+
+def needs(*starts: str) -> set[str]:
+    """The modules that these import, and theirs, without those that are loaded when they are wanted."""
+    found: set[str] = set()
+    wanted = [(PAGE / "js" / start).resolve() for start in starts]
+    while wanted:
+        path = wanted.pop()
+        name = path.relative_to(PAGE.resolve()).as_posix()
+        if name not in found:
+            found.add(name)
+            wanted += [(path.parent / other).resolve() for other in IMPORT.findall(path.read_text())]
+    return found
+
+
+def test_the_page_asks_for_all_it_begins_with_at_once() -> None:
+    index = (PAGE / "index.html").read_text()
+    asked = re.findall(
+        r'<link rel="modulepreload" href="/inbox/([^"]+)">|<script type="module" src="/inbox/([^"]+)"', index
+    )
+    assert {one or other for one, other in asked} == needs("main.js", "list/list.js")
 
 
 def test_no_script_writes_markup_or_runs_text() -> None:

@@ -37,6 +37,16 @@ export async function startShell() {
   live.start();
   startTasks();
   await loadRest();
+  // Fetched before it is wanted: the first conversation then opens as quickly as the tenth.
+  setTimeout(() => Promise.all([import("../thread/thread.js"), import("../panel/panel.js")]).catch(() => {}), 500);
+  let { version } = app.me;
+  app.on("connection", async () => {
+    if (!app.connected || !version) return;
+    const me = await app.api("GET", "/me", undefined, { quiet: true }).catch(() => null);
+    if (!me || me.version === version) return;
+    version = me.version;
+    toast({ id: "update", text: t("update.ready"), ms: 0, action: { text: t("update.reload"), run: () => location.reload() } });
+  });
   app.on("renewed", () => {
     live.restart();
     loadRest();
