@@ -69,6 +69,17 @@ async def test_a_disabled_operator_with_the_right_password_stays_outside(
     assert (await (await open_browser(gateway)).follow(gateway.link(gone))).status == 401
 
 
+async def test_nobodys_password_opens_nothing(gateway: Gateway) -> None:
+    assert not await gateway.passwords.verify(None, "nobody's password")
+    assert not await gateway.passwords.verify("", "nobody's password")
+    assert not await gateway.passwords.verify("$argon2id$no hash at all", PASSWORD)
+
+
+async def test_a_password_is_the_same_on_every_keyboard(gateway: Gateway) -> None:
+    composed, decomposed = "caf\u00e9 au lait", "cafe\u0301 au lait"
+    assert await gateway.passwords.verify(await gateway.passwords.hash(composed), decomposed)
+
+
 async def test_a_session_ends_when_it_is_not_used(gateway: Gateway, open_browser: OpenBrowser, clock: Clock) -> None:
     await gateway.operator()
     browser = await open_browser(gateway, "ada")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -28,6 +29,11 @@ OWN: frozenset[str] = frozenset(
     {"/v1/inbox/sign-in", "/v1/inbox/sign-in/link", "/v1/inbox/sign-out", "/v1/inbox/me"},
 )
 """What viewers may ask for though it changes something: about themselves."""
+
+
+def _filled(path: str) -> str:
+    """A route's path with something in its places that any of them may hold."""
+    return re.sub(r"\{[^}]+\}", "1", path)
 
 
 class House:
@@ -124,7 +130,7 @@ async def test_a_viewer_is_refused_whatever_changes_something(house: House, brow
         if not path.startswith("/v1/inbox/") or route.method in ("GET", "HEAD", "OPTIONS") or path in OWN:
             continue
         seen += 1
-        aimed = path.replace("{", "").replace("}", "")
+        aimed = _filled(path)
         answer = await eve.ask(route.method, aimed, {}, headers={"Idempotency-Key": "k"})
         assert (answer.status, answer.code) == (403, "forbidden"), f"{route.method} {path}"
         signed_out = await stranger.ask(route.method, aimed, {})
@@ -141,7 +147,7 @@ async def test_nothing_but_the_sign_in_is_read_without_one(house: House, browser
             continue
         if path.startswith(("/v1/inbox/oidc/", "/v1/inbox/sign-in/")):
             continue
-        answer = await stranger.get(path.replace("{", "").replace("}", ""))
+        answer = await stranger.get(_filled(path))
         assert (answer.status, answer.code) == (401, "signed_out"), path
         assert answer.headers["Cache-Control"] == "no-store", path
 

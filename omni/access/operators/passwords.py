@@ -70,7 +70,7 @@ class Passwords:
             self._nobody = await self.hash("nobody's password")
         async with self._turn:
             is_right = await asyncio.to_thread(self._matches, hash_ or self._nobody, _bytes(password))
-        return is_right and hash_ is not None
+        return is_right and bool(hash_)
 
     async def rehash(self, hash_: str, password: str) -> str | None:
         """A hash of the same password with today's parameters and the same salt; None when the hash has them."""
