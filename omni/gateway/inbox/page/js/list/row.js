@@ -62,9 +62,10 @@ export class RowView {
       this.#words.textContent = words;
     });
     this.#words.classList.toggle("none", !row.last?.text);
-    const isBots = row.handler === "bot" && !row.assignee;
-    element.classList.toggle("unread", row.unread > 0 && !isBots);
-    element.classList.toggle("calm", isBots);
+    const has = row.handled_by ?? row.assignee;
+    const isOthers = has ? !app.isMe(has) : row.handler === "bot";
+    element.classList.toggle("unread", row.unread > 0 && !isOthers);
+    element.classList.toggle("calm", isOthers);
     this.#once("unread", row.unread, (unread) => {
       this.#unread.textContent = unread > 99 ? "99+" : unread > 1 ? String(unread) : "";
       this.#unread.hidden = unread === 0;
