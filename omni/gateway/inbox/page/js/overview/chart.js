@@ -9,8 +9,9 @@ const TALL = { bars: 200, line: 200, heat: 64 };
 let number = 0;
 
 /**
- * `show(chart)`: `{kind, title, note?, head, columns, full, series, mark}`.
+ * `show(chart)`: `{kind, title, note?, under?, head, columns, full, series, mark}`.
  * `columns` are the labels below, `full` the same in full words, `head` what they are (the table's first heading).
+ * `note` stands beside the title, `under` below the chart.
  * `series` is `[{name, values, ink?, format?}]`: those without an ink are told but not drawn; null is "no value".
  * `mark(value)` writes the axis.
  */
@@ -41,6 +42,7 @@ class Chart extends HTMLElement {
     const id = `chart-${++number}`;
     this.heading = h("h3", { id });
     this.note = h("p", { class: "chart-note" });
+    this.under = h("p", { class: "chart-note" });
     this.legend = h("ul", { class: "chart-legend" });
     this.tip = h("div", { class: "chart-tip", role: "status" });
     this.svg = s("svg", { "aria-hidden": "true", focusable: "false" });
@@ -57,6 +59,7 @@ class Chart extends HTMLElement {
         h("div", { class: "chart-head" }, this.heading, this.note, this.legend),
         h("span", { class: "sr-only", id: `${id}-how` }, t("overview.chart.how")),
         this.surface,
+        this.under,
         h("details", { class: "chart-table" },
           h("summary", {}, t("overview.chart.table")),
           h("div", { class: "scrolls", tabindex: "0", role: "region", "aria-labelledby": id }, this.table))),
@@ -65,11 +68,13 @@ class Chart extends HTMLElement {
   }
 
   #tell() {
-    const { title, note, head, full, series, kind } = this.#chart;
+    const { title, note, under, head, full, series, kind } = this.#chart;
     this.dataset.kind = kind;
     this.heading.textContent = title;
     this.note.textContent = note ?? "";
     this.note.hidden = !note;
+    this.under.textContent = under ?? "";
+    this.under.hidden = !under;
     const drawn = series.filter((one) => one.ink);
     this.legend.hidden = drawn.length < 2;
     this.legend.replaceChildren(...drawn.map((one) => h("li", {}, h("i", { class: `swatch back-${one.ink}` }), one.name)));

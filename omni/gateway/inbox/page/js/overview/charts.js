@@ -22,6 +22,7 @@ function conversationsByDay(days) {
     ...named(days),
     kind: "bars",
     title: t("overview.chart.days"),
+    under: t("overview.chart.others"),
     mark: count,
     series: [
       { name: t("overview.chart.contained"), ink: 1, values: days.map((day) => day.contained), format: count },

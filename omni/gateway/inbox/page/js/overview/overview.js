@@ -3,7 +3,7 @@
 import { fill, h } from "../dom.js";
 import { app } from "../model.js";
 import { menuButton } from "../shell/nav.js";
-import { t } from "../texts.js";
+import { hasText, t } from "../texts.js";
 import { charts } from "./charts.js";
 import { spanOf, zone } from "./periods.js";
 import { figuresTable } from "./tables.js";
@@ -128,10 +128,12 @@ class Overview extends HTMLElement {
   }
 
   #figures(found) {
+    const transportOf = (row) => (hasText(`channel.${row.transport}`) ? t(`channel.${row.transport}`) : row.transport);
     return [
+      found.truncated ? h("p", { class: "overview-truncated", role: "status" }, t("overview.truncated", { n: found.totals.conversations })) : null,
       h("section", {}, h("h2", {}, t(`overview.in.${this.#choice.period}`)), totalTiles(found.totals)),
       charts(found),
-      figuresTable(t("overview.by.transport"), "transport", found.by_transport, (row) => t(`channel.${row.transport}`)),
+      figuresTable(t("overview.by.transport"), "transport", found.by_transport, transportOf),
       figuresTable(t("overview.by.agent"), "agent", found.by_agent, (row) => app.agents.get(row.agent)?.name || row.agent),
     ];
   }
