@@ -7,7 +7,6 @@ import importlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -17,7 +16,7 @@ from channels.sms import package
 from channels.sms.links import Links
 from channels.sms.media import MediaSource
 from channels.sms.outgoing import Request, pieces_of, refuse
-from channels.sms.payloads import TRACKER
+from channels.sms.payloads import tracker_query
 from channels.sms.webhook import STATUS_PATH
 from omni.blobs.base import BlobError, Blobs
 from omni.model.channel import Channel, SmsChannel
@@ -115,7 +114,7 @@ class SmsAdapter:
     def _callback(self, tracker: str) -> str | None:
         """Where Twilio tells what became of a message; the address names the delivery."""
         base = self._url()
-        return None if base is None else f"{base}{STATUS_PATH}?{urlencode({TRACKER: tracker})}"
+        return None if base is None else f"{base}{STATUS_PATH}{tracker_query(tracker)}"
 
     async def _public(self, media: Media) -> str:
         """The address from which Twilio fetches a file."""

@@ -7,7 +7,7 @@ when we took them. Field names of Twilio's appear here and nowhere else.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from channels.sms import form as read
@@ -26,8 +26,7 @@ START_WORDS: Final = frozenset({"START", "UNSTOP"})
 """What carriers take for an opt-out and its end. YES is an answer too often to be among them."""
 
 MOST_MEDIA: Final = 10
-TRACKER: Final = "d"
-"""Query parameter of our status address: it names the delivery, and is signed with the rest of the address."""
+_TRACKER: Final = "d"
 
 _MEDIA_PATH: Final = re.compile(r"/Messages/([A-Za-z0-9]{2,64})/Media/([A-Za-z0-9]{2,64})\Z", re.ASCII)
 _STATES: Final = {
@@ -47,6 +46,17 @@ _STATES: Final = {
 
 class OddFormError(Exception):
     """A form that cannot be acted on; the text is a short constant that says what is wrong with it."""
+
+
+def tracker_query(tracker: str) -> str:
+    """The query of our status address that names a delivery, signed with the rest of it. It holds only letters that
+    nobody on the way writes in another way, or the signature would not fit."""
+    return f"?{_TRACKER}={tracker.replace(':', '.')}"
+
+
+def tracker_of(query: Mapping[str, str]) -> str | None:
+    found = query.get(_TRACKER, "")[:512]
+    return found.replace(".", ":") or None
 
 
 def ends(form: Form) -> tuple[str, str, str]:
@@ -155,7 +165,7 @@ def status(line: Line, form: Form, tracker: str | None, now: float) -> StatusUpd
         channel=line.channel.id,
         org=line.org,
         provider_id=message_id,
-        tracker=tracker[:512] if tracker else None,
+        tracker=tracker,
         state=state,
         word=said,
         at=now,

@@ -121,7 +121,7 @@ class Webhook:
         except _RefusedError as refused:
             return self._refuse(request, refused)
         try:
-            update = payloads.status(line, filled, request.query.get(payloads.TRACKER), self._clock())
+            update = payloads.status(line, filled, payloads.tracker_of(request.query), self._clock())
         except payloads.OddFormError as odd:
             return self._odd("status", str(odd))
         _items("status", "taken" if update.state is not None else "unknown").inc()
