@@ -14,7 +14,7 @@ from pathlib import Path
 
 import bson
 import pytest
-from servers import mongo_programs
+from servers import axe, mongo_programs
 from servers.mongodb import is_stand_in, speaks_mongodb
 from servers.rabbitmq import speaks_amqp
 from servers.service import MissingError
@@ -39,6 +39,7 @@ def services(folder: Path, verb: str, port: int, **variables: str) -> subprocess
         "OMNI_TEST_RABBITMQ_URL": f"amqp://guest:hush@127.0.0.1:{port}/",
         "OMNI_TEST_MONGO_URL": f"mongodb://someone:hush@127.0.0.1:{port}/",
         "OMNI_TEST_CHROMIUM": "/nowhere/chromium",
+        "OMNI_TEST_AXE": "/nowhere/axe.min.js",
     }
     return subprocess.run(
         [sys.executable, "-S", folder / "scripts" / "services.py", verb],
@@ -53,13 +54,15 @@ def test_services_that_do_not_answer_are_told_with_the_mend_and_fail_only_in_ci(
 ) -> None:
     done = services(tmp_path, "start", closed_port)
     assert (done.returncode, done.stderr) == (0, "")
-    rabbitmq, mongodb, chromium = done.stdout.splitlines()
+    rabbitmq, mongodb, chromium, axe = done.stdout.splitlines()
     assert rabbitmq.startswith("RabbitMQ: MISSING. OMNI_TEST_RABBITMQ_URL")
     assert mongodb.startswith("MongoDB: MISSING. OMNI_TEST_MONGO_URL")
     assert rabbitmq.endswith("start it or unset it.")
     assert mongodb.endswith("start it or unset it.")
     assert chromium.startswith("Chromium: MISSING. OMNI_TEST_CHROMIUM")
     assert chromium.endswith("install it or unset it.")
+    assert axe.startswith("axe-core: MISSING. OMNI_TEST_AXE")
+    assert axe.endswith("or unset it.")
     assert services(tmp_path, "start", closed_port, CI="true").returncode == 1
     assert "make services" in services(tmp_path, "status", closed_port).stdout
     assert services(tmp_path, "stop", closed_port).returncode == 0
@@ -129,3 +132,26 @@ def test_a_mongod_on_path_is_taken_only_when_it_runs(
     with pytest.raises(MissingError, match="No matching distribution found for mongoeco"):
         mongo_programs.command(27391)
     assert capsys.readouterr().out.count("libcrypto.so.3: cannot open shared object file") == 1
+
+
+def test_without_npm_the_accessibility_scan_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMNI_TEST_AXE", raising=False)
+    monkeypatch.setattr(axe, "FILE", tmp_path / "axe.min.js")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "install Node.js" in axe.start().missing
+
+
+def test_a_script_that_is_another_than_was_looked_at_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMNI_TEST_AXE", raising=False)
+    monkeypatch.setattr(axe, "FILE", tmp_path / "axe.min.js")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    npm = tmp_path / "npm"
+    npm.write_text('#!/bin/sh\nmkdir package && echo evil > package/axe.min.js && tar czf "$5/axe.tgz" package\n')
+    npm.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    assert "is not the file it should be" in axe.start().missing
+    assert not axe.FILE.exists()
