@@ -1,7 +1,6 @@
 /**
  * Where the page is, kept in the URL's hash so that every view has a link:
  * `#/?view=mine&transport=whatsapp` · `#/c/<conversation>?view=mine` · `#/overview?…` · `#/settings/<tab>`.
- * A conversation's query may hold `at=<call>:<seq>` besides the list's filter: the message to show.
  */
 
 const listeners = new Set();
@@ -29,13 +28,7 @@ function safely(text) {
 }
 
 const usesFilter = (where) => where.name === "list" || where.name === "conversation";
-let filter = usesFilter(current) ? filterIn(current.query) : "";
-
-function filterIn(query) {
-  const params = new URLSearchParams(query);
-  params.delete("at");
-  return params.toString();
-}
+let filter = usesFilter(current) ? current.query.toString() : "";
 
 /** The list's filter as it is now, or was before the overview or the settings were opened. */
 export const filterQuery = () => new URLSearchParams(filter);
@@ -75,7 +68,7 @@ export function onRoute(listener) {
 function moved() {
   const previous = current;
   current = parse(location.hash);
-  if (usesFilter(current)) filter = filterIn(current.query);
+  if (usesFilter(current)) filter = current.query.toString();
   for (const listener of [...listeners]) listener(current, previous);
 }
 

@@ -55,6 +55,13 @@ addEventListener("keydown", (event) => {
   }
 });
 
+/** What the keys of these scopes would do now, for the palette. */
+export function possible(...scopes) {
+  return [...registered]
+    .filter((entry) => scopes.includes(entry.scope) && entry.text && !entry.hidden && entry.when())
+    .map((entry) => ({ text: t(entry.text), keys: entry.keys[0], run: () => entry.run(null) }));
+}
+
 const SCOPES = ["general", "list", "thread", "composer"];
 
 /** The sheet of all keys that hold now. */

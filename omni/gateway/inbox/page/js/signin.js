@@ -75,7 +75,8 @@ async function askAtGate(problem) {
   });
 }
 
-function form(options, problem, done, email = "") {
+/** `inPlace`: the page stays as it is, so the company's login opens in a window of its own. */
+function form(options, problem, done, email = "", inPlace = false) {
   const said = h("p", { class: "problem", role: "alert", hidden: !problem }, problem?.message ?? "");
   const emailId = uid("email");
   const passwordId = uid("password");
@@ -104,7 +105,7 @@ function form(options, problem, done, email = "") {
     { class: "stack gate-form", method: "post", on: { submit } },
     options.oidc
       ? [
-          h("a", { class: "btn wide", href: "/v1/inbox/oidc/start" }, icon("key"), t("signin.oidc", { name: options.oidc.name })),
+          h("a", { class: "btn wide", href: "/v1/inbox/oidc/start", target: inPlace ? "_blank" : null }, icon("key"), t("signin.oidc", { name: options.oidc.name })),
           h("div", { class: "gate-or" }, h("span", null, t("signin.or"))),
         ]
       : null,
@@ -139,6 +140,7 @@ async function renew(code) {
       accept(me);
       return;
     }
+    await beSomebodyElse();
   } catch (error) {
     if (error.code !== "signed_out") throw error;
   }
@@ -151,29 +153,45 @@ async function renew(code) {
       class: "again",
       body: [
         h("p", { class: "muted" }, t("signin.again.why")),
-        form(
-          { ...options, oidc: null },
-          null,
-          (me) => {
-            const isOther = me.id !== app.me.id;
-            accept(me);
-            dialog.close();
-            if (isOther) location.reload();
-            resolve();
-          },
-          app.me.email,
-        ),
+        form(options, null, done, app.me.email, true),
       ],
     });
+    // Whoever signed in in another window, by a link or by the company's login, comes back to this one.
+    const looked = new AbortController();
+    const look = async () => {
+      const me = await api("GET", "/me", undefined, { quiet: true }).catch(() => null);
+      if (me) done(me);
+    };
+    addEventListener("focus", look, { signal: looked.signal });
+    document.addEventListener("visibilitychange", () => document.hidden || look(), { signal: looked.signal });
+    function done(me) {
+      if (looked.signal.aborted) return;
+      looked.abort();
+      if (me.id !== app.me.id) {
+        beSomebodyElse();
+        return;
+      }
+      accept(me);
+      dialog.close();
+      resolve();
+    }
     dialog.querySelector("input[type=password]")?.focus();
   });
   app.emit("renewed");
 }
 
+/** Somebody else is signed in in this browser now: what waits here must not be done in their name. */
+function beSomebodyElse() {
+  location.reload();
+  return new Promise(() => {});
+}
+
 /** Asks the server whether the session still stands, and for a new one if not. */
 export async function checkSession() {
   try {
-    accept(await api("GET", "/me", undefined, { quiet: true }));
+    const me = await api("GET", "/me", undefined, { quiet: true });
+    if (me.id !== app.me.id) await beSomebodyElse();
+    accept(me);
   } catch (error) {
     if (error.code === "signed_out") await renewOnce("signed_out");
     else throw error;

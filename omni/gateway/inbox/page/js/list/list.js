@@ -7,6 +7,7 @@ import { filterQuery, go, onRoute, route } from "../router.js";
 import * as shortcuts from "../shortcuts.js";
 import { t } from "../texts.js";
 import { menuButton } from "../shell/nav.js";
+import { jumpTo } from "../thread/jump.js";
 import { filterOf, filterParams, narrowed, parseFilter, VIEWS } from "./filter.js";
 import { apply, Head } from "./head.js";
 import { Listing } from "./listing.js";
@@ -194,10 +195,8 @@ class OmniList extends HTMLElement {
   }
 
   #openFound(id, message) {
-    const query = filterQuery();
-    if (message) query.set("at", `${message.call}:${message.seq}`);
-    const text = query.toString();
-    go(`/c/${encodeURIComponent(id)}${text ? `?${text}` : ""}`);
+    if (message?.call) jumpTo(id, { call: message.call, seq: message.seq });
+    else go(`/c/${encodeURIComponent(id)}`);
   }
 
   #clicked(event) {

@@ -36,6 +36,7 @@ const toList = (view) => go(view === "all" ? "/?" : `/?view=${view}`);
 
 function commands() {
   return [
+    ...(app.openId ? shortcuts.possible("thread").filter(({ keys }) => keys !== "escape").map((one) => ({ ...one, icon: "command" })) : []),
     ...VIEWS.map((view, at) => ({ text: t("palette.go", { name: t(`view.${view}`) }), icon: "inbox", keys: String(at + 1), run: () => toList(view) })),
     ...app.views.map((view) => ({ text: t("palette.go", { name: view.name }), icon: "star", run: () => document.querySelector("omni-list")?.showSaved(view) })),
     { text: t("keys.search"), icon: "search", keys: "/", run: () => document.querySelector("omni-list")?.focusSearch() },

@@ -46,7 +46,8 @@ export function openPalette() {
   const run = (entry) => {
     if (!entry) return;
     dialog.close();
-    entry.run();
+    // The browser gives the focus back a moment after; what runs may want it elsewhere.
+    setTimeout(() => entry.run(), 0);
   };
   const lineOf = (entry, words) => {
     const text = said("span", { class: "grow one-line" }, entry.text);
