@@ -1,6 +1,6 @@
 // <omni-panel conversation="cv_…">: who the person is, what the team keeps about the conversation, and what came before.
 
-import { fill, h, perFrame } from "../dom.js";
+import { fill, h, isTyping, perFrame } from "../dom.js";
 import { icon } from "../icons.js";
 import { app } from "../model.js";
 import { t } from "../texts.js";
@@ -81,15 +81,22 @@ class Panel extends HTMLElement {
     this.#draw();
   }
 
+  /** What the keyboard stops at: whoever stood at one of them stands there still once it is drawn anew. */
+  #stops() {
+    return [...this.body.querySelectorAll("button, input, a")];
+  }
+
   #show() {
     if (!this.isConnected) return;
     if (this.#error && !this.#contact) {
       fill(this.body, h("div", { class: "empty" }, h("p", {}, this.#error.message), h("button", { type: "button", class: "btn", on: { click: () => this.#load() } }, t("retry"))));
       return;
     }
-    if (!this.#row || !this.#contact || this.body.contains(document.activeElement?.closest?.("input, textarea"))) return;
+    if (!this.#row || !this.#contact || isTyping(this.body.contains(document.activeElement) ? document.activeElement : null)) return;
     const changed = () => this.#load();
+    const at = this.#stops().indexOf(document.activeElement);
     fill(this.body, contactSection(this.#contact, this.#row, { changed }), caseSection(this.#row), earlier(this.#contact, this.#row));
+    if (at >= 0) this.#stops()[at]?.focus({ preventScroll: true });
   }
 }
 
