@@ -86,6 +86,8 @@ async def test_every_attempt_has_its_own_state_nonce_and_verifier(
         {"iss": None},
         {"sub": None},
         {"iat": 9_999_999_999},
+        {"iat": None},
+        {"sub": 7},
         {"email_verified": False},
         {"email_verified": None},
         {"email_verified": "false"},

@@ -84,6 +84,15 @@ async def test_a_reset_takes_the_password_and_every_session(gateway: Gateway, op
     assert (await anew.patch(ME, {"password": {"new": PASSWORD}})).status == 200
 
 
+async def test_a_reset_signs_out_who_never_had_a_password(gateway: Gateway, open_browser: OpenBrowser) -> None:
+    ada = await gateway.operator(password=None)
+    await gateway.operator("boss", role="admin")
+    boss, theirs = await open_browser(gateway, "boss"), await open_browser(gateway)
+    assert (await theirs.follow(gateway.link(ada))).status == 200
+    assert (await boss.patch(f"{PEOPLE}/{ada.id}", {"reset": True})).status == 200
+    assert (await theirs.get(ME)).code == "signed_out"
+
+
 @pytest.mark.parametrize("change", [{"role": "agent"}, {"role": "viewer"}, {"disabled": True}])
 async def test_one_admin_stays(gateway: Gateway, open_browser: OpenBrowser, change: dict[str, object]) -> None:
     boss = await gateway.operator("boss", role="admin")
