@@ -14,6 +14,7 @@ const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
 /** The two largest units of a duration in seconds: "1 h 5 min". */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return t("overview.none");
+  if (seconds > 0 && seconds < 0.1) return `< ${new Intl.NumberFormat(language()).format(0.1)} s`;
   if (seconds < 10) return `${new Intl.NumberFormat(language(), { maximumFractionDigits: 1 }).format(seconds)} s`;
   let rest = Math.round(seconds);
   const first = UNITS.findIndex(([, size]) => rest >= size);
