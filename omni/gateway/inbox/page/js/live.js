@@ -6,8 +6,10 @@
 import { address } from "./api.js";
 import { app } from "./model.js";
 
-const PING_MS = 20_000;
-const SILENCE_MS = 45_000;
+const QUIET_MS = 20_000;
+const PONG_MS = 10_000;
+const PONG_AFTER_SLEEP_MS = 4_000;
+const CONNECT_MS = 15_000;
 const LONGEST_BACKOFF_MS = 15_000;
 const CLOSED_WITHOUT_ANSWER_BEFORE_ASKING = 2;
 
@@ -19,8 +21,10 @@ class Live {
   #watched = new Map();
   #tries = 0;
   #retry = null;
-  #ping = null;
+  #watchdog = null;
   #heard = 0;
+  /** Since when an answer to a ping is waited for, and for how long. */
+  #asked = null;
   #wanted = false;
   #wasConnected = false;
   /** Called when the server says that something was missed, and after every reconnect. Set by the shell. */
@@ -77,18 +81,22 @@ class Live {
     const socket = new WebSocket(url);
     this.#socket = socket;
     let opened = false;
+    const patience = setTimeout(() => socket.close(), CONNECT_MS);
     socket.onopen = () => {
       opened = true;
+      clearTimeout(patience);
       this.#heard = Date.now();
-      clearInterval(this.#ping);
-      this.#ping = setInterval(() => this.#watchdog(), PING_MS / 4);
+      clearInterval(this.#watchdog);
+      this.#watchdog = setInterval(() => this.#watch(), 2_000);
     };
     socket.onmessage = (event) => {
       if (socket !== this.#socket) return;
       this.#heard = Date.now();
+      this.#asked = null;
       this.#took(JSON.parse(event.data));
     };
     socket.onclose = (event) => {
+      clearTimeout(patience);
       if (socket !== this.#socket) return;
       this.#lost();
       const refused = !opened && this.#tries >= CLOSED_WITHOUT_ANSWER_BEFORE_ASKING;
@@ -123,22 +131,28 @@ class Live {
   /** After sleep a socket may look open for minutes though nobody is at its other end. */
   #check() {
     if (!this.#socket) this.#hurry();
-    else if (Date.now() - this.#heard > SILENCE_MS) this.restart();
-    else this.#send({ type: "ping" });
+    else this.#askWithin(PONG_AFTER_SLEEP_MS);
   }
 
-  #watchdog() {
-    const silent = Date.now() - this.#heard;
-    if (silent > SILENCE_MS) {
+  #askWithin(ms) {
+    this.#asked ??= { at: Date.now(), ms };
+    this.#send({ type: "ping" });
+  }
+
+  /** Only an unanswered ping counts: in a page that nobody looks at, this runs as seldom as once a minute. */
+  #watch() {
+    const now = Date.now();
+    if (this.#asked !== null && now - this.#asked.at > this.#asked.ms) {
       this.#lost();
       this.#later();
-    } else if (silent > PING_MS - PING_MS / 4) {
-      this.#send({ type: "ping" });
+    } else if (this.#asked === null && now - this.#heard > QUIET_MS) {
+      this.#askWithin(PONG_MS);
     }
   }
 
   #lost() {
-    clearInterval(this.#ping);
+    clearInterval(this.#watchdog);
+    this.#asked = null;
     const socket = this.#socket;
     this.#socket = null;
     socket?.close();

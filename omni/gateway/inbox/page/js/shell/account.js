@@ -61,6 +61,7 @@ export async function chooseLanguage(code) {
   prefs.set("language", code);
   setLanguage(code);
   app.emit("language");
+  document.querySelector(".nav-account")?.focus();
   try {
     app.me = { ...app.me, ...(await api("PATCH", "/me", { language: code })) };
   } catch (error) {

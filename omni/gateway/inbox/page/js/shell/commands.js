@@ -10,6 +10,7 @@ import { language, languages, t } from "../texts.js";
 import { VIEWS } from "../list/filter.js";
 import { chooseLanguage, setTheme, THEMES } from "./account.js";
 import { pauseAgent, resumeAgent } from "./agents.js";
+import { VIEW_ICONS } from "./nav.js";
 import { addCommands, openPalette } from "./palette.js";
 
 export function startCommands() {
@@ -37,7 +38,7 @@ const toList = (view) => go(view === "all" ? "/?" : `/?view=${view}`);
 function commands() {
   return [
     ...(app.openId ? shortcuts.possible("thread").filter(({ keys }) => keys !== "escape").map((one) => ({ ...one, icon: "command" })) : []),
-    ...VIEWS.map((view, at) => ({ text: t("palette.go", { name: t(`view.${view}`) }), icon: "inbox", keys: String(at + 1), run: () => toList(view) })),
+    ...VIEWS.map((view, at) => ({ text: t("palette.go", { name: t(`view.${view}`) }), icon: VIEW_ICONS[view], keys: String(at + 1), run: () => toList(view) })),
     ...app.views.map((view) => ({ text: t("palette.go", { name: view.name }), icon: "star", run: () => document.querySelector("omni-list")?.showSaved(view) })),
     { text: t("keys.search"), icon: "search", keys: "/", run: () => document.querySelector("omni-list")?.focusSearch() },
     { text: t("nav.overview"), icon: "chart", run: () => go("/overview") },

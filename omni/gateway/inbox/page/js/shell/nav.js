@@ -12,7 +12,7 @@ import { openMenu } from "../dialog.js";
 import { openAccount } from "./account.js";
 import { openPalette } from "./palette.js";
 
-const ICONS = { mine: "person", unassigned: "unassigned", waiting: "hand", all: "inbox", snoozed: "snooze", ended: "done" };
+export const VIEW_ICONS = { mine: "person", unassigned: "unassigned", waiting: "hand", all: "inbox", snoozed: "snooze", ended: "done" };
 const place = document.getElementById("nav");
 const frame = document.getElementById("app");
 const veil = h("div", { class: "nav-veil", on: { click: () => closeDrawer() } });
@@ -51,6 +51,9 @@ export function drawNav() {
   const where = route();
   const inList = where.name === "list" || where.name === "conversation";
   const filter = parseFilter(filterQuery());
+  const savedOne = inList ? app.views.find((view) => sameFilter(filter, filterOf(view.filter))) : null;
+  const labelOne = inList && !savedOne ? [...app.labels.keys()].find((name) => sameFilter(filter, { ...plainView("all"), labels: [name] })) : null;
+  const currentView = inList && !savedOne && !labelOne ? filter.view : null;
   numbers = new Map();
   const focused = document.activeElement?.closest?.("#nav a")?.getAttribute("href") ?? null;
   place.setAttribute("aria-label", t("nav.label"));
@@ -60,9 +63,9 @@ export function drawNav() {
     h(
       "div",
       { class: "nav-scroll scroll" },
-      h("ul", null, VIEWS.map((view) => viewLink(view, inList && sameFilter(filter, plainView(view))))),
-      app.views.length ? [h("h2", { class: "nav-heading" }, t("nav.saved")), h("ul", null, app.views.map((view) => savedLink(view, inList && sameFilter(filter, filterOf(view.filter)))))] : null,
-      app.labels.size ? [h("h2", { class: "nav-heading" }, t("nav.labels")), h("ul", null, [...app.labels.values()].map((label) => labelLink(label, inList && sameFilter(filter, { ...plainView("all"), labels: [label.name] }))))] : null,
+      h("ul", null, VIEWS.map((view) => viewLink(view, view === currentView))),
+      app.views.length ? [h("h2", { class: "nav-heading" }, t("nav.saved")), h("ul", null, app.views.map((view) => savedLink(view, view === savedOne)))] : null,
+      app.labels.size ? [h("h2", { class: "nav-heading" }, t("nav.labels")), h("ul", null, [...app.labels.values()].map((label) => labelLink(label, label.name === labelOne)))] : null,
     ),
     h(
       "div",
@@ -106,7 +109,7 @@ function followed(event, href) {
 
 function viewLink(view, current) {
   const badge = h("span", { class: view === "waiting" ? "nav-number badge warn" : "nav-number", hidden: true });
-  const item = link({ href: hrefOf(plainView(view)), current, mark: icon(ICONS[view]), text: t(`view.${view}`), badge });
+  const item = link({ href: hrefOf(plainView(view)), current, mark: icon(VIEW_ICONS[view]), text: t(`view.${view}`), badge });
   numbers.set(view, { badge, link: item.firstElementChild });
   return item;
 }
