@@ -244,7 +244,8 @@ async def test_no_route_knows_anything_of_another_organisation(
 
 async def test_what_boss_may_do_is_there(open_shop: OpenShop, hire: Hire, embedded: dict[str, Any]) -> None:
     """The same requests as above, by somebody who may: so that a 404 there was not a wrong path."""
-    shop = await open_shop(embedded)
+    account = {"waba_id": "318450992714406"}
+    shop = await open_shop(embedded, agent_of(channel=account), simulator=account)
     boss = await hire(shop, "boss", role="admin")
     house = await furnish(shop, boss)
     for route in ROUTES:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 
 from aiohttp import web
 
+from channels.whatsapp.adapter import WhatsAppAdapter
 from omni.app.parts import Parts
 from omni.app.surfaces.operators import operator_routes
+from omni.app.templates import WhatsAppTemplates
 from omni.gateway.inbox.acting import Acting
 from omni.gateway.inbox.cases import Cases
 from omni.gateway.inbox.casework import Casework
 from omni.gateway.inbox.contacts import Contacts
 from omni.gateway.inbox.conversations import Conversations
-from omni.gateway.inbox.courtesy import tell_typing
+from omni.gateway.inbox.courtesy import Courtesy
 from omni.gateway.inbox.desk import Desk
 from omni.gateway.inbox.feed import Feeds
 from omni.gateway.inbox.guard import Guard
@@ -33,6 +34,9 @@ from omni.live.inbox import OperatorsChanged, tell_inbox
 async def inbox(parts: Parts, stack: AsyncExitStack) -> Iterable[web.RouteDef]:
     settings, engines = parts.settings, parts.engines
     guard = Guard(parts.access, engines.store, settings.public_url)
+    adapter = WhatsAppAdapter(engines.blobs, graph_url=settings.whatsapp_graph_url)
+    await adapter.open()
+    stack.push_async_callback(adapter.close)
     kit = Kit(
         store=engines.store,
         blobs=engines.blobs,
@@ -43,6 +47,7 @@ async def inbox(parts: Parts, stack: AsyncExitStack) -> Iterable[web.RouteDef]:
         guard=guard,
         sealer=parts.access.sealer,
         partitions=settings.partitions,
+        templates=WhatsAppTemplates(parts.book, adapter),
     )
 
     async def operators_changed(org: str) -> None:
@@ -55,15 +60,15 @@ async def inbox(parts: Parts, stack: AsyncExitStack) -> Iterable[web.RouteDef]:
     sweeper = Sweeper(engines.store, engines.blobs, kit.clock)
     sweeper.start()
     stack.push_async_callback(sweeper.stop)
-    tells_typing = functools.partial(tell_typing, engines.bus)
-    live = Live(kit, feeds, tells_typing)
+    courtesy = Courtesy(engines.store, engines.bus, settings.partitions, kit.clock, kit.new_id)
+    live = Live(kit, feeds, courtesy.typing)
     parts.drains.append(live.drain)
     return [
         *Pages().routes(),
         *operator_routes(settings, parts.access, engines.store, guard, operators_changed),
         *Conversations(kit, feeds.present).routes(),
         *live.routes(),
-        *Acting(kit, casework, holding, tells_typing).routes(),
+        *Acting(kit, casework, holding, courtesy.typing).routes(),
         *Cases(kit, casework).routes(),
         *Sending(kit, holding, uploads).routes(),
         *uploads.routes(),

@@ -64,7 +64,14 @@ CHAT: Final = Limits(
         MediaKind.VIDEO: frozenset({"video/mp4", "video/webm", "video/quicktime"}),
     },
 )
-SMS: Final = Limits(text=1600, caption=0, files={}, types={})
+SMS: Final = Limits(
+    text=1600,
+    caption=1600,
+    files=dict.fromkeys((MediaKind.IMAGE, MediaKind.AUDIO, MediaKind.VIDEO, MediaKind.DOCUMENT), 5 * MB),
+    types={},
+)
+"""Files go by MMS, which some countries' numbers cannot send."""
+
 SPOKEN: Final = Limits(text=4096, caption=0, files={}, types={})
 """A call: what is written is read out to the person."""
 

@@ -76,6 +76,7 @@ class Sending:
         messages = messages_of(body, [media for media, _ in files], template, limits_of(call.transport))
         if template is None and not acted:
             check_window(call, kit.clock())
+        await self._check_consent(call)
         check_free(call, actor, steals=body.steal)
         details: dict[str, JsonValue] = {"messages": len(messages), "files": len(files)}
         if body.template is not None:
@@ -103,6 +104,7 @@ class Sending:
             raise InboxError(409, "changed", f"the message is {delivery.state.value}; only a failed one is sent again")
         if not any(isinstance(part, Template) for part in delivery.message.parts):
             check_window(call, kit.clock())
+        await self._check_consent(call)
         check_free(call, actor, steals=body.steal)
         await kit.guard.audit(actor, request, "conversation.retry", request.match_info["id"], delivery=delivery.id)
         call = await self._held(call, actor, steals=body.steal)
@@ -131,7 +133,7 @@ class Sending:
         try:
             return await self._kit.templates.approved(call.org, call.agent, call.channel)
         except TemplatesError as error:
-            raise InboxError(503, "unavailable", str(error)) from None
+            raise InboxError(409, "setup", str(error)) from None
 
     async def _template(self, call: Call, wanted: TemplateRef) -> Template:
         for each in await self._approved(call):
@@ -141,6 +143,14 @@ class Sending:
                 except ValueError as error:
                     raise invalid("template", str(error)) from None
         raise invalid("template", f"there is no approved template {wanted.name[:80]!r} in {wanted.language!r}")
+
+    async def _check_consent(self, call: Call) -> None:
+        """Raises InboxError 409 when the customer told the channel to stop."""
+        contact = await self._kit.store.contact(call.contact)
+        if contact is not None and contact.has_stopped(call.transport):
+            raise InboxError(
+                409, "opted_out", "the customer wrote STOP: nothing may be sent to them until they write START"
+            )
 
     async def _held(self, call: Call, actor: Actor, *, steals: bool) -> Call:
         """The call once the actor has it: before that nothing may be sent in their name."""
