@@ -40,6 +40,8 @@ class Provider:
     """Over those that would be right; None leaves one out."""
     how: str = "signed"
     """`signed`, `none` (no signature), `shared` (HMAC with the client's secret), `stranger` (another key)."""
+    token: Any = ...
+    """Instead of an ID token."""
     tells_email_apart: bool = False
     """The person's e-mail is not in the ID token, only at /userinfo."""
     issuer_says: str | None = None
@@ -115,6 +117,8 @@ class Provider:
         if begun is None or begun["code_challenge"] != challenge or begun["redirect_uri"] != form["redirect_uri"]:
             return web.json_response({"error": "invalid_grant"}, status=400)
         body = {"access_token": "at-7", "token_type": "Bearer", "id_token": self._id_token(begun["nonce"])}
+        if self.token is not ...:
+            body["id_token"] = self.token
         return web.json_response(body)
 
     async def _userinfo(self, request: web.Request) -> web.Response:
@@ -133,12 +137,12 @@ class Provider:
         }
         claims = {name: value for name, value in {**right, **self.claims}.items() if value is not None}
         if self.how == "none":
-            return f"{_part({'alg': 'none', 'typ': 'JWT'})}.{_part(claims)}."
+            return f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(claims)}."
         if self.how == "shared":
             return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(CLIENT_SECRET), algorithms=["HS256"])
         key = self.key if self.how == "signed" else _key(2)
         return jwt.encode({"alg": "RS256", "kid": key.kid or "one"}, claims, key)
 
 
-def _part(value: dict[str, Any]) -> str:
+def part(value: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")

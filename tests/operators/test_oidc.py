@@ -14,7 +14,7 @@ from omni.access.operators.staff import Staff
 from omni.access.operators.throttle import FLOWS_PER_MINUTE
 from tests.operators.browser import Browser, Clock, Gateway
 from tests.operators.conftest import OpenBrowser, OpenGateway
-from tests.operators.provider import CLIENT_SECRET, Provider
+from tests.operators.provider import CLIENT_SECRET, Provider, part
 
 START = "/v1/inbox/oidc/start"
 ME = "/v1/inbox/me"
@@ -88,6 +88,17 @@ async def test_every_attempt_has_its_own_state_nonce_and_verifier(
         {"iat": 9_999_999_999},
         {"iat": None},
         {"sub": 7},
+        {"exp": "soon"},
+        {"exp": {}},
+        {"iat": "now"},
+        {"aud": 5},
+        {"aud": [5, {}]},
+        {"aud": []},
+        {"nonce": ["another"]},
+        {"iss": []},
+        {"azp": 5},
+        {"nbf": 9_999_999_999},
+        {"email": 5},
         {"email_verified": False},
         {"email_verified": None},
         {"email_verified": "false"},
@@ -119,6 +130,23 @@ async def test_an_id_token_that_the_provider_did_not_sign_signs_nobody_in(
     browser = await open_browser(gateway)
     assert (await _sign_in(browser)).status == 403
     assert (await browser.get(ME)).code == "signed_out"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "", "garbage", "a.b.c", "....", "eyJ.eyJ.", "é.é.é", 5, None, "a" * 100_000,
+        part({"kid": 5, "alg": "RS256"}) + ".e30.AA", part({"kid": "one"}) + ".e30.AA", part({"alg": 5}) + ".e30.AA",
+        part([]) + ".e30.AA", part({"alg": "RS256", "crit": ["x"], "x": 1}) + ".e30.AA",
+        part({"alg": "RS256", "kid": "another"}) + ".e30.AA", part({"alg": "RSA-OAEP", "enc": "A256GCM"}) + ".a.b.c.d",
+    ],
+)  # fmt: skip
+async def test_what_is_no_id_token_at_all_is_told_so(
+    open_gateway: OpenGateway, open_browser: OpenBrowser, provider: Provider, token: Any
+) -> None:
+    gateway = await open_gateway(**provider.settings)
+    provider.token = token
+    assert (await _sign_in(await open_browser(gateway))).status == 403
 
 
 async def test_the_same_answer_works_once(
