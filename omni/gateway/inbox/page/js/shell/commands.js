@@ -20,13 +20,17 @@ export function startCommands() {
   addCommands(commands);
 }
 
-/** One step out: of a field first, then of the conversation. */
+/** One step out: of a field first, then of the panel that lies over the conversation, then of the conversation. */
 function back(event) {
   if (isTyping(event.target)) {
     event.target.blur();
     return true;
   }
   if (route().name === "list") return false;
+  if (innerWidth < 1200 && !document.getElementById("panel").hidden) {
+    app.togglePanel(false);
+    return true;
+  }
   const id = app.openId;
   go("/");
   if (id) requestAnimationFrame(() => document.querySelector(`.row-item[data-id="${CSS.escape(id)}"]`)?.focus({ preventScroll: true }));

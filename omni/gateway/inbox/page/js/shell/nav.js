@@ -37,15 +37,24 @@ export function startNav() {
 /** Opens the navigation where there is no room for it beside the list. */
 export const menuButton = () => h("button", { class: "icon-btn nav-button", type: "button", "aria-label": t("nav.open"), "aria-controls": "nav", on: { click: openDrawer } }, icon("menu"));
 
-function openDrawer() {
+let opener = null;
+
+function openDrawer(event) {
+  opener = event.currentTarget;
   frame.classList.add("nav-open");
+  for (const region of others()) region.inert = true;
   (place.querySelector("[aria-current]") ?? place.querySelector("a"))?.focus();
 }
 
 function closeDrawer() {
   if (!frame.classList.contains("nav-open")) return;
+  const hadFocus = place.contains(document.activeElement) || document.activeElement === document.body;
   frame.classList.remove("nav-open");
+  for (const region of others()) region.inert = false;
+  if (hadFocus && opener?.isConnected) opener.focus({ preventScroll: true });
 }
+
+const others = () => ["list", "main", "panel"].map((id) => document.getElementById(id));
 
 export function drawNav() {
   const where = route();

@@ -75,6 +75,7 @@ function show() {
     app.emit("open", app.openId);
   }
   region("list").setAttribute("aria-label", t("list.label"));
+  region("panel").setAttribute("aria-label", t("panel.title"));
   const key = `${language()} ${where.name} ${isConversation ? where.id : where.name === "settings" ? where.tab : ""}`;
   if (key === mounted) return;
   const isFirst = mounted === null;
