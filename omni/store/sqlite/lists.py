@@ -28,10 +28,11 @@ CONVERSATIONS: Final = """SELECT conversation FROM calls WHERE contact = ? GROUP
 _OPEN: Final = "calls c INDEXED BY calls_open_newest LEFT JOIN cases k ON k.conversation = c.conversation"
 _WAITING: Final = "calls c INDEXED BY calls_waiting LEFT JOIN cases k ON k.conversation = c.conversation"
 _ENDED: Final = "calls c INDEXED BY calls_ended_newest LEFT JOIN cases k ON k.conversation = c.conversation"
-_SNOOZED: Final = "cases k INDEXED BY cases_snoozed CROSS JOIN calls c ON c.conversation = k.conversation"
-_ASSIGNED: Final = "cases k INDEXED BY cases_assigned CROSS JOIN calls c ON c.conversation = k.conversation"
-_LABELLED: Final = """case_labels l CROSS JOIN cases k ON k.conversation = l.conversation
-    CROSS JOIN calls c ON c.conversation = k.conversation"""
+_ONE_OPEN: Final = "calls c INDEXED BY calls_open ON c.conversation = k.conversation"
+_ONES_CALLS: Final = "calls c INDEXED BY calls_of_conversation ON c.conversation = k.conversation"
+_SNOOZED: Final = f"cases k INDEXED BY cases_snoozed CROSS JOIN {_ONE_OPEN}"
+_ASSIGNED: Final = f"cases k INDEXED BY cases_assigned CROSS JOIN {_ONES_CALLS}"
+_LABELLED: Final = f"case_labels l CROSS JOIN cases k ON k.conversation = l.conversation CROSS JOIN {_ONES_CALLS}"
 _IS_LABELLED: Final = "EXISTS (SELECT 1 FROM case_labels WHERE conversation = c.conversation AND label = ?)"
 _IS_NEWEST: Final = "NOT EXISTS (SELECT 1 FROM calls n WHERE n.conversation = c.conversation AND n.number > c.number)"
 
