@@ -236,6 +236,11 @@ class Feed:
                     self._stale()
                     await asyncio.sleep(RETRY_SECONDS)
                     break
+                except Exception:  # a row that cannot be shown must not keep the others from being shown
+                    log.exception("rows of the inbox of %s are not pushed; their pages ask for them", self._org)
+                    for conversation in some:
+                        self._marked.pop(conversation, None)
+                    self._stale()
 
     async def _push_rows(self, conversations: Sequence[str]) -> None:
         for conversation in conversations:
@@ -281,23 +286,29 @@ class Feed:
         self._looked_at = self._kit.clock()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            now, before = self._kit.clock(), self._looked_at
-            self._looked_at = now
-            agents = agents_of(self._kit.book.everyone(), self._org)
-            if agents != self._agents:
-                self._agents = agents
-                self._push({"type": "agents", "agents": agents})
-            await self._follow_agents()
-            for conversation in self._presence.forget(now, before):
-                self._tell_presence(conversation)
-            for conversation in [one for one, until in self._waking.items() if until <= now]:
-                del self._waking[conversation]
-                self._mark(conversation)
-            if now - self._refreshed_at >= REFRESH_SECONDS:
-                self._refreshed_at = now
-                for page in list(self._pages):
-                    for conversation in list(page.shown()):
-                        await self.say_here(page, conversation)
+            try:
+                await self._look()
+            except Exception:
+                log.exception("the inbox of %s is not looked after this second", self._org)
+
+    async def _look(self) -> None:
+        now, before = self._kit.clock(), self._looked_at
+        self._looked_at = now
+        agents = agents_of(self._kit.book.everyone(), self._org)
+        if agents != self._agents:
+            self._agents = agents
+            self._push({"type": "agents", "agents": agents})
+        await self._follow_agents()
+        for conversation in self._presence.forget(now, before):
+            self._tell_presence(conversation)
+        for conversation in [one for one, until in self._waking.items() if until <= now]:
+            del self._waking[conversation]
+            self._mark(conversation)
+        if now - self._refreshed_at >= REFRESH_SECONDS:
+            self._refreshed_at = now
+            for page in list(self._pages):
+                for conversation in list(page.shown()):
+                    await self.say_here(page, conversation)
 
     async def _follow_agents(self) -> None:
         """Follow the agents that there are, and those only. Returns once all are heard, or could not be for now."""
@@ -329,9 +340,11 @@ class Feed:
                     return  # the process stops
                 except (SlowFollowerError, StoreError, BusError) as error:
                     log.warning("the inbox of %s follows %s again: %s", self._org, slug, error)
-                    has_begun.set()
-                    self._stale()
-                    await asyncio.sleep(RETRY_SECONDS)
+                except Exception:
+                    log.exception("the inbox of %s follows %s again", self._org, slug)
+                has_begun.set()
+                self._stale()
+                await asyncio.sleep(RETRY_SECONDS)
         finally:
             has_begun.set()
 

@@ -96,7 +96,7 @@ class Live:
         try:
             async with self._feeds.join(actor.org) as feed:
                 page = LivePage(self._kit, feed, actor, outbox, self._tell_typing)
-                await page.run(ws, self._keep(actor))
+                await page.run(ws, self._keep(page))
         except SignedOutError:
             code, reason = SIGNED_OUT_CODE, SIGNED_OUT
         except StoppingError:
@@ -116,7 +116,7 @@ class Live:
         await self._close(request, ws, outbox, code, reason)
         return ws
 
-    async def _keep(self, actor: Actor) -> None:
+    async def _keep(self, page: LivePage) -> None:
         """Raises SignedOutError and StoppingError."""
         while True:
             with contextlib.suppress(TimeoutError):
@@ -124,8 +124,10 @@ class Live:
                     await self._is_stopping.wait()
                     raise StoppingError
             try:
-                if await self._kit.guard.current(actor) is None:
+                actor = await self._kit.guard.current(page.actor)
+                if actor is None:
                     raise SignedOutError
+                page.actor = actor  # with the role they have by now
             except StoreError as error:
                 log.warning("a page's session cannot be looked at for now: %s", error)
 
@@ -148,7 +150,7 @@ class LivePage:
     def __init__(self, kit: Kit, feed: Feed, actor: Actor, outbox: Outbox, tell_typing: TypingSignal) -> None:
         self._kit = kit
         self._feed = feed
-        self._actor = actor
+        self.actor = actor
         self._outbox = outbox
         self._tell_typing = tell_typing
         self._watches: dict[str, tuple[Watch, asyncio.Task[None]]] = {}
@@ -159,7 +161,7 @@ class LivePage:
 
     async def run(self, ws: web.WebSocketResponse, keep: Awaitable[None]) -> None:
         """Until the socket or `keep` ends."""
-        self._outbox.put({"type": "hello", "operator": self._actor.id, "server_time": self._kit.clock()})
+        self._outbox.put({"type": "hello", "operator": self.actor.id, "server_time": self._kit.clock()})
         self._feed.join(self)
         try:
             await until_one_ends(self._outbox.run(), self._hear(ws), self._keep(keep), self._until_broken())
@@ -215,7 +217,7 @@ class LivePage:
 
     async def _open(self, said: Said) -> None:
         try:
-            call = (await self._kit.find(said.conversation, self._actor)).call
+            call = (await self._kit.find(said.conversation, self.actor)).call
             place = place_of(call.conversation, said.after) if said.after is not None else None
         except InboxError:
             self._outbox.put({"type": "gone", "ids": [said.conversation]})
@@ -255,7 +257,7 @@ class LivePage:
         await self._feed.say_here(self, conversation)
 
     async def _type(self, conversation: str, *, on: bool) -> None:
-        if not self._actor.may("agent"):
+        if not self.actor.may("agent"):
             return
         self._typing[conversation] = on
         await self._feed.say_here(self, conversation)
