@@ -67,6 +67,8 @@ function format(name, make) {
 }
 
 export const number = (value) => format("number", () => new Intl.NumberFormat(code)).format(value);
+/** "12K", for where there is no room. */
+export const compact = (value) => format("compact", () => new Intl.NumberFormat(code, { notation: "compact" })).format(value);
 export const percent = (share) => format("percent", () => new Intl.NumberFormat(code, { style: "percent", maximumFractionDigits: 1 })).format(share);
 
 const pattern = (name, options) => format(name, () => new Intl.DateTimeFormat(code, options));

@@ -4,7 +4,7 @@ import { fill, h } from "../dom.js";
 import { icon } from "../icons.js";
 import { app } from "../model.js";
 import { filterQuery, go, onRoute, route } from "../router.js";
-import { number, t } from "../texts.js";
+import { compact, number, t } from "../texts.js";
 import { filterOf, filterParams, parseFilter, sameFilter, VIEWS } from "../list/filter.js";
 import { removeView } from "../list/head.js";
 import { initials } from "../list/row.js";
@@ -126,7 +126,7 @@ function viewLink(view, current) {
 function drawNumbers() {
   for (const [view, { badge, link: anchor }] of numbers) {
     const n = app.counts[view] ?? 0;
-    badge.textContent = n > 9999 ? "9999+" : number(n);
+    badge.textContent = n > 9999 ? compact(n) : number(n);
     badge.hidden = n === 0;
     anchor.setAttribute("aria-label", n ? t("view.count", { name: t(`view.${view}`), n }) : t(`view.${view}`));
   }
