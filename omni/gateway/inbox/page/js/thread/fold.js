@@ -107,11 +107,14 @@ function edited(parts, text) {
 /** What the bot did, turn by turn: everything of one turn is in the row where it began. */
 class Steps {
   byTurn = new Map();
+  byTool = new Map(); // a result names its tool's call, not its turn
 }
 
 function stepRow(steps, item, bubbles) {
   if (!STEPS.has(item.type)) return null;
-  const key = `${item.call}:${item.turn}`;
+  const tool_ = `${item.call}:${item.tool_id}`;
+  const key = item.type === "tool.result" ? steps.byTool.get(tool_) ?? tool_ : `${item.call}:${item.turn}`;
+  if (item.type === "tool.call") steps.byTool.set(tool_, key);
   let row = steps.byTurn.get(key);
   const isNew = !row;
   if (isNew) {
