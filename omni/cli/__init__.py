@@ -23,7 +23,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "resume": ("omni.cli.takeover", "Give a call, a person or an agent back to the bot."),
     "send": ("omni.cli.takeover", "Write to a person yourself, in their conversation."),
     "dlq": ("omni.cli.dlq", "Dead letters: list, show, replay and purge what was given up."),
-    "doctor": ("omni.cli.doctor", "Check settings, engines, disk, clock and WhatsApp numbers."),
+    "doctor": ("omni.cli.doctor", "Check settings, engines, disk, clock, WhatsApp and SMS numbers."),
     "simulate": ("omni.cli.simulate", "Stand-ins for providers, to develop and test against."),
 }
 """Verb: its module (which has a command of the same name) and its line in the help."""

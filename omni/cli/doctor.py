@@ -11,6 +11,7 @@ from omni.cli.checks.base import FAIL, OK, WARN, Finding
 from omni.cli.checks.engines import check_engines
 from omni.cli.checks.host import check_clock, check_disk, check_file
 from omni.cli.checks.setup import check_access, check_agents, check_settings
+from omni.cli.checks.sms import check_sms
 from omni.cli.checks.whatsapp import check_numbers, check_webhook
 from omni.cli.opening import Failure, config_option, on_loop, settings_for
 from omni.cli.show import as_json
@@ -22,11 +23,11 @@ _COLOURS: Final = {OK: "green", WARN: "yellow", FAIL: "red"}
 
 @click.command()
 @config_option
-@click.option("--offline", is_flag=True, help="Ask nobody outside: no Graph API, no public address.")
+@click.option("--offline", is_flag=True, help="Ask nobody outside: no Graph API, no Twilio, no public address.")
 @click.option("--json", "as_lines", is_flag=True, help="One JSON object a line.")
 @on_loop
 async def doctor(config: str | None, offline: bool, as_lines: bool) -> None:
-    """Check settings, engines, disk, clock and WhatsApp numbers. Exit status 1 when something is broken.
+    """Check settings, engines, disk, clock, WhatsApp and SMS numbers. Exit status 1 when something is broken.
 
     It writes and reads one record of its own in each engine and leaves nothing behind; it is safe beside a running
     server. Secrets are never shown.
@@ -57,6 +58,7 @@ async def examine(settings: Settings, *, offline: bool = False) -> list[Finding]
         findings += await check_clock(settings)
         findings += await check_numbers(settings, agents)
         findings += await check_webhook(settings, agents)
+        findings += await check_sms(settings, agents)
     return findings
 
 

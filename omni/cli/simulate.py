@@ -6,6 +6,7 @@ import click
 
 from channels.whatsapp.simulator import Rules, SimulatorSettings, SimulatorSettingsError, StatusPlan, WebhookPlan, run
 from omni.cli.opening import Failure
+from omni.cli.simulate_twilio import twilio
 from omni.telemetry import logs
 
 _DEFAULTS = SimulatorSettings()
@@ -14,6 +15,9 @@ _DEFAULTS = SimulatorSettings()
 @click.group()
 def simulate() -> None:
     """Stand-ins for providers, to develop and test against."""
+
+
+simulate.add_command(twilio)
 
 
 @simulate.command()

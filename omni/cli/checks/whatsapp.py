@@ -60,7 +60,7 @@ async def check_numbers(settings: Settings, agents: Sequence[Agent]) -> list[Fin
         return [Finding(OK, "whatsapp", "no number is configured")]
     today = datetime.now(UTC).date()
     findings = [graph_version(version, today) for version in sorted({channel.graph_version for _, channel in numbers})]
-    adapter = WhatsAppAdapter(_NoBlobs(), graph_url=settings.whatsapp_graph_url, timeout=10)
+    adapter = WhatsAppAdapter(NoBlobs(), graph_url=settings.whatsapp_graph_url, timeout=10)
     await adapter.open()
     try:
         for agent, channel in numbers:
@@ -125,7 +125,7 @@ async def _handshake(session: aiohttp.ClientSession, url: str, channel: WhatsApp
     return Finding(FAIL, "webhook", f"{name} answered {answer.status}; the proxy must pass {PATH} on unchanged")
 
 
-class _NoBlobs:
+class NoBlobs:
     """A probe sends no files."""
 
     async def open(self) -> None: ...
