@@ -16,7 +16,7 @@ from omni.cli.testing.models import PROVIDERS
 from omni.cli.testing.spec import Spec, Turn, parse
 from omni.model.agent import Agent, ScriptRule
 from omni.model.behaviour import LlmSettings
-from omni.model.channel import WhatsAppChannel
+from omni.model.channel import SmsChannel, WhatsAppChannel
 from omni.settings import Settings
 from omni.telemetry import metrics
 
@@ -77,12 +77,15 @@ def test_the_table_of_an_agents_fields_is_true() -> None:
         assert name in LlmSettings.model_fields
 
 
-def test_the_table_of_a_channels_fields_is_true() -> None:
-    for cell, (default, *_) in _rows("docs/connect-whatsapp.md", "field").items():
+@pytest.mark.parametrize(
+    ("page", "channel"), [("docs/connect-whatsapp.md", WhatsAppChannel), ("docs/sms.md", SmsChannel)]
+)
+def test_the_table_of_a_channels_fields_is_true(page: str, channel: type[WhatsAppChannel | SmsChannel]) -> None:
+    for cell, (default, *_) in _rows(page, "field").items():
         names = [name.strip(" `") for name in cell.split(",")]
         defaults = [one.strip(" `") for one in default.split(",")] * (len(names) if "," not in default else 1)
         for name, said in zip(names, defaults, strict=True):
-            field = WhatsAppChannel.model_fields[name]
+            field = channel.model_fields[name]
             is_ = field.default
             shown = "none" if is_ is None else str(is_).lower() if isinstance(is_, bool) else str(is_)
             assert said == shown, name
