@@ -8,8 +8,9 @@ import * as shortcuts from "../shortcuts.js";
 import { t } from "../texts.js";
 import { menuButton } from "../shell/nav.js";
 import { jumpTo } from "../thread/jump.js";
-import { filterOf, filterParams, narrowed, parseFilter, VIEWS } from "./filter.js";
-import { apply, Head } from "./head.js";
+import { filterOf, filterParams, parseFilter, VIEWS } from "./filter.js";
+import { failed, nothing, skeletons } from "./empty.js";
+import { Head } from "./head.js";
 import { Listing } from "./listing.js";
 import { loading } from "./loading.js";
 import { Scroller } from "./scroller.js";
@@ -133,26 +134,7 @@ class OmniList extends HTMLElement {
     if (this.#status.dataset.key === key) return;
     this.#status.dataset.key = key;
     this.#status.hidden = kind === "";
-    fill(this.#status, kind === "problem" ? this.#failed() : kind === "loading" ? skeletons() : kind === "empty" ? this.#nothing() : null);
-  }
-
-  #failed() {
-    return h("div", { class: "empty" }, icon("warning", { size: 28 }), h("p", null, loading.problem.message), h("button", { class: "btn", type: "button", on: { click: () => loading.refresh() } }, t("retry")));
-  }
-
-  #nothing() {
-    const { view } = this.#filter;
-    if (narrowed(this.#filter)) {
-      return h(
-        "div",
-        { class: "empty" },
-        icon("filter", { size: 28 }),
-        h("h2", null, t("list.empty.filter")),
-        h("button", { class: "btn", type: "button", on: { click: () => apply({ ...this.#filter, transports: [], agents: [], labels: [], assignee: null }) } }, t("list.clear")),
-      );
-    }
-    const hint = { mine: "list.empty.mine.hint", waiting: "list.empty.waiting.hint", all: "list.empty.all.hint" }[view];
-    return h("div", { class: "empty" }, icon(view === "waiting" ? "done" : "inbox", { size: 28 }), h("h2", null, t(`list.empty.${view}`)), hint ? h("p", null, t(hint)) : null);
+    fill(this.#status, kind === "problem" ? failed(loading.problem, () => loading.refresh()) : kind === "loading" ? skeletons() : kind === "empty" ? nothing(this.#filter) : null);
   }
 
   #drawAbove() {
@@ -274,10 +256,6 @@ export function showView(view) {
   const filter = { ...parseFilter(new URLSearchParams()), view };
   const query = filterParams(filter).toString();
   go(`/?${query}`);
-}
-
-function skeletons() {
-  return h("div", { class: "list-skeletons", "aria-busy": "true", "aria-label": t("list.loading") }, Array.from({ length: 8 }, () => h("div", { class: "row-skeleton" }, h("i", { class: "skeleton" }), h("i", { class: "skeleton" }), h("i", { class: "skeleton" }))));
 }
 
 customElements.define("omni-list", OmniList);

@@ -34,7 +34,6 @@ export default {
   "signin.link": "Signing you in with your link…",
   "signin.again": "Sign in again",
   "signin.again.why": "Your session has ended. Nothing you have typed is lost.",
-  "signin.other": "You are {email} in this window. Signing in as somebody else reloads the page.",
   "signin.wait": "Too many tries. Try again in {n} seconds.",
   "signin.bad": "That email and password do not go together.",
 
@@ -48,7 +47,6 @@ export default {
   // -- navigation -------------------------------------------------------------------------------------------------
   "nav.label": "Views",
   "nav.open": "Open the menu",
-  "nav.views": "Views",
   "nav.saved": "Saved views",
   "nav.labels": "Labels",
   "nav.overview": "Overview",
@@ -90,7 +88,6 @@ export default {
   "list.label": "Conversations",
   "list.count.one": "{n} conversation",
   "list.count.other": "{n} conversations",
-  "list.loading": "Loading…",
   "list.empty.mine": "Nothing is yours right now",
   "list.empty.mine.hint": "Take over a conversation, or have one assigned to you, and it stays here.",
   "list.empty.waiting": "Nobody is waiting",

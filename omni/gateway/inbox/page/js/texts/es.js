@@ -34,7 +34,6 @@ export default {
   "signin.link": "Entrando con tu enlace…",
   "signin.again": "Vuelve a entrar",
   "signin.again.why": "Tu sesión ha terminado. No se ha perdido nada de lo que has escrito.",
-  "signin.other": "En esta ventana eres {email}. Si entras como otra persona, la página se recarga.",
   "signin.wait": "Demasiados intentos. Prueba otra vez en {n} segundos.",
   "signin.bad": "Ese correo y esa contraseña no se corresponden.",
 
@@ -48,7 +47,6 @@ export default {
   // -- navegación -------------------------------------------------------------------------------------------------
   "nav.label": "Vistas",
   "nav.open": "Abrir el menú",
-  "nav.views": "Vistas",
   "nav.saved": "Vistas guardadas",
   "nav.labels": "Etiquetas",
   "nav.overview": "Resumen",
@@ -90,7 +88,6 @@ export default {
   "list.label": "Conversaciones",
   "list.count.one": "{n} conversación",
   "list.count.other": "{n} conversaciones",
-  "list.loading": "Cargando…",
   "list.empty.mine": "Ahora mismo no tienes ninguna",
   "list.empty.mine.hint": "Atiende una conversación, o que te asignen una, y se queda aquí.",
   "list.empty.waiting": "No espera nadie",
