@@ -20,7 +20,7 @@ from omni.live.presence import Presence, Program
 from omni.model.access import ApiKey
 from omni.model.agent import Agent
 from omni.model.base import DEFAULT_ORG
-from omni.model.channel import Channel, PhoneChannel, SipChannel, WhatsAppChannel
+from omni.model.channel import Channel, PhoneChannel, SipChannel, SmsChannel, WhatsAppChannel
 from omni.model.slugs import slug_of
 from omni.store.base import StoreError
 from sessions.book import Book
@@ -160,7 +160,7 @@ def _numbers(channels: Iterable[Channel]) -> list[str]:
 def _ref(channel: Channel) -> str | None:
     """The number or address that people reach a channel at, when it has one."""
     match channel:
-        case PhoneChannel():
+        case PhoneChannel() | SmsChannel():
             return channel.number
         case WhatsAppChannel():
             return channel.phone or channel.phone_number_id

@@ -34,6 +34,17 @@ async def cloud() -> AsyncIterator[tuple[Simulator, str]]:
 
 
 @pytest.fixture
+def services(rabbitmq_url: str, rabbitmq_prefix: str, mongo_url: str) -> dict[str, Any]:
+    """Settings of RabbitMQ and MongoDB."""
+    return {
+        "bus_url": rabbitmq_url,
+        "bus_prefix": rabbitmq_prefix.rstrip("."),
+        "store_url": mongo_url,
+        "partitions": 2,
+    }
+
+
+@pytest.fixture
 async def open_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OpenDesk]:
     """`await open_desk(agent, …)`; `simulator` are changes of its settings, `settings` of the server's."""
     for name in list(os.environ):

@@ -42,6 +42,8 @@ from omni.model.message import (
     Text,
 )
 from tests.sms.desk import ACCOUNT, ADA, NUMBER, SERVICE, TOKEN, line_of
+from workers.clock import SystemClock
+from workers.line import Lines, Route
 
 Cloud = tuple[Simulator, str]
 SEALER = Sealer("a-secret-of-the-tests")
@@ -309,6 +311,17 @@ async def test_many_sends_share_one_loading_of_the_package(cloud: Cloud, adapter
     taken = await asyncio.gather(*(send(adapter, delivery_of(Text(text="hi"), to=who)) for who in people))
     assert len({one.provider_id for one in taken}) == len(people)
     assert sorted(message.to for message in cloud[0].sent()) == people
+
+
+async def test_numbers_have_their_own_rate_and_share_their_accounts_credentials() -> None:
+    lines = Lines(4, SystemClock())
+    slow = lines.of(Route(line_of(rate=3), "default", "echo"))
+    quick = lines.of(Route(line_of(number="+12025550143", rate=50), "default", "echo"))
+    stranger = lines.of(Route(line_of(number="+12025550144", auth_token="another"), "default", "echo"))
+    assert (slow.rate.rate, quick.rate.rate) == (3, 50)
+    assert slow.token is quick.token
+    assert stranger.token is not slow.token
+    await lines.stop()
 
 
 # files

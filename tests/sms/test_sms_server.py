@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,34 @@ async def test_a_text_is_answered_by_text(open_desk: OpenDesk) -> None:
     (delivery,) = await desk.deliveries("delivered")
     assert delivery.receipts[0].provider_id == sent.sid
     assert delivery.receipts[0].segments == 1
+
+
+async def test_texts_and_opt_outs_on_the_other_engines_too(open_desk: OpenDesk, services: dict[str, Any]) -> None:
+    desk = await open_desk(**services)
+    desk.simulator.texts(ADA, "hello", files=(("image/png", PNG),))
+    assert await desk.answers() == ["You said: hello\n[image]"]
+    (delivery,) = await desk.deliveries("delivered")
+    assert delivery.receipts[0].segments == 1
+    desk.simulator.texts(ADA, "STOP")
+    await until(lambda: _is_out(desk))
+    await desk.commands.send(await desk.call(), "kim", Message.of("one more thing"))
+    (failed,) = await desk.logged("delivery.failed")
+    assert failed.code == "opted_out"
+
+
+async def test_a_number_that_is_too_quick_slows_down_and_loses_nothing(open_desk: OpenDesk) -> None:
+    desk = await open_desk()
+    desk.simulator.faults.add(FaultRule(kind="rate_limited", times=2))
+    for word in ("one", "two", "three"):
+        desk.simulator.texts(ADA, word)
+        await until(lambda word=word: _has_said(desk, word))
+    assert await desk.answers(3) == ["You said: one", "You said: two", "You said: three"]
+
+
+async def _has_said(desk: Desk, word: str) -> bool:
+    """Texts come in no order of their own: each is waited for."""
+    said = await desk.logged("user.message")
+    return any(each.text == word for each in said)
 
 
 async def test_the_webhook_says_nothing_by_itself(open_desk: OpenDesk) -> None:
