@@ -88,6 +88,7 @@ export default {
   "list.label": "Conversations",
   "list.count.one": "{n} conversation",
   "list.count.other": "{n} conversations",
+  "list.loading": "Loading…",
   "list.empty.mine": "Nothing is yours right now",
   "list.empty.mine.hint": "Take over a conversation, or have one assigned to you, and it stays here.",
   "list.empty.waiting": "Nobody is waiting",

@@ -88,6 +88,7 @@ export default {
   "list.label": "Conversaciones",
   "list.count.one": "{n} conversación",
   "list.count.other": "{n} conversaciones",
+  "list.loading": "Cargando…",
   "list.empty.mine": "Ahora mismo no tienes ninguna",
   "list.empty.mine.hint": "Atiende una conversación, o que te asignen una, y se queda aquí.",
   "list.empty.waiting": "No espera nadie",
