@@ -27,7 +27,7 @@ export function bodiesOf({ text, files, quote, limits }) {
 export function stateOf({ row, detail, mode, now, mayAct, me = null }) {
   if (!mayAct) return { closed: "viewer", takes: null };
   if (mode === "note" || !row) return { closed: null, takes: null };
-  if (row.window_closes_at && row.window_closes_at <= now) return { closed: "window", takes: takesFrom(row, me) };
+  if (typeof row.window_closes_at === "number" && row.window_closes_at <= now) return { closed: "window", takes: takesFrom(row, me) };
   return { closed: detail?.limits?.text === 0 ? "channel" : null, takes: takesFrom(row, me) };
 }
 

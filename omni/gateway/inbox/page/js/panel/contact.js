@@ -83,7 +83,10 @@ function marks(contact) {
 
 function identities(contact) {
   if (!contact.identities?.length) return contact.address ? said("p", { class: "muted" }, contact.address) : null;
-  return h("dl", { class: "facts" }, contact.identities.map(({ kind, value }) => [
+  const phones = new Set(contact.identities.filter(({ kind }) => kind === "phone").map(({ value }) => value));
+  const own = contact.identities.filter(({ kind, value }) => kind !== "wa_id" || !phones.has(value));
+  const written = own.map(({ kind, value }) => ({ kind, value: /^\d+$/.test(value) && (kind === "phone" || kind === "wa_id") ? `+${value}` : value }));
+  return h("dl", { class: "facts" }, written.map(({ kind, value }) => [
     h("dt", {}, hasText(`identity.${kind}`) ? t(`identity.${kind}`) : kind),
     h("dd", {}, said("span", {}, value), h("button", { type: "button", class: "icon-btn fact-copy", "aria-label": t("panel.copy", { value }), on: { click: () => copy(value) } }, icon("copy", { size: 14 }))),
   ]));

@@ -98,6 +98,11 @@ export class Header {
     ];
   }
 
+  /** In a narrow head a button may be out of sight: its menu opens at the one that holds them all. */
+  #shown(button) {
+    return button.checkVisibility() ? button : this.buttons.querySelector('[data-act="more"]');
+  }
+
   #more(anchor) {
     const row = this.#row;
     const isOpen = row.state !== "ended";
@@ -121,7 +126,7 @@ export class Header {
   }
 
   #icon(act, key, letter, name, run) {
-    return h("button", { type: "button", class: "icon-btn", data: { act }, "aria-label": t(key), title: title(key, letter), "aria-haspopup": "menu", "aria-expanded": "false", "aria-keyshortcuts": letter || null, on: { click: ({ currentTarget }) => run(currentTarget) } }, icon(name));
+    return h("button", { type: "button", class: "icon-btn", data: { act }, "aria-label": t(key), title: title(key, letter), "aria-haspopup": "menu", "aria-expanded": "false", "aria-keyshortcuts": letter || null, on: { click: ({ currentTarget }) => run(this.#shown(currentTarget)) } }, icon(name));
   }
 
   /** Somebody else has it: say so, and offer to take it from them. */
@@ -142,7 +147,7 @@ export class Header {
 
   #tick() {
     const closes = this.#row?.window_closes_at;
-    if (!closes) {
+    if (closes === null || closes === undefined) {
       this.window.hidden = true;
       return;
     }
