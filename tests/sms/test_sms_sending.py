@@ -390,6 +390,10 @@ async def test_a_persons_file_is_asked_for_with_the_accounts_credentials(cloud: 
         assert caught.value.code == expected
 
 
+PRIVATE = "https://media.twiliocdn.com/x"
+"""The right name, and an address of our own network behind it."""
+
+
 class Names(AbstractResolver):
     """Everything is in the private network."""
 
@@ -410,7 +414,7 @@ class Names(AbstractResolver):
         "https://user@media.twiliocdn.com/x",
         "http://media.twiliocdn.com/x",
         "https://media.twiliocdn.com:8443/x",
-        "https://media.twiliocdn.com/x",  # the right name, and an address of our own network behind it
+        PRIVATE,
         "//[::1]/x",
         "http://[bad",
     ],
@@ -430,9 +434,10 @@ async def test_a_redirect_of_a_file_leads_nowhere_but_to_twilio(blobs: FolderBlo
         blobs, Links(SEALER, lambda: None), lambda: None, api_url=str(api.make_url("")).rstrip("/"), resolver=Names()
     )
     await adapter.open()
-    with pytest.raises(RefusedError):
+    with pytest.raises(RefusedError) as caught:
         async with adapter.fetch(line_of(), Media(kind=MediaKind.IMAGE, provider_id="MM1/ME1")):
             pass
+    assert caught.value.code == ("unreachable" if target == PRIVATE else "media_refused")
     assert len(seen) == 1
     await adapter.close()
     await api.close()

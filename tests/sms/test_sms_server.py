@@ -170,7 +170,7 @@ async def test_an_answer_at_work_is_cut_by_stop(open_desk: OpenDesk) -> None:
     await desk.logged("user.message")
     desk.simulator.texts(ADA, "STOP")
     (ended,) = await desk.logged("turn.end")
-    assert ended.outcome == "silent"
+    assert (ended.outcome, ended.error) == ("silent", "the user opted out")  # at once, and not when it was due
     assert desk.simulator.sent() == []
 
 
