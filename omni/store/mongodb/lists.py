@@ -38,6 +38,9 @@ _TALLIED: Final = (
 )
 _COUNTED: Final = frozenset({"handoffs", "user_messages", "bot_messages", "human_messages", "failed"})
 
+_UNTIL: Final[Document] = {"$ifNull": ["$case.snoozed_until", 0]}
+_SINCE: Final[Document] = {"$ifNull": ["$case.snoozed_at", 0]}
+
 
 class Lists(Calls, Contacts, Heads):
     async def conversation_list(self, where: InboxFilter, *, limit: int = 100) -> Page:
@@ -130,8 +133,11 @@ def _tally(document: Document) -> Tally:
 
 def is_snoozed(now: float) -> Document:
     """An expression on a call's document."""
-    later = {"$gt": [{"$ifNull": ["$case.snoozed_until", 0]}, now]}
-    return {"$and": [later, {"$lte": ["$last_user_at", {"$ifNull": ["$case.snoozed_at", 0]}]}]}
+    return {"$and": [{"$gt": [_UNTIL, now]}, {"$lte": ["$last_user_at", _SINCE]}]}
+
+
+def _is_awake(now: float) -> Document:
+    return {"$or": [{"$lte": [_UNTIL, now]}, {"$gt": ["$last_user_at", _SINCE]}]}
 
 
 def list_query(where: InboxFilter) -> Document | None:
@@ -147,7 +153,7 @@ def list_query(where: InboxFilter) -> Document | None:
         also.append({"$expr": is_snoozed(where.now)})
     elif where.state == "open":
         # What cannot be snoozed need not be computed with.
-        also.append({"$or": [{"case.snoozed_until": None}, {"$expr": {"$not": [is_snoozed(where.now)]}}]})
+        also.append({"$or": [{"case.snoozed_until": None}, {"$expr": _is_awake(where.now)}]})
     for field, any_of in (("handler", where.handlers), ("transport", where.transports), ("agent", where.agents)):
         if any_of:
             query[field] = {"$in": [lookup_text(each) for each in any_of]}

@@ -30,10 +30,12 @@ from omni.store.mongodb.collections import CALLS, EVENTS, LOG, SAID, Collections
 from omni.store.said import SEARCHED, Said, said
 from omni.store.words import found_in, snippet, wanted, words
 
-INDEX_EVERY: Final = 200
+INDEX_EVERY: Final = 100
 """So many batches of the log wait at most before somebody indexes them, and so many are indexed at a time."""
 
 _DUPLICATE = 11000
+_PIECE = 200
+"""So many ids are asked for at a time."""
 _log = logging.getLogger(__name__)
 
 
@@ -65,16 +67,20 @@ class Search(Collections):
         ]
 
     async def _texts(self, found: Sequence[Document]) -> dict[str, str]:
-        wanted_entries = {(each["batch"], each["seq"]): each["_id"] for each in found if each["speaker"] != "note"}
+        """What was said in each, by `_id`."""
         texts: dict[str, str] = {}
-        async for batch in self._in(LOG).find({"_id": {"$in": [batch for batch, _ in wanted_entries]}}, {"entries": 1}):
-            for wire in batch["entries"]:
-                if (id_ := wanted_entries.get((batch["_id"], wire["seq"]))) is not None:
-                    texts[id_] = said(wire["type"], wire["data"]).text
-        notes = {each["batch"]: each["_id"] for each in found if each["speaker"] == "note"}
-        if notes:
-            async for event in self._in(EVENTS).find({"_id": {"$in": list(notes)}}):
-                texts[notes[event["_id"]]] = event["event"]["fact"]["text"]
+        for start in range(0, len(found), _PIECE):
+            some = found[start : start + _PIECE]
+            entries = {(each["batch"], each["seq"]): each["_id"] for each in some if each["speaker"] != "note"}
+            notes = {each["batch"]: each["_id"] for each in some if each["speaker"] == "note"}
+            batches = {"_id": {"$in": sorted({batch for batch, _ in entries})}}
+            async for batch in self._in(LOG).find(batches, {"entries": 1}):
+                for wire in batch["entries"]:
+                    if (id_ := entries.get((batch["_id"], wire["seq"]))) is not None:
+                        texts[id_] = said(wire["type"], wire["data"]).text
+            if notes:
+                async for event in self._in(EVENTS).find({"_id": {"$in": list(notes)}}):
+                    texts[notes[event["_id"]]] = event["event"]["fact"]["text"]
         return texts
 
     # indexing
@@ -146,7 +152,11 @@ class Search(Collections):
         known = {"conversation": {"$in": conversations}, "voids": True, "names": {"$in": names}}
         if names:
             async for void in self._in(SAID).find(known):
-                ours = [each["_id"] for each in documents if each["conversation"] == void["conversation"]]
+                ours = [
+                    each["_id"]
+                    for each in documents
+                    if each["conversation"] == void["conversation"] and set(void["names"]) & set(each["names"])
+                ]
                 await self._in(SAID).delete_many({"_id": {"$in": ours}, **_taken_back_by(void)})
 
     async def _calls_of(self, conversation: str) -> list[str]:
