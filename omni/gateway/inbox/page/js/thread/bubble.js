@@ -54,7 +54,7 @@ export class Bubble {
     if (!row.replyTo) return fill(this.quote);
     const who = quoted ? this.#acts.speaker(quoted) : t("thread.earlier");
     const text = quoted ? (quoted.revoked ? t("thread.revoked") : summaryOf(quoted.parts, quoted.text)) : t("thread.earlier_message");
-    return fill(this.quote, h("button", { type: "button", class: "quoted", "aria-label": t("thread.go_to_quoted", { text }), on: { click: () => this.#acts.jump(row.replyTo) } },
+    return fill(this.quote, h("button", { type: "button", class: "quoted", "aria-label": t("thread.go_to_quoted", { text: `${who}: ${text}` }), on: { click: () => this.#acts.jump(row.replyTo) } },
       said("b", {}, who), said("span", {}, text)));
   }
 
