@@ -8,7 +8,7 @@ from omni.cli.opening import Failure
 from omni.model.agent import Agent
 from omni.model.base import DEFAULT_ORG
 from omni.model.call import Call
-from omni.model.contact import Contact, Identity, IdentityKind
+from omni.model.contact import Contact, known_by
 from omni.store.base import CallFilter, Store
 
 LAST = "last"
@@ -49,8 +49,7 @@ async def find(store: Store, name: str) -> Call | Agent | Person:
     contact = await store.contact(name)
     digits = name.removeprefix("+").replace(" ", "")
     if contact is None and digits.isascii() and digits.isdigit():
-        kinds = (IdentityKind.WA_ID, IdentityKind.PHONE)
-        found = await store.find_contacts(DEFAULT_ORG, [Identity(kind=kind, value=digits) for kind in kinds])
+        found = await store.find_contacts(DEFAULT_ORG, known_by(digits))
         contact = found[0] if found else None
     if contact is None:
         raise Failure(

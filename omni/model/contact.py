@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import Field
 
 from omni.model.base import DEFAULT_ORG, Value
+from omni.model.numbers import canonical
 
 
 class IdentityKind(StrEnum):
@@ -48,7 +49,15 @@ class Sender(Value):
     identity_hash: str | None = None
 
 
-_ADDRESSES = (IdentityKind.WA_ID, IdentityKind.PHONE, IdentityKind.SIP, IdentityKind.VISITOR)
+def known_by(number: str) -> tuple[Identity, ...]:
+    """The names under which somebody with this number may be known; `number` is digits, as people dial it."""
+    return (
+        Identity(kind=IdentityKind.WA_ID, value=number),
+        Identity(kind=IdentityKind.PHONE, value=canonical(number)),
+    )
+
+
+_ADDRESSES = (IdentityKind.WA_ID, IdentityKind.E164, IdentityKind.PHONE, IdentityKind.SIP, IdentityKind.VISITOR)
 
 
 def address_of(identities: tuple[Identity, ...]) -> str | None:
@@ -56,7 +65,7 @@ def address_of(identities: tuple[Identity, ...]) -> str | None:
     for kind in _ADDRESSES:
         for identity in reversed(identities):
             if identity.kind is kind:
-                return identity.value
+                return identity.value.removeprefix("+")
     return identities[-1].value if identities else None
 
 

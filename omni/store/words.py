@@ -28,7 +28,7 @@ _LATIN_MARKS: Final = re.compile("[\u0300-\u036f]")
 _CHUNK: Final = re.compile(r"\S+")
 _DIGITS: Final = re.compile(r"\d{5,}", re.ASCII)
 _SHORTEST_END: Final = 3
-_NUMBERS: Final = frozenset({IdentityKind.PHONE, IdentityKind.WA_ID, IdentityKind.SIP})
+_NUMBERS: Final = frozenset({IdentityKind.PHONE, IdentityKind.E164, IdentityKind.WA_ID, IdentityKind.SIP})
 
 
 def words(text: str) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 
 from channels.sms.simulator import FaultRule, StatusPlan, WebhookPlan
 from omni.app.server import Server
+from omni.cli.naming import Person, find
 from omni.model.contact import Identity, IdentityKind, Sender
 from omni.model.message import Location, Media, MediaKind, Message
 from omni.settings import Settings
@@ -321,6 +322,9 @@ async def test_a_number_known_from_whatsapp_is_the_same_person(open_desk: OpenDe
     assert call.contact == contact.id
     assert call.home == contact.home  # ADR 001: one home for a person, whichever channel they write on
     assert call.name == "Bia"
+    found = await find(desk.engines.store, brazil)  # by the number as people dial it
+    assert isinstance(found, Person)
+    assert found.contact.id == contact.id
 
 
 async def test_what_our_own_number_writes_is_not_answered(open_desk: OpenDesk) -> None:

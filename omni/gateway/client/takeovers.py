@@ -14,7 +14,7 @@ from omni.gateway.client.sockets import Socket
 from omni.live.presence import digits
 from omni.live.told import Told
 from omni.model.call import Call, conversation_key
-from omni.model.contact import Contact, Identity, IdentityKind
+from omni.model.contact import Contact, known_by
 from omni.model.inbound import Pause, Resume, SendMessage
 from omni.model.message import Message
 from omni.store.base import CallFilter
@@ -105,8 +105,7 @@ class Takeovers:
 
     async def _contact(self, person: str) -> Contact | None:
         number = digits(person)
-        names = [Identity(kind=kind, value=number) for kind in (IdentityKind.WA_ID, IdentityKind.PHONE)]
-        found = await self._gear.store.find_contacts(self._socket.org, names) if number else []
+        found = await self._gear.store.find_contacts(self._socket.org, known_by(number)) if number else []
         return found[0] if found else None
 
     async def _newest_call(self, contact: Contact, slug: str) -> Call | None:
@@ -114,7 +113,7 @@ class Takeovers:
         agent = await self._gear.store.agent(self._socket.org, slug)
         found: list[Call] = []
         for channel in agent.channels if agent is not None else ():
-            if channel.kind == "whatsapp":
+            if channel.kind in ("whatsapp", "sms"):
                 conversation = conversation_key(self._socket.org, slug, channel.id, contact.id)
                 call = await self._gear.store.last_call(conversation)
                 found += [call] if call is not None else []
