@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     """How many proxies stand in front of us that add to `X-Forwarded-For`; none of their headers is read with 0."""
     agent_info: bool = True
     """Whether anybody may ask which channels an agent has."""
+    allow_private_webhooks: bool = False
+    """Whether webhooks and tools may be at http:// addresses and in private networks."""
     whatsapp_graph_url: str = "https://graph.facebook.com"
     twilio_api_url: str = "https://api.twilio.com"
     llm_base_url: str | None = None

@@ -21,6 +21,8 @@ SEAMS = ("omni.bus", "omni.store", "omni.blobs")
 TELEMETRY = ("omni.telemetry",)  # logs and metrics: everybody's, so it may lean on nothing but the vocabulary
 LIVE = ("omni.live",)  # calls as they grow, told over the bus: whoever shows a call reads it there
 ACCESS = ("omni.access",)  # keys, tokens, origins, rate limits
+SIGNING = ("omni.access.webhooks",)  # pure: how a request to a developer's server is signed
+OUTGOING = ("omni.outgoing",)  # requests to addresses that other people gave us
 COMMON = ("channels.base", "channels.splitting", "channels.per_minute")
 DRIVERS = ("omni.sqlite", "omni.mongodb")  # what several engines of one database share
 ALLOWED: dict[str, tuple[str, ...]] = {
@@ -35,8 +37,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "omni.blobs": ("omni.model", *DRIVERS, *TELEMETRY),
     "omni.live": ("omni.model", "omni.bus", "omni.store", *TELEMETRY),
     "omni.access": ("omni.model", "omni.store", *TELEMETRY),
+    "omni.outgoing": ("omni.model", *TELEMETRY),
     "omni.sdk": ("omni.model",),
-    "omni.gateway": ("omni.model", "sessions", *LIVE, *ACCESS, *SEAMS, *TELEMETRY),
+    "omni.gateway": ("omni.model", "sessions", *LIVE, *ACCESS, *OUTGOING, *SEAMS, *TELEMETRY),
     "omni.cli": OURS,
     "omni.app": OURS,
     "omni.__main__": ("omni.cli",),
@@ -44,11 +47,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "channels.base": ("omni.model", *SEAMS, *TELEMETRY),
     "channels.splitting": (),  # what channels have in common beside the protocol
     "channels.per_minute": (),
-    "channels.{name}": (*COMMON, "omni.model", *LIVE, *ACCESS, *SEAMS, *TELEMETRY),
+    "channels.{name}": (*COMMON, "omni.model", *LIVE, *ACCESS, *OUTGOING, *SEAMS, *TELEMETRY),
     "channels.whatsapp.simulator": (),  # it stands for somebody else's cloud: it must not know ours
     "channels.sms.simulator": (),
-    "sessions": ("omni.model", "omni.bus", "omni.store", *LIVE, *TELEMETRY),
-    "workers": ("channels.base", "sessions", "omni.model", *LIVE, *SEAMS, *TELEMETRY),
+    "sessions": ("omni.model", "omni.bus", "omni.store", *LIVE, *SIGNING, *OUTGOING, *TELEMETRY),
+    "workers": ("channels.base", "sessions", "omni.model", *LIVE, *SIGNING, *OUTGOING, *SEAMS, *TELEMETRY),
 }
 
 

@@ -20,9 +20,9 @@ from yarl import URL
 from channels.base import Action, RefusedError
 from channels.sms.credentials import basic
 from channels.sms.errors import lost, refusal
-from omni.access.addresses import AddressRefusedError, PublicResolver, checked
 from omni.model.channel import SmsChannel
 from omni.model.message import Media
+from omni.outgoing.addresses import AddressRefusedError, PublicResolver, checked
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 """Of one file; carriers take a good deal less."""

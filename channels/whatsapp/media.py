@@ -18,9 +18,9 @@ from yarl import URL
 from channels.base import Action, RefusedError
 from channels.whatsapp.graph import USER_AGENT, Graph, lost, request_path
 from channels.whatsapp.reading import sha256_hex, string, whole
-from omni.access.addresses import AddressRefusedError, PublicResolver, checked
 from omni.model.channel import WhatsAppChannel
 from omni.model.message import Media, MediaKind
+from omni.outgoing.addresses import AddressRefusedError, PublicResolver, checked
 
 MEGABYTE: Final = 1024 * 1024
 MEDIA_HOSTS: Final = ("fbsbx.com", "fbcdn.net", "whatsapp.net")

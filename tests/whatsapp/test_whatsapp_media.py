@@ -21,7 +21,7 @@ from channels.whatsapp.directory import Directory
 from channels.whatsapp.media import MEDIA_HOSTS
 from channels.whatsapp.signature import appsecret_proof
 from channels.whatsapp.simulator import FaultRule, Rules, Simulator, SimulatorSettings, running
-from omni.access.addresses import AddressRefusedError, PublicResolver, checked, is_public
+from omni.outgoing.addresses import AddressRefusedError, PublicResolver, checked, is_public
 from omni.blobs.folder import FolderBlobs
 from omni.model.channel import WhatsAppChannel
 from omni.model.contact import Identity, IdentityKind
