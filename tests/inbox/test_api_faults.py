@@ -1,0 +1,115 @@
+"""Engines that go away, gateways beside each other: the inbox says so, and shows what it missed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from yarl import URL
+
+from omni.app.server import Server
+from tests.brains.llm_server import says
+from tests.chat.conftest import OpenChat, open_chat
+from tests.chat.pages import agent_of as chat_agent
+from tests.inbox.conftest import Hire
+from tests.server.conftest import OpenShop, proxy_to
+from tests.server.shop import Proxy
+
+__all__ = ["open_chat", "proxy_to"]
+
+ProxyTo = Callable[[str, int], Awaitable[Proxy]]
+
+
+@pytest.mark.parametrize("engine_cut", ["bus", "store"])
+async def test_after_an_outage_pages_are_told_and_miss_nothing(
+    proxy_to: ProxyTo, open_shop: OpenShop, hire: Hire, services: dict[str, Any], engine_cut: str
+) -> None:
+    """The door to the engine is asked for first, and so stays until everybody behind it has left."""
+    name = "bus_url" if engine_cut == "bus" else "store_url"
+    real = URL(services[name])
+    assert real.host is not None
+    assert real.port is not None
+    proxy = await proxy_to(real.host, real.port)
+    through = real.with_host("127.0.0.1").with_port(proxy.port)
+    if engine_cut == "store":
+        through = through.update_query(serverSelectionTimeoutMS="500")
+    shop = await open_shop({**services, name: str(through)})
+    tess = await hire(shop)
+    shop.say("before")
+    await shop.answers(1)
+    row = await tess.row()
+    page = await tess.look_on()
+    await page.say(type="open", conversation=row["id"], after=None)
+    await page.heard(lambda frame: frame["type"] == "caught_up")
+    proxy.cut()
+    answer = await tess.send(row["id"], {"text": "during"}, "key-1")
+    assert answer.status in (202, 503)
+    shop.say("meanwhile")  # the provider repeats what we cannot store
+    proxy.restore()
+    while answer.status == 503:
+        answer = await tess.send(row["id"], {"text": "during"}, "key-1")
+    assert answer.status == 202
+    if engine_cut == "bus":
+        await page.heard(lambda frame: frame["type"] == "stale")
+    await page.heard(lambda frame: frame["type"] == "items" and "meanwhile" in str(frame))
+    await page.heard(lambda frame: frame["type"] == "items" and "key-1" in str(frame))
+    await page.row(lambda one: one["handled_by"] == tess.id)
+    await shop.quiet()
+    told = [item["id"] for item in page.items(row["id"])]
+    assert len(told) == len(set(told))
+    whole = [item["id"] for item in await tess.items(row["id"])]
+    assert told == whole[whole.index(told[0]) :][: len(told)]
+    texts = [sent.body["text"]["body"] for sent in shop.simulator.sent()]
+    assert texts.count("during") == 1
+
+
+async def test_colleagues_at_two_gateways_see_each_other(
+    open_shop: OpenShop, hire: Hire, services: dict[str, Any]
+) -> None:
+    shop = await open_shop(services)
+    other = Server(shop.settings.model_copy(update={"port": 0}), role="gateway")
+    await other.start()
+    try:
+        tess, sam = await hire(shop), await hire(shop, "sam", url=other.url)
+        shop.say("hello")
+        await shop.answers(1)
+        row = await tess.row()
+        here, there = await tess.look_on(), await sam.look_on()
+        await here.say(type="open", conversation=row["id"], after=None)
+        await there.say(type="open", conversation=row["id"], after=None)
+        both = sorted([tess.id, sam.id])
+        for page in (here, there):
+            await page.heard(
+                lambda frame: frame["type"] == "presence" and [one["operator"] for one in frame["operators"]] == both
+            )
+        await sam.post(f"/conversations/{row['id']}/notes", {"text": "from over there"})
+        await here.heard(lambda frame: frame["type"] == "items" and "from over there" in str(frame))
+        await sam.post(f"/conversations/{row['id']}/take")
+        assert (await here.row(lambda one: one["handler"] == "human"))["handled_by"] == sam.id
+    finally:
+        await other.stop()
+    await here.heard(
+        lambda frame: frame["type"] == "presence" and [one["operator"] for one in frame["operators"]] == [tess.id],
+        len(here.frames) - 1,
+    )
+    assert (await there.heard(lambda frame: frame["type"] == "bye"))["reason"].startswith("the server stops")
+
+
+async def test_the_bots_words_are_seen_while_they_are_written(open_chat: OpenChat, hire: Hire, llm: Any) -> None:
+    chat = await open_chat(chat_agent(brain="llm", script=[]), llm_base_url=llm.base_url)
+    tess = await hire(chat)
+    visitor = await chat.visitor()
+    await visitor.says("m1", "hello")
+    await visitor.hears("bot")
+    row = await tess.row()
+    page = await tess.look_on()
+    await page.say(type="open", conversation=row["id"], after=None)
+    await page.heard(lambda frame: frame["type"] == "caught_up")
+    llm.will(says("The ", "bot ", "writes."))
+    await visitor.says("m2", "again")
+    await page.heard(lambda frame: frame["type"] == "items" and "The bot writes." in str(frame))
+    words = [frame for frame in page.frames if frame["type"] == "words"]
+    assert words
+    assert {frame["conversation"] for frame in words} == {row["id"]}
+    assert "".join(frame["text"] for frame in words) in "The bot writes."
