@@ -22,7 +22,8 @@ from channels.sms.credentials import basic
 from channels.sms.errors import lost, refusal
 from omni.model.channel import SmsChannel
 from omni.model.message import Media
-from omni.outgoing.addresses import AddressRefusedError, PublicResolver, checked
+from omni.outgoing.addresses import PublicResolver, checked
+from omni.outgoing.errors import AddressRefusedError
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 """Of one file; carriers take a good deal less."""

@@ -20,7 +20,8 @@ from channels.whatsapp.graph import USER_AGENT, Graph, lost, request_path
 from channels.whatsapp.reading import sha256_hex, string, whole
 from omni.model.channel import WhatsAppChannel
 from omni.model.message import Media, MediaKind
-from omni.outgoing.addresses import AddressRefusedError, PublicResolver, checked
+from omni.outgoing.addresses import PublicResolver, checked
+from omni.outgoing.errors import AddressRefusedError
 
 MEGABYTE: Final = 1024 * 1024
 MEDIA_HOSTS: Final = ("fbsbx.com", "fbcdn.net", "whatsapp.net")
