@@ -29,6 +29,8 @@ class ScriptRule(Config):
     say: str | tuple[str, ...] | None = None
     show: Annotated[Buttons | Menu | LinkButton, Field(discriminator="type")] | None = None
     handoff: bool = False
+    reason: str | None = Field(default=None, max_length=200)
+    """Why a person is wanted, for whoever takes the conversation."""
     end: bool = False
     wait_ms: int = Field(default=0, ge=0, le=60_000)
     """Pretend to think for so long: for demonstrations and tests of slow brains."""

@@ -45,7 +45,7 @@ class ScriptBrain:
             for chunk in _spoken(rule, values):
                 yield chunk
             if rule.handoff:
-                yield HandOver(f"the rule {rule.when!r}")
+                yield HandOver(rule.reason)
             elif rule.end:
                 yield Finish()
             return

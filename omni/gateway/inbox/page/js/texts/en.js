@@ -217,7 +217,7 @@ export default {
   "thread.steal": "Steal",
   "thread.steal_and_send": "Steal and send",
   "thread.bot_has_it": "{bot} has it",
-  "thread.nobody_has_it": "Waits for a person",
+  "thread.nobody_has_it": "Waiting",
   "thread.you_have_it": "You have it",
   "thread.they_have_it": "{name} has it",
   "thread.has_ended": "Ended",

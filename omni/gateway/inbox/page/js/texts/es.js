@@ -217,7 +217,7 @@ export default {
   "thread.steal": "Quedármela",
   "thread.steal_and_send": "Quedármela y enviar",
   "thread.bot_has_it": "La tiene {bot}",
-  "thread.nobody_has_it": "Espera a una persona",
+  "thread.nobody_has_it": "En espera",
   "thread.you_have_it": "La tienes tú",
   "thread.they_have_it": "La tiene {name}",
   "thread.has_ended": "Terminada",
