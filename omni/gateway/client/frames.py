@@ -81,7 +81,7 @@ class AgentRemove(Frame):
     agent_id: Name
 
 
-Kind = Literal["phone", "sip", "webrtc", "chat", "whatsapp", "mic"]
+Kind = Literal["phone", "sip", "webrtc", "chat", "whatsapp", "mic", "sms"]
 
 
 class ChannelAdd(Configuring):

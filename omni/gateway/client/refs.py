@@ -19,6 +19,7 @@ from omni.model.channel import (
     MicChannel,
     PhoneChannel,
     SipChannel,
+    SmsChannel,
     WebRtcChannel,
     WhatsAppChannel,
 )
@@ -43,7 +44,8 @@ def ids_of(ref: str) -> frozenset[str]:
     """The ids of all channels that `ref` may mean: a number, an account, an address, or the name of a kind."""
     bare = ref.strip()
     address = bare.partition(":")[2] if bare.startswith(_SIP) else bare
-    return frozenset({bare, f"phone:{number_of(bare)}", f"sip:{address}", f"whatsapp:{bare}"})
+    number = number_of(bare)
+    return frozenset({bare, f"phone:{number}", f"sms:{number}", f"sip:{address}", f"whatsapp:{bare}"})
 
 
 def channel_of(frame: ChannelAdd, known: Sequence[Channel]) -> Channel | None:
@@ -60,6 +62,8 @@ def channel_of(frame: ChannelAdd, known: Sequence[Channel]) -> Channel | None:
             return MicChannel(**given)
         case "whatsapp":
             return _whatsapp(frame, known, given)
+        case "sms":
+            return _sms(frame, known, given)
     ref = (frame.ref or "").strip()
     if ref.startswith(_SIP):
         return _made(SipChannel, {**given, "uri": ref, "ringing": frame.ringing}, "write sip:user@host")
@@ -86,6 +90,17 @@ def _whatsapp(frame: ChannelAdd, known: Sequence[Channel], given: Mapping[str, A
         said["app_secret_proof"] = False
     number = {**given, **blank, **said, "phone_number_id": ref}
     return _made(WhatsAppChannel, number, "write the phone number's id, which is digits only")
+
+
+def _sms(frame: ChannelAdd, known: Sequence[Channel], given: Mapping[str, Any]) -> SmsChannel:
+    """A number that the agent has already: its account is not a program's to name."""
+    number = number_of((frame.ref or "").strip())
+    was = next((channel for channel in known if isinstance(channel, SmsChannel) and channel.number == number), None)
+    if was is None:
+        raise ConfigError(
+            f"an sms number needs its Twilio account: give {number[:32]} to this agent in omni.yaml first"
+        )
+    return was.model_copy(update=dict(given))
 
 
 def _made(kind: type[ChannelT], given: Mapping[str, Any], mend: str) -> ChannelT:
