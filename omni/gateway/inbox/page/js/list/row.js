@@ -8,9 +8,6 @@ import { touchedAt } from "./filter.js";
 
 export const ROW_HEIGHT = 78;
 
-/** The row's label says it all, in the order in which one wants to hear it. */
-const UNHEARD = { "aria-hidden": "true" };
-
 /** "Nadia Ferrer" → "NF" */
 export function initials(name) {
   const words = String(name ?? "").trim().split(/\s+/u).filter(Boolean);
@@ -19,7 +16,7 @@ export function initials(name) {
 }
 
 export class RowView {
-  #mark = h("span", { class: "row-mark", ...UNHEARD });
+  #mark = h("span", { class: "row-mark" });
   #name = h("span", { class: "row-name said one-line", dir: "auto" });
   #time = h("span", { class: "row-time" });
   #words = h("span", { class: "row-words said one-line", dir: "auto" });
@@ -34,9 +31,9 @@ export class RowView {
     "a",
     { class: "row-item", role: "option", tabindex: "-1", draggable: "false" },
     this.#mark,
-    h("span", { class: "row-top", ...UNHEARD }, this.#name, this.#time),
-    h("span", { class: "row-middle", ...UNHEARD }, this.#words, this.#unread),
-    h("span", { class: "row-bottom", ...UNHEARD }, this.#waiting, this.#who, this.#labels, this.#extra),
+    h("span", { class: "row-top" }, this.#name, this.#time),
+    h("span", { class: "row-middle" }, this.#words, this.#unread),
+    h("span", { class: "row-bottom" }, this.#waiting, this.#who, this.#labels, this.#extra),
   );
 
   /** Shows a row. `place` is {index, count, open, active, href}. */

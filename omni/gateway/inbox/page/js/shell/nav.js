@@ -82,9 +82,9 @@ export function drawNav() {
       h("ul", null, pageLink("overview", "chart", where.name === "overview"), pageLink("settings", "settings", where.name === "settings")),
       h(
         "button",
-        { class: "nav-account", type: "button", "aria-haspopup": "menu", "aria-expanded": "false", "aria-label": t("account.label", { name: app.me.name }), on: { click: (event) => openAccount(event.currentTarget) } },
-        h("span", { class: "avatar me", "aria-hidden": "true" }, initials(app.me.name)),
-        h("span", { class: "nav-words", "aria-hidden": "true" }, h("span", { class: "one-line said", dir: "auto" }, app.me.name), h("span", { class: "one-line muted" }, t(`account.role.${app.me.role}`))),
+        { class: "nav-account", type: "button", "aria-haspopup": "menu", "aria-expanded": "false", "aria-label": `${t("account.label", { name: app.me.name })}, ${t(`account.role.${app.me.role}`)}`, on: { click: (event) => openAccount(event.currentTarget) } },
+        h("span", { class: "avatar me", data: { initials: initials(app.me.name) } }),
+        h("span", { class: "nav-words" }, h("span", { class: "one-line said", dir: "auto" }, app.me.name), " ", h("span", { class: "one-line muted" }, t(`account.role.${app.me.role}`))),
         icon("up", { size: 14, class: "nav-words" }),
       ),
     ),
@@ -103,7 +103,7 @@ function link({ href, current, mark, text, badge = null, after = null, title = t
   return h(
     "li",
     null,
-    h("a", { class: "nav-link", href, "aria-current": current ? "page" : null, title, on: { click: (event) => followed(event, href) } }, mark, h("span", { class: "nav-words one-line said", dir: "auto", "aria-hidden": badge ? "true" : null }, text), badge),
+    h("a", { class: "nav-link", href, "aria-current": current ? "page" : null, title, on: { click: (event) => followed(event, href) } }, mark, h("span", { class: "nav-words one-line said", dir: "auto" }, text), " ", badge),
     after,
   );
 }
@@ -117,7 +117,7 @@ function followed(event, href) {
 }
 
 function viewLink(view, current) {
-  const badge = h("span", { class: view === "waiting" ? "nav-number badge warn" : "nav-number", hidden: true, "aria-hidden": "true" });
+  const badge = h("span", { class: view === "waiting" ? "nav-number badge warn" : "nav-number", hidden: true });
   const item = link({ href: hrefOf(plainView(view)), current, mark: icon(VIEW_ICONS[view]), text: t(`view.${view}`), badge });
   numbers.set(view, { badge, link: item.firstElementChild });
   return item;
