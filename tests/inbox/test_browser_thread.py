@@ -12,14 +12,20 @@ from typing import Any
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from tests.brains.llm_server import LlmServer, says
+from tests.chat.conftest import OpenChat, open_chat
+from tests.chat.pages import agent_of as chat_agent
 from tests.inbox.colleagues import Colleague
 from tests.inbox.conftest import Hire
 from tests.inbox.windows import OpenWindow, Window, program, windows
 from tests.server.conftest import OpenShop
-from tests.server.shop import ADA, ECHO, Shop, agent_of, until
+from tests.server.shop import ADA, ECHO, agent_of, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
 
+__all__ = ["open_chat"]
+
+DAY = 86_400
 SLOW = {"when": "slow", "say": "Too late", "wait_ms": 60_000}
 EVIL = (
     "<img src=x onerror=\"document.title='hacked'\"> <script>document.title='hacked'</script> "
@@ -81,7 +87,7 @@ class Desk:
         await self.page.evaluate("dispatchEvent(new Event('pagehide'))")
 
 
-async def sit_down(shop: Shop, one: Colleague, open_window: OpenWindow, **more: Any) -> Desk:
+async def sit_down(shop: Any, one: Colleague, open_window: OpenWindow, **more: Any) -> Desk:
     return await Desk(await open_window(shop, one, **more), await one.row()).opens()
 
 
@@ -140,7 +146,7 @@ async def test_two_operators_see_each_other_and_one_steals(
 
 
 async def test_handed_back_with_a_note_the_bot_knows_it_and_what_was_said(
-    open_shop: OpenShop, hire: Hire, open_window: OpenWindow, embedded: dict[str, Any], llm: Any
+    open_shop: OpenShop, hire: Hire, open_window: OpenWindow, embedded: dict[str, Any], llm: LlmServer
 ) -> None:
     shop = await open_shop(embedded, agent_of(brain="llm", script=[]), llm_base_url=llm.base_url)
     shop.say("hello")
@@ -339,6 +345,63 @@ def messages_in(body: Any) -> list[dict[str, Any]]:
         return [message for value in values for message in value.get("messages", []) if isinstance(message, dict)]
     except (KeyError, TypeError, AttributeError):
         return []
+
+
+async def test_when_the_window_is_closed_a_template_is_sent(
+    open_shop: OpenShop, hire: Hire, open_window: OpenWindow, embedded: dict[str, Any]
+) -> None:
+    account = "318450992714406"
+    shop = await open_shop(embedded, agent_of(channel={"waba_id": account}), simulator={"waba_id": account})
+    shop.say("long ago", timestamp=int(time.time() - 2 * DAY), name="Ada")
+    await shop.logged("user.message")
+    desk = await sit_down(shop, await hire(shop), open_window)
+    await expect(desk.thread.locator(".window")).to_have_text("Window closed")
+    await expect(desk.thread.locator(".composer-closed")).to_contain_text("Only an approved template can be sent")
+    await expect(desk.box).to_have_count(0)
+    await desk.thread.get_by_role("button", name="Choose a template").click()
+    picker = desk.page.get_by_role("dialog", name="Send a template")
+    await picker.get_by_role("searchbox").fill("follow")
+    await picker.get_by_role("button", name="conversation_follow_up").click()
+    send = picker.get_by_role("button", name="Send", exact=True)
+    await expect(send).to_be_disabled()
+    await picker.get_by_label("Value for 1").fill("Ada")
+    await expect(picker.locator(".template-preview")).to_contain_text("Hello Ada, we have news about your question.")
+    await send.click()
+    await expect(desk.bubbles("human")).to_contain_text("Hello Ada, we have news")
+    await desk.sends_at_once()
+    sent = (await shop.arrived())[-1]
+    assert (sent.type, sent.body["template"]["name"]) == ("template", "conversation_follow_up")
+    await expect(desk.bubbles("human").locator("[data-state=read]")).to_be_visible()
+    await expect(desk.bubbles("human")).to_have_count(1)
+    await expect(desk.thread.locator(".holder")).to_have_text("You have it")
+    assert desk.window.complaints == []
+
+
+async def test_the_bots_words_are_seen_as_they_are_written_and_go_when_it_is_silenced(
+    open_chat: OpenChat, hire: Hire, open_window: OpenWindow, llm: LlmServer
+) -> None:
+    chat = await open_chat(chat_agent(brain="llm", script=[]), llm_base_url=llm.base_url)
+    visitor = await chat.visitor()
+    await visitor.says("m1", "hello")
+    await visitor.hears("bot")
+    desk = await sit_down(chat, await hire(chat), open_window)
+    await expect(desk.bubbles("bot")).to_have_count(1)
+    await visitor.send("typing", on=True)
+    await expect(desk.thread.locator(".typing[data-who=user]")).to_be_visible()
+    llm.will(says("*It* is being written", " and", finish=None, then="hang"))
+    await visitor.says("m2", "and now?")
+    being_written = desk.thread.locator(".tail .is-live .words")
+    await expect(being_written).to_contain_text("It is being written")
+    await expect(desk.thread.locator(".typing[data-who=user]")).to_have_count(0)
+    await desk.page.keyboard.press("t")
+    await expect(being_written).to_have_count(0)
+    await expect(desk.thread.locator(".holder")).to_have_text("You have it")
+    await desk.writes("A person here")
+    await desk.sends_at_once()
+    assert (await visitor.hears("human"))["text"] == "A person here"
+    await expect(desk.bubbles("human")).to_have_count(1)
+    assert len(await desk.reads("bot")) == 1
+    assert desk.window.complaints == []
 
 
 async def test_reactions_edits_and_quotes_find_their_message(

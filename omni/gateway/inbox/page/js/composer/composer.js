@@ -1,7 +1,6 @@
 // Where an operator writes: a reply to the person, or a note for colleagues.
 
-import { fill, h, said } from "../dom.js";
-import { icon } from "../icons.js";
+import { h } from "../dom.js";
 import { app } from "../model.js";
 import { problem } from "../notices.js";
 import { prefs } from "../prefs.js";
@@ -10,15 +9,16 @@ import * as acts from "../thread/acts.js";
 import { CannedList, filledReply, replies, valuesFor } from "./canned.js";
 import { draftOf, keepDraft } from "./drafts.js";
 import { openEmoji } from "./emoji.js";
-import { cannedMenu } from "./menu.js";
+import { Face } from "./face.js";
 import { bodiesOf, stateOf } from "./letters.js";
+import { cannedMenu } from "./menu.js";
 import { outbox } from "./sending.js";
 import { pickTemplate } from "./templates.js";
 import { Uploads } from "./uploads.js";
 
 const TYPING_EVERY = 4000; // ms between two signals that somebody is writing
 const TYPING_ENDS = 5000;
-const LONGEST_NOTE = 10_000;
+const SLASHED = /^\/[^\n]{0,40}$/;
 
 export class Composer {
   #id;
@@ -31,7 +31,7 @@ export class Composer {
   #quiet = null;
   #clock = null;
   #stopPrefs;
-  #shown = null;
+  #face;
 
   /** `typing(on)` tells colleagues and the person; `sent()` after something was put into the outbox. */
   constructor({ id, typing, sent }) {
@@ -39,45 +39,29 @@ export class Composer {
     this.#typing = typing;
     this.#sent = sent;
     this.#draft = draftOf(id);
-    this.uploads = new Uploads(id, () => this.#refresh());
-    this.#build();
-    this.#clock = setInterval(() => this.#refresh(), 1000);
+    this.uploads = new Uploads(id, () => this.#face && this.#refresh());
+    const face = new Face({
+      write: (mode) => this.write(mode), changed: () => this.#changed(), key: (event) => this.#key(event), paste: (event) => this.#paste(event),
+      blur: () => this.#stopTyping(), chosen: () => this.#chosen(), emoji: () => openEmoji(face.emoji, (sign) => this.#insert(sign)),
+      canned: () => this.#openCanned(), template: () => this.#pickTemplate(), send: () => this.#send(), unquote: () => this.#unquote(),
+    }, this.uploads.element);
+    this.#face = face;
+    this.box = face.box;
+    this.canned = new CannedList(this.box, (reply) => this.#putReply(reply));
+    this.element = h("section", { class: "composer", "aria-label": t("composer.label"), on: {
+      dragover: (event) => this.#dragged(event, true), dragleave: (event) => this.#dragged(event, false), drop: (event) => this.#dropped(event),
+    } }, h("div", { class: "composer-top" }, face.tabs, face.hint), this.canned.element, face.why, face.field, face.files);
+    this.box.value = this.#draft[this.#draft.mode];
+    this.#refresh();
+    this.#clock = setInterval(() => this.#refresh(), 1000); // a window closes by itself
     this.#stopPrefs = prefs.onChange((name) => name === "enterSends" && this.#refresh());
   }
 
   leave() {
     clearInterval(this.#clock);
-    clearTimeout(this.#quiet);
     this.#stopPrefs();
     this.#stopTyping();
     this.uploads.clear();
-  }
-
-  #build() {
-    const tab = (mode, key) => h("button", { type: "button", role: "tab", data: { mode }, on: { click: () => this.write(mode) } }, t(key));
-    this.tabs = h("div", { class: "segments", role: "tablist", "aria-label": t("composer.mode"), on: { keydown: (event) => this.#walkTabs(event) } }, tab("reply", "composer.reply"), tab("note", "composer.note"));
-    this.hint = h("span", { class: "composer-hint muted" });
-    this.quoted = h("div", { class: "composer-quote", hidden: true });
-    this.box = h("textarea", { class: "composer-box", rows: 1, dir: "auto", autocomplete: "off", spellcheck: "true", "aria-describedby": "composer-hint", on: {
-      input: () => this.#changed(), keydown: (event) => this.#key(event), paste: (event) => this.#paste(event), blur: () => this.#stopTyping(),
-    } });
-    this.hint.id = "composer-hint";
-    this.canned = new CannedList(this.box, (reply) => this.#putReply(reply));
-    this.files = h("input", { type: "file", multiple: true, hidden: true, tabIndex: -1, "aria-hidden": "true", on: { change: () => this.#chosen() } });
-    const tool = (act, key, name, run) => h("button", { type: "button", class: "icon-btn", data: { act }, "aria-label": t(key), title: t(key), on: { click: run } }, icon(name));
-    this.attach = tool("attach", "composer.attach", "attach", () => this.files.click());
-    this.emoji = tool("emoji", "composer.emoji", "smile", () => openEmoji(this.emoji, (sign) => this.#insert(sign)));
-    this.cannedButton = tool("canned", "composer.canned", "canned", () => this.#openCanned());
-    this.template = tool("template", "composer.template", "template", () => this.#pickTemplate());
-    this.go = h("button", { type: "button", class: "btn primary composer-send", data: { act: "send" }, on: { click: () => this.#send() } }, icon("send", { size: 16 }), h("span", {}));
-    this.why = h("div", { class: "composer-closed", role: "status" });
-    this.field = h("div", { class: "composer-field" }, this.quoted, this.uploads.element, this.box,
-      h("div", { class: "composer-tools" }, this.attach, this.emoji, this.cannedButton, this.template, h("span", { class: "grow" }), this.go));
-    this.element = h("section", { class: "composer", "aria-label": t("composer.label"), on: {
-      dragover: (event) => this.#dragged(event, true), dragleave: (event) => this.#dragged(event, false), drop: (event) => this.#dropped(event),
-    } }, h("div", { class: "composer-top" }, this.tabs, this.hint), this.canned.element, this.why, this.field, this.files);
-    this.box.value = this.#draft[this.#draft.mode];
-    this.#refresh();
   }
 
   show(row, detail) {
@@ -97,13 +81,20 @@ export class Composer {
       this.#keep();
     }
     this.#refresh();
-    (this.field.hidden ? this.tabs.querySelector(`[data-mode="${mode}"]`) : this.box).focus();
+    (this.#face.field.hidden ? this.#face.tabs.querySelector(`[data-mode="${mode}"]`) : this.box).focus();
   }
 
   quote(row, who, text) {
     this.#draft.quote = { id: row.provider, who, text: text.slice(0, 200) };
     this.#keep();
     this.write("reply");
+  }
+
+  #unquote() {
+    this.#draft.quote = null;
+    this.#keep();
+    this.#refresh();
+    this.box.focus();
   }
 
   /** Takes a group of letters back into the box; a failed one too, when `failed`. */
@@ -135,57 +126,13 @@ export class Composer {
   }
 
   #refresh() {
-    const state = this.#state();
-    const { mode } = this.#draft;
-    const length = this.box.value.trim().length;
-    const isNote = mode === "note";
-    const empty = !length && !(this.uploads.count && !isNote);
-    const tooLong = length > (isNote ? LONGEST_NOTE : this.#detail?.limits?.text ?? Infinity);
-    const mark = JSON.stringify([state, mode, empty, tooLong && length, this.uploads.busy, this.uploads.hasProblem, this.#draft.quote, prefs.get("enterSends"), this.#detail?.can_template, this.#detail?.limits, this.#row?.handler, this.#row?.handled_by]);
-    if (mark === this.#shown) return;
-    this.#shown = mark;
-    this.element.dataset.mode = mode;
-    this.tabs.hidden = state.closed === "viewer";
-    for (const tab of this.tabs.children) {
-      tab.setAttribute("aria-selected", String(tab.dataset.mode === mode));
-      tab.tabIndex = tab.dataset.mode === mode ? 0 : -1;
-    }
-    this.field.hidden = state.closed !== null;
-    this.#showClosed(state);
-    this.box.placeholder = t(isNote ? "composer.note_placeholder" : "composer.placeholder");
-    this.box.setAttribute("aria-label", this.box.placeholder);
-    this.attach.hidden = isNote || !Object.keys(this.#detail?.limits?.files ?? { any: 1 }).length;
-    this.template.hidden = isNote || !this.#detail?.can_template;
-    this.cannedButton.hidden = isNote;
-    this.uploads.element.classList.toggle("is-set-aside", isNote);
-    this.go.disabled = empty || tooLong || (!isNote && (this.uploads.busy || this.uploads.hasProblem));
-    this.go.lastChild.textContent = t(isNote ? "composer.add_note" : "composer.send");
-    this.#showQuote(isNote);
-    this.hint.textContent = this.#hint(state, tooLong, length);
-    this.hint.classList.toggle("problem", tooLong);
-  }
-
-  #hint(state, tooLong, length) {
-    if (state.closed) return "";
-    if (tooLong) return t("composer.too_long", { n: length, most: this.#draft.mode === "note" ? LONGEST_NOTE : this.#detail.limits.text });
-    if (this.#draft.mode === "note") return t("composer.note_hint");
-    if (state.takes) return t(`composer.takes_${state.takes}`, { name: app.nameOf(this.#row.handled_by) ?? "" });
-    return t(prefs.get("enterSends") ? "composer.enter_sends" : "composer.ctrl_enter_sends");
-  }
-
-  #showClosed({ closed }) {
-    this.why.hidden = closed === null;
-    if (closed === null) return fill(this.why);
-    const sentence = closed === "window" && !this.#detail?.can_template ? "window_no_template" : closed;
-    return fill(this.why, icon(closed === "window" ? "clock" : "info", { size: 16 }), h("span", { class: "grow" }, t(`composer.closed_${sentence}`)),
-      closed === "window" && this.#detail?.can_template ? h("button", { type: "button", class: "btn primary", data: { act: "template" }, on: { click: () => this.#pickTemplate() } }, icon("template", { size: 16 }), t("composer.template")) : null);
-  }
-
-  #showQuote(isNote) {
-    const quote = isNote ? null : this.#draft.quote;
-    this.quoted.hidden = !quote;
-    fill(this.quoted, quote ? [icon("reply", { size: 16 }), h("div", { class: "grow" }, said("b", {}, quote.who), said("p", { class: "one-line" }, quote.text)),
-      h("button", { type: "button", class: "icon-btn", "aria-label": t("composer.unquote"), on: { click: () => ((this.#draft.quote = null), this.#keep(), this.#refresh(), this.box.focus()) } }, icon("close", { size: 16 }))] : null);
+    const { uploads } = this;
+    this.element.dataset.mode = this.#draft.mode;
+    this.#face.show({
+      ...this.#state(), mode: this.#draft.mode, holder: app.nameOf(this.#row?.handled_by) ?? "", length: this.box.value.trim().length,
+      limits: this.#detail?.limits ?? null, canTemplate: this.#detail?.can_template ?? false, quote: this.#draft.quote,
+      files: { count: uploads.count, busy: uploads.busy, hasProblem: uploads.hasProblem },
+    });
   }
 
   #changed() {
@@ -226,32 +173,19 @@ export class Composer {
       this.box.blur();
     }
     if (event.key !== "Enter" || event.shiftKey || event.altKey) return;
-    const withControl = event.ctrlKey || event.metaKey;
-    if (!withControl && !prefs.get("enterSends")) return;
+    if (!event.ctrlKey && !event.metaKey && !prefs.get("enterSends")) return;
     event.preventDefault();
     event.stopPropagation();
     this.#send();
   }
 
-  #walkTabs(event) {
-    if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-    event.preventDefault();
-    const mode = this.#draft.mode === "reply" ? "note" : "reply";
-    this.write(mode);
-    this.tabs.querySelector(`[data-mode="${mode}"]`).focus();
-  }
-
   async #send() {
-    if (this.go.disabled || this.field.hidden) return;
-    if (this.#draft.mode === "note") await this.#sendNote();
-    else {
-      const letters = bodiesOf({ text: this.box.value.trim(), files: this.uploads.ready, quote: this.#draft.quote, limits: this.#detail?.limits });
-      this.#empty();
-      await this.#dispatch(letters);
+    if (this.#face.go.disabled || this.#face.field.hidden) return;
+    if (this.#draft.mode === "note") {
+      await this.#sendNote();
+      return;
     }
-  }
-
-  #empty() {
+    const letters = bodiesOf({ text: this.box.value.trim(), files: this.uploads.ready, quote: this.#draft.quote, limits: this.#detail?.limits });
     this.box.value = "";
     this.#draft.quote = null;
     this.uploads.clear();
@@ -259,6 +193,7 @@ export class Composer {
     this.#keep();
     this.#refresh();
     this.box.focus();
+    await this.#dispatch(letters);
   }
 
   /** Into the outbox, where it can be undone; the bot is silenced now, not when the message goes out. */
@@ -272,27 +207,24 @@ export class Composer {
     } catch (error) {
       if (error.code !== "taken") return; // the message itself takes the conversation over
       const letters = outbox.undo(group);
-      if (await acts.askToSteal(acts.holderOf(error))) await this.#stealWith({ bodies, shown });
-      else this.#restore(letters);
+      if (await acts.askToSteal(acts.holderOf(error))) {
+        await acts.take(this.#id, { steal: true });
+        await this.#dispatch({ bodies, shown }, true);
+      } else this.#restore(letters);
     }
-  }
-
-  async #stealWith(letters) {
-    await acts.take(this.#id, { steal: true });
-    await this.#dispatch(letters, true);
   }
 
   async #sendNote() {
     const text = this.box.value.trim();
-    this.go.disabled = true;
     try {
+      this.#face.go.disabled = true;
       await acts.note(this.#id, text);
       if (this.box.value.trim() === text) this.box.value = "";
       this.#sent();
     } catch (error) {
+      this.#face.go.disabled = false;
       problem(error);
     }
-    this.#shown = null;
     this.#keep();
     this.#refresh();
   }
@@ -303,7 +235,7 @@ export class Composer {
 
   #putReply(reply) {
     const text = filledReply(reply.text, valuesFor(this.#row));
-    if (/^\/[^\n]{0,40}$/.test(this.box.value)) this.box.value = text;
+    if (SLASHED.test(this.box.value)) this.box.value = text;
     else this.#insert(text);
     this.#changed();
     this.box.focus();
@@ -311,7 +243,7 @@ export class Composer {
 
   async #openCanned() {
     const list = await replies().catch(problem);
-    if (list) cannedMenu(this.cannedButton, list, (reply) => this.#putReply(reply));
+    if (list) cannedMenu(this.#face.canned, list, (reply) => this.#putReply(reply));
   }
 
   #insert(text) {
@@ -323,13 +255,13 @@ export class Composer {
   }
 
   #chosen() {
-    this.uploads.add(this.files.files);
-    this.files.value = "";
+    this.uploads.add(this.#face.files.files);
+    this.#face.files.value = "";
     this.box.focus();
   }
 
   #takesFiles() {
-    return this.#draft.mode === "reply" && !this.field.hidden && !this.attach.hidden;
+    return this.#draft.mode === "reply" && !this.#face.field.hidden && !this.#face.attach.hidden;
   }
 
   #paste(event) {

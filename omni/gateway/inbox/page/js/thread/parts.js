@@ -52,7 +52,7 @@ function media(part, acts) {
 function file(part, acts) {
   const name = part.filename || t(kindKey(part));
   if (part.problem) return stub(part, t("part.no_file", { problem: part.problem }), "warning");
-  if (!part.url) return stub(part, t(part.pending ? "part.fetching" : "part.gone"), part.pending ? "clock" : "warning");
+  if (!part.url) return stub(part, t(part.sending ? "part.uploading" : part.pending ? "part.fetching" : "part.gone"), part.pending ? "clock" : "warning");
   switch (part.kind) {
     case "image": return picture(part, name, acts);
     case "sticker": return h("img", { class: "sticker", src: part.url, alt: t("part.sticker"), loading: "lazy", on: { error: broken } });

@@ -40,10 +40,11 @@ export class Place {
     this.#observer.disconnect();
   }
 
-  toBottom({ smoothly = false } = {}) {
+  /** At once: while a smooth scroll is under way, messages turn out taller and the bottom moves on. */
+  toBottom() {
     this.stuck = true;
     this.#asked = -Infinity;
-    this.#box.scrollTo({ top: this.#box.scrollHeight, behavior: smoothly ? "smooth" : "instant" });
+    this.#box.scrollTo({ top: this.#box.scrollHeight, behavior: "instant" });
   }
 
   /** Changes the rows while what the reader sees stays where it is. */
@@ -60,16 +61,14 @@ export class Place {
 
   /** The reader leaves the bottom by going up; messages that turn out shorter or taller than expected do not count. */
   #scrolled() {
-    const { scrollTop, scrollHeight } = this.#box;
-    if (this.#isAtBottom()) this.stuck = true;
-    else if (scrollTop < this.#top - 1 && (scrollHeight === this.#height || performance.now() - this.#asked < ASKED)) this.stuck = false;
-    else if (this.stuck) this.toBottom();
+    const { scrollTop, scrollHeight, clientHeight } = this.#box;
+    const gap = scrollHeight - scrollTop - clientHeight;
+    const wentUp = scrollTop < this.#top - 1 && (scrollHeight === this.#height || performance.now() - this.#asked < ASKED);
+    if (gap <= NEAR) this.stuck = true;
+    else if (wentUp) this.stuck = false;
+    if (this.stuck && gap > 1 && !wentUp) this.toBottom();
     this.#top = this.#box.scrollTop;
     this.#height = scrollHeight;
-  }
-
-  #isAtBottom() {
-    return this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight <= NEAR;
   }
 
   #firstInView() {

@@ -2,7 +2,7 @@
 
 import { Composer } from "../composer/composer.js";
 import { outbox } from "../composer/sending.js";
-import { announce, fill, h, perFrame, prefersLessMotion } from "../dom.js";
+import { announce, fill, h, perFrame } from "../dom.js";
 import { icon } from "../icons.js";
 import { app, titleOf } from "../model.js";
 import { problem } from "../notices.js";
@@ -31,8 +31,14 @@ class Thread extends HTMLElement {
   #unseen = 0;
   #gone = null;
   #draw = perFrame(() => this.#show());
-  #newest = null;
   #seen = null;
+  #feed;
+  #header;
+  #composer;
+  #view;
+  #place;
+  #tail;
+  #bar;
 
   connectedCallback() {
     this.#id = this.getAttribute("conversation");
@@ -49,14 +55,6 @@ class Thread extends HTMLElement {
     this.#header?.leave();
     this.#composer?.leave();
   }
-
-  #feed;
-  #header;
-  #composer;
-  #view;
-  #place;
-  #tail;
-  #bar;
 
   #build() {
     this.#feed = new Feed(this.#id);
@@ -78,7 +76,7 @@ class Thread extends HTMLElement {
     this.news = h("div", { class: "sr-only", role: "log", "aria-live": "polite", "aria-relevant": "additions" });
     this.box = h("div", { class: "log scroll", role: "group", tabIndex: 0, "aria-label": t("thread.messages") },
       this.top, this.#view.element, this.#tail.element);
-    this.pill = h("button", { type: "button", class: "pill", hidden: true, on: { click: () => this.#place.toBottom({ smoothly: !prefersLessMotion() }) } });
+    this.pill = h("button", { type: "button", class: "pill", hidden: true, on: { click: () => this.#place.toBottom() } });
     this.#composer = new Composer({
       id: this.#id, typing: (on) => this.#feed.sayTyping(on), sent: () => this.#place.toBottom(),
     });
