@@ -10,7 +10,7 @@ from channels.whatsapp.simulator import FaultRule
 from omni.app.server import Server
 from tests.inbox.conftest import Hire
 from tests.server.conftest import OpenShop
-from tests.server.shop import Shop, until
+from tests.server.shop import Shop, agent_of, until
 
 DAY = 86_400.0
 
@@ -69,7 +69,8 @@ async def test_the_same_message_through_two_gateways_arrives_once(
 async def test_wrong_messages_are_refused_with_a_sentence(
     open_shop: OpenShop, hire: Hire, embedded: dict[str, Any]
 ) -> None:
-    shop = await open_shop(embedded)
+    account = {"waba_id": "318450992714406"}
+    shop = await open_shop(embedded, agent_of(channel=account), simulator=account)
     tess = await hire(shop)
     shop.say("hello")
     await shop.answers(1)
