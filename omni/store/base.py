@@ -17,6 +17,7 @@ from omni.model.contact import Contact, Identity
 from omni.model.delivery import Delivery
 from omni.model.entry import Entry
 from omni.store.inbox import InboxStore
+from omni.store.webhooks import WebhookStore
 
 
 class StoreError(Exception):
@@ -49,7 +50,7 @@ class Append:
 
     `entries` are consecutive and continue the log; `keys` are the input keys they act on; `call` is the document after
     them; `deliveries` are new ones; `snapshot` replaces the call's. `entries[0].seq` is 1 for a call that does not
-    exist yet.
+    exist yet. `tells`: the entries are to be told to webhooks (`WebhookStore.untold`).
     """
 
     call: Call
@@ -57,6 +58,7 @@ class Append:
     keys: Sequence[str] = ()
     deliveries: Sequence[Delivery] = ()
     snapshot: Snapshot | None = None
+    tells: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ Change = Callable[[Delivery], Delivery | None]
 """What becomes of a delivery; None leaves it alone. Pure: it may be called again when somebody else was quicker."""
 
 
-class Store(InboxStore, Protocol):
+class Store(InboxStore, WebhookStore, Protocol):
     async def open(self) -> None:
         """Connect and migrate; raises StoreUnavailableError with the mend when the engine cannot be reached."""
 

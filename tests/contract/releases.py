@@ -8,8 +8,27 @@ from typing import Any
 import pymongo
 
 
+def forget_webhooks(kind: str, place: str) -> None:
+    """The release before webhooks: nobody is told of events."""
+    tables = ("webhooks", "webhook_deliveries", "untold")
+    if kind == "sqlite":
+        with sqlite3.connect(place) as db:
+            for table in tables:
+                db.execute(f"DROP TABLE {table}")
+            db.execute("UPDATE omni_schema SET version = 4 WHERE component = 'store'")
+        db.close()
+        return
+    with pymongo.MongoClient[dict[str, Any]](place) as client:
+        database = client.get_default_database()
+        for collection in tables[:2]:
+            database[collection].drop()
+        database["log"].drop_index("untold")
+        database["schema"].update_one({"_id": "omni"}, {"$set": {"version": 4}})
+
+
 def forget_the_inbox(kind: str, place: str) -> None:
     """The release before the inbox: no operators, no cases, nothing to list or to search."""
+    forget_webhooks(kind, place)
     if kind == "sqlite":
         with sqlite3.connect(place) as db:
             for table in (

@@ -28,12 +28,13 @@ from omni.store.sqlite import (
     operators,
     search,
     tallies,
+    webhooks,
 )
 from omni.store.sqlite.schema import MIGRATIONS
 
 WHOLE_TABLES = {
     "agents.ALL", "statements.QUEUES", "statements.DEAD", "statements.PURGE_ALL",  # lists of what there is
-    "access.ALL_KEYS",
+    "access.ALL_KEYS", "webhooks.ALL_ENDPOINTS",
     "deliveries.UNSENT_BY_BOT",  # an index of the few that are not sent
     "search.FIND",  # an index of words
 }  # fmt: skip
@@ -42,7 +43,7 @@ WHOLE_TABLES = {
 def questions() -> Iterator[tuple[str, str]]:
     modules: list[ModuleType] = [
         statements, access, agents, calls, cases, contacts, deliveries, desk, heads, lists, lookups, milestones,
-        operators, search, tallies,
+        operators, search, tallies, webhooks,
     ]  # fmt: skip
     for module in modules:
         name = module.__name__.rpartition(".")[2]

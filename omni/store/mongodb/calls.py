@@ -57,6 +57,8 @@ class Calls(Deliveries, Cases, Search):
             batch["keys"] = keys if len(keys) > 1 else keys[0]
         mark(batch, call, entries)
         mark_said(batch, call, entries)
+        if step.tells:
+            batch["untold"] = lookup_text(call.id)
         with self._told():
             if first == 1:
                 document["nth"] = nth = await self._next_place(document["conversation"])

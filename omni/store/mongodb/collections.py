@@ -27,6 +27,8 @@ DESK = "desk"
 CASES = "cases"
 EVENTS = "case_events"
 SAID = "said"
+WEBHOOKS = "webhooks"
+WEBHOOK_DELIVERIES = "webhook_deliveries"
 SCHEMA = "schema"
 
 Result = TypeVar("Result")

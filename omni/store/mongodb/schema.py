@@ -24,6 +24,8 @@ from omni.store.mongodb.collections import (
     OPERATORS,
     SAID,
     SCHEMA,
+    WEBHOOK_DELIVERIES,
+    WEBHOOKS,
 )
 from omni.store.mongodb.milestones import place_of
 from omni.store.mongodb.upgrades import list_calls, mark_what_was_said, name_contacts
@@ -150,6 +152,29 @@ _INDEXES_OF_INBOX = {
 }
 
 
+_INDEXES_OF_WEBHOOKS = {
+    WEBHOOKS: [
+        _unique_where_present("scope"),
+        IndexModel([("org", ASCENDING), ("created_at", ASCENDING)], name="org_oldest"),
+    ],
+    LOG: [IndexModel([("untold", ASCENDING), ("last", ASCENDING)], name="untold", sparse=True)],
+    WEBHOOK_DELIVERIES: [
+        IndexModel(
+            [("endpoint", ASCENDING), ("next_at", ASCENDING)],
+            name="due",
+            partialFilterExpression={"next_at": {"$gt": 0}},
+        ),
+        IndexModel(
+            [("endpoint", ASCENDING), ("state", ASCENDING), ("lane", ASCENDING), ("seq", ASCENDING)], name="lane"
+        ),
+        IndexModel([("org", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)], name="org_newest"),
+        IndexModel([("endpoint", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)], name="endpoint_newest"),
+        IndexModel([("call", ASCENDING)], name="call"),
+        IndexModel([("finished_at", ASCENDING)], name="finished", partialFilterExpression={"finished_at": {"$gt": 0}}),
+    ],
+}
+
+
 async def _first(database: AsyncDatabase[Document]) -> None:
     for collection, indexes in _INDEXES.items():
         await database[collection].create_indexes(indexes)
@@ -184,7 +209,13 @@ async def _inbox(database: AsyncDatabase[Document]) -> None:
     await name_contacts(database)
 
 
-_MIGRATIONS = (_first, _access, _milestones, _inbox)
+async def _webhooks(database: AsyncDatabase[Document]) -> None:
+    """Developers are told of events."""
+    for collection, indexes in _INDEXES_OF_WEBHOOKS.items():
+        await database[collection].create_indexes(indexes)
+
+
+_MIGRATIONS = (_first, _access, _milestones, _inbox, _webhooks)
 """The n-th brings version n to n + 1. Each may run twice, and in several processes at once."""
 
 

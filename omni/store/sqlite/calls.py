@@ -15,6 +15,7 @@ from omni.store.sqlite.deliveries import UNSENT, delivery_row, insert_deliveries
 from omni.store.sqlite.documents import document, fact_document, text
 from omni.store.sqlite.milestones import note
 from omni.store.sqlite.search import SearchTables, queue
+from omni.store.sqlite.webhooks import mark
 
 LOOK_ENTRIES: Final = 200
 """So many entries are read here and now; a longer log is read in the reader's thread."""
@@ -75,6 +76,8 @@ class CallTables(SearchTables):
                 number = _advance(db, columns, before)
                 db.executemany(WRITE, [(number, *row) for row in rows])
                 note(db, call.org, call.agent, number, milestones)
+                if step.tells:
+                    mark(db, number, before + 1, entries[-1].seq, at)
                 if snapshot is not None:
                     db.execute(KEEP_STATE, (number, snapshot.seq, text(snapshot.state)))
             except sqlite3.IntegrityError as error:

@@ -131,4 +131,27 @@ MIGRATIONS: Final[tuple[tuple[str | Job[None], ...], ...]] = (
             PRIMARY KEY (org, word, contact)) WITHOUT ROWID""",
         _name_everybody,
     ),
+    (
+        """CREATE TABLE webhooks (
+            id TEXT PRIMARY KEY, org TEXT NOT NULL, scope TEXT UNIQUE, created_at REAL NOT NULL,
+            version INTEGER NOT NULL, doc TEXT NOT NULL) WITHOUT ROWID""",
+        "CREATE INDEX webhooks_of_org ON webhooks (org, created_at)",
+        """CREATE TABLE untold (
+            call INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, at REAL NOT NULL,
+            PRIMARY KEY (call, first)) WITHOUT ROWID""",
+        "CREATE INDEX untold_oldest ON untold (at)",
+        """CREATE TABLE webhook_deliveries (
+            number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, org TEXT NOT NULL, endpoint TEXT NOT NULL, agent TEXT,
+            dialect TEXT NOT NULL, call TEXT NOT NULL, lane TEXT NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL,
+            state TEXT NOT NULL, next_at REAL, created_at REAL NOT NULL, since REAL NOT NULL, finished_at REAL,
+            version INTEGER NOT NULL, doc TEXT NOT NULL)""",
+        "CREATE INDEX webhook_deliveries_due ON webhook_deliveries (endpoint, next_at) WHERE next_at IS NOT NULL",
+        "CREATE INDEX webhook_deliveries_lane ON webhook_deliveries (endpoint, lane, seq) WHERE state = 'pending'",
+        "CREATE INDEX webhook_deliveries_since ON webhook_deliveries (endpoint, since) WHERE state = 'pending'",
+        "CREATE INDEX webhook_deliveries_of_org ON webhook_deliveries (org, created_at)",
+        "CREATE INDEX webhook_deliveries_of_endpoint ON webhook_deliveries (endpoint, created_at)",
+        "CREATE INDEX webhook_deliveries_of_call ON webhook_deliveries (call)",
+        """CREATE INDEX webhook_deliveries_finished ON webhook_deliveries (finished_at)
+            WHERE finished_at IS NOT NULL""",
+    ),
 )

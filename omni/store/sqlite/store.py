@@ -24,6 +24,7 @@ from omni.store.sqlite.operators import OperatorTables
 from omni.store.sqlite.schema import MIGRATIONS
 from omni.store.sqlite.search import newest_said
 from omni.store.sqlite.tallies import TallyTables
+from omni.store.sqlite.webhooks import WebhookTables
 
 COUNTED = {
     "agents": "agents",
@@ -38,6 +39,8 @@ COUNTED = {
     "audit": "audit",
     "cases": "cases",
     "desk": "desk",
+    "webhooks": "webhooks",
+    "webhook_deliveries": "webhook_deliveries",
 }
 
 
@@ -55,6 +58,7 @@ class SqliteStore(
     ListTables,
     DeskTables,
     TallyTables,
+    WebhookTables,
 ):
     """`file` may be shared with the bus: then what both write in one moment costs one commit."""
 
