@@ -25,18 +25,18 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # also when it is run from elsewhere, and without an installation
 
 import services  # noqa: E402
-from benchmark import ack, e2e, events, flood, growth, idle, machine, overload, program, sockets  # noqa: E402
+from benchmark import ack, e2e, events, flood, growth, idle, inbox, machine, overload, program, sockets  # noqa: E402
 from benchmark.brokers import Broker  # noqa: E402
 from benchmark.figures import Section  # noqa: E402
-from benchmark.plan import DEFAULT, QUICK, TINY, Plan  # noqa: E402
+from benchmark.plan import DEFAULT, FULL, QUICK, TINY, Plan  # noqa: E402
 from benchmark.server import BenchError  # noqa: E402
 
-PARTS = ("ack", "e2e", "overload", "idle", "growth", "program", "events", "sockets", "flood")
+PARTS = ("ack", "e2e", "overload", "idle", "growth", "program", "events", "sockets", "flood", "inbox")
 
 
 def main() -> int:
     arguments = _arguments()
-    plan = {"default": DEFAULT, "quick": QUICK, "tiny": TINY}[arguments.plan]
+    plan = {"default": DEFAULT, "full": FULL, "quick": QUICK, "tiny": TINY}[arguments.plan]
     cores = machine.cores()
     if cores is not None:
         machine.pin(os.getpid(), cores[1])
@@ -55,6 +55,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measures omni on this machine and prints the figures.")
     parser.add_argument("--quick", dest="plan", action="store_const", const="quick", default="default",
                         help="two minutes instead of nine: rougher figures")  # fmt: skip
+    parser.add_argument("--full", dest="plan", action="store_const", const="full",
+                        help="for the inbox: an hour's events, 100,000 conversations, MongoDB too")  # fmt: skip
     parser.add_argument("--tiny", dest="plan", action="store_const", const="tiny", help=argparse.SUPPRESS)
     parser.add_argument("--only", metavar="PART,…", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--engines", metavar="BUS[,STORE]", default="",
@@ -114,6 +116,7 @@ def _parts(
         "events": lambda: events.section(plan, place / "events"),
         "sockets": lambda: sockets.section(plan, place / "sockets"),
         "flood": lambda: flood.section(plan, place / "flood"),
+        "inbox": lambda: _inbox(plan, place / "inbox"),
     }
     parts = [(name, known[name]) for name in PARTS if name in arguments.only]
     if arguments.engines:
@@ -140,6 +143,19 @@ async def _on_engines(plan: Plan, folder: Path, engines: list[str], broker: Brok
         finally:
             if "mongodb" in engines:
                 await _drop(database)
+
+
+async def _inbox(plan: Plan, folder: Path) -> Section:
+    """On SQLite; in full on a MongoDB as well, unless a stand-in plays it."""
+    database = f"omni_bench_{os.getpid()}"
+    url = services.MONGO_URL
+    if plan.name != "full" or services.is_stand_in(url) or not services.speaks_mongodb(url):
+        return await inbox.section(plan, folder)
+    host, _, options = url.partition("/?")
+    try:
+        return await inbox.section(plan, folder, f"{host.rstrip('/')}/{database}" + (f"?{options}" if options else ""))
+    finally:
+        await _drop(database)
 
 
 async def _drop(database: str) -> None:

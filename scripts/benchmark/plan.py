@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 
@@ -21,6 +21,12 @@ class Plan:
     programs: int
     pages: int
     talk_seconds: float
+    inbox_points: tuple[int, ...]
+    inbox_seconds: float
+    inbox_asks: int
+    inbox_probes: int
+    inbox_watch_seconds: float
+    inbox_pushed: int
     server_cores: set[int] | None = None
 
 
@@ -36,6 +42,12 @@ DEFAULT: Final = Plan(
     programs=1_000,
     pages=10_000,
     talk_seconds=3.0,
+    inbox_points=(10_000,),
+    inbox_seconds=5.0,
+    inbox_asks=20,
+    inbox_probes=100,
+    inbox_watch_seconds=10.0,
+    inbox_pushed=36_000,
 )
 QUICK: Final = Plan(
     name="quick",
@@ -49,6 +61,12 @@ QUICK: Final = Plan(
     programs=100,
     pages=1_000,
     talk_seconds=1.5,
+    inbox_points=(2_000,),
+    inbox_seconds=2.0,
+    inbox_asks=10,
+    inbox_probes=30,
+    inbox_watch_seconds=3.0,
+    inbox_pushed=6_000,
 )
 TINY: Final = Plan(
     name="tiny",
@@ -62,4 +80,14 @@ TINY: Final = Plan(
     programs=5,
     pages=20,
     talk_seconds=0.2,
+    inbox_points=(30,),
+    inbox_seconds=0.5,
+    inbox_asks=2,
+    inbox_probes=5,
+    inbox_watch_seconds=0.5,
+    inbox_pushed=200,
 )
+FULL: Final = replace(
+    DEFAULT, name="full", inbox_points=(10_000, 100_000), inbox_watch_seconds=60.0, inbox_pushed=720_000
+)
+"""An hour of events for the inbox's page, and lists of a hundred thousand conversations on both stores."""

@@ -39,11 +39,12 @@ class WebSocket(asyncio.Protocol):
         self._has_room.set()
 
     @classmethod
-    async def open(cls, port: int, path: str, heard: Heard, host: str = "127.0.0.1") -> WebSocket:
+    async def open(cls, port: int, path: str, heard: Heard, host: str = "127.0.0.1", key: str = "") -> WebSocket:
         """Raises BenchError."""
+        authorization = f"Authorization: Bearer {key}\r\n" if key else ""
         request = (
             f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            f"{authorization}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         ).encode("ascii")
         try:
             async with asyncio.timeout(OPEN_SECONDS):
