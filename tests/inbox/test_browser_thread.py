@@ -29,7 +29,7 @@ DAY = 86_400
 SLOW = {"when": "slow", "say": "Too late", "wait_ms": 60_000}
 EVIL = (
     "<img src=x onerror=\"document.title='hacked'\"> <script>document.title='hacked'</script> "
-    "[x](javascript:alert(1)) javascript:alert(2) \u202eevil\u202d {{contact.name}}"
+    "[x](javascript:alert(1)) javascript://a.example/alert(2) \u202eevil\u202d {{contact.name}}"
 )
 FIXTURES = Path(__file__).resolve().parents[1] / "whatsapp" / "fixtures"
 PNG = bytes.fromhex(
