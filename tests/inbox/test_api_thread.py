@@ -198,3 +198,19 @@ def test_a_conversations_id_is_its_key(party: str) -> None:
 @pytest.mark.parametrize("wrong", ["", "cv_", "cv_!!", "wa-1", "cv_" + "A" * 3000, "cv_Zm9v", "cv_é"])
 def test_what_is_no_conversations_id_is_none(wrong: str) -> None:
     assert conversation_of(wrong) is None
+
+
+@settings(max_examples=200, deadline=None)
+@given(acts=ACTS)
+def test_with_clocks_that_agree_both_directions_have_one_order(acts: list[tuple[str, int]]) -> None:
+    asyncio.run(_order(sorted(acts, key=lambda each: each[1])))
+
+
+async def _order(acts: list[tuple[str, int]]) -> None:
+    written = Written()
+    act(written, acts)
+    back = await older(written, None, 1000, is_shown)
+    ahead = await newer(written, Place("wa-1", 0, 0), 1000, is_shown)
+    assert [name_of(line.what) for line in back.lines] == [name_of(line.what) for line in ahead.lines]
+    times = [line.what.ts if isinstance(line.what, Entry) else line.what.at for line in back.lines]
+    assert times == sorted(times)
