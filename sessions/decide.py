@@ -13,6 +13,7 @@ from omni.model.inbound import (
     DeliveryFailed,
     EditHistory,
     EndCall,
+    ForgetPerson,
     GoneElsewhere,
     IdentityChanged,
     MediaReady,
@@ -35,6 +36,7 @@ from omni.model.inbound import (
     UserRevoke,
     Wake,
     Whisper,
+    WriteTo,
 )
 from sessions.rules.answers import answer, tool
 from sessions.rules.ending import end, wake
@@ -81,7 +83,7 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
             return taken_over(state, turn, happening.by, steals=happening.steals)
         case Resume():
             return handed_back(state, turn, happening)
-        case SendMessage():
+        case SendMessage() | WriteTo():
             return human_writes(state, turn, happening, around)
         case Whisper():
             return Step((HumanWhispered(text=happening.text, by=happening.by),), (), turn)
@@ -121,7 +123,7 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
             return configure(turn, happening, around)
         case ProgramArrived():
             return arrived(turn, around)
-        case PersonArrived() | ToolResults() | TurnReady() | MergePeople():
+        case PersonArrived() | ToolResults() | TurnReady() | MergePeople() | ForgetPerson():
             return Step(turn=turn)  # what tools and readiness bring is for the brain at work; people are no call's
 
 

@@ -5,8 +5,17 @@ from __future__ import annotations
 from omni.model.agent import Agent
 from omni.model.call import TRANSPORT_PREFIX, Call
 from omni.model.contact import Contact, address_of
-from omni.model.entry import CallStarted
-from omni.model.inbound import FromPerson, Opening, Pause, PersonArrived, PersonNotice, SendMessage, UserMessage
+from omni.model.entry import CallConfigured, CallStarted, Fact
+from omni.model.inbound import (
+    FromPerson,
+    Opening,
+    Pause,
+    PersonArrived,
+    PersonNotice,
+    SendMessage,
+    UserMessage,
+    WriteTo,
+)
 from omni.store.base import CallFilter
 from sessions.batch import Batch
 from sessions.briefing import vars_of
@@ -50,7 +59,10 @@ async def open_call(world: World, place: Place, party: Party, happening: Happeni
     recap = await _recap(world, agent, contact, place, earlier)
     batch = Batch(state, None)
     around = party.around(state)
-    batch.take(Step((_started(place, contact, happening, earlier, recap, around.now),)), around)
+    facts: list[Fact] = [_started(place, contact, happening, earlier, recap, around.now)]
+    if isinstance(happening, WriteTo) and happening.overrides is not None:
+        facts.append(CallConfigured(overrides=happening.overrides))
+    batch.take(Step(tuple(facts)), around)
     if _is_greeted(place, around.agent, happening) and not is_silent(batch.state, around):
         greeting = around.agent.greeting_in(batch.state.language)
         if greeting:
@@ -61,7 +73,7 @@ async def open_call(world: World, place: Place, party: Party, happening: Happeni
 
 def _opens(happening: Happening) -> bool:
     match happening:
-        case FromPerson() | SendMessage():
+        case FromPerson() | SendMessage() | WriteTo():
             return True
         case Pause():
             return happening.reopens
@@ -82,8 +94,8 @@ def _started(
     place: Place, contact: Contact, happening: Happening, earlier: Call | None, recap: str | None, now: float
 ) -> CallStarted:
     person = address_of(contact.identities) or contact.id
-    is_outbound = isinstance(happening, SendMessage | Pause)
-    opening = (happening.opening if isinstance(happening, PersonArrived | UserMessage) else None) or Opening()
+    is_outbound = isinstance(happening, SendMessage | WriteTo | Pause)
+    opening = (happening.opening if isinstance(happening, PersonArrived | UserMessage | WriteTo) else None) or Opening()
     # The greeting, too, is sent in the service window that the user's first message opens.
     wrote_at = min(happening.sent_at, now) if isinstance(happening, UserMessage) else 0
     return CallStarted.model_validate(

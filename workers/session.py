@@ -18,6 +18,7 @@ from omni.model.contact import Contact, Sender
 from omni.model.ids import partition_of
 from omni.model.inbound import (
     AnyInput,
+    ForgetPerson,
     FromPerson,
     GoneElsewhere,
     IdentityChanged,
@@ -27,6 +28,7 @@ from omni.model.inbound import (
     PersonNotice,
     ProgramArrived,
     ToCall,
+    WriteTo,
     pack,
     routing_key,
     unpack,
@@ -188,6 +190,12 @@ class SessionWorker:
                 await self._pause_person(item, happening)
             case MergePeople():
                 await self._merge_people(item, happening)
+            case ForgetPerson():
+                self._contacts.forget(happening.contact)
+                item.parcel.done()
+            case WriteTo():
+                contact = await self._contacts.resolve(happening.org, happening.person)
+                await self._arrive(item, contact, happening.person)
             case IdentityChanged():
                 contact = await self._contacts.became(happening.org, happening.sender, happening.became)
                 renamed = happening.sender.model_copy(update={"identities": happening.became})
@@ -220,6 +228,9 @@ class SessionWorker:
         if isinstance(happening, FromPerson | IdentityChanged | PersonNotice):
             sender = happening.sender.model_copy(update={"routing": contact.home})
             happening = happening.model_copy(update={"sender": sender})
+        elif isinstance(happening, WriteTo):
+            person = happening.person.model_copy(update={"routing": contact.home})
+            happening = happening.model_copy(update={"person": person})
         queue = inbound_for(contact.home, self._world.partitions)
         await self._world.bus.publish([Outgoing(queue.name, pack((happening,)), happening.key)])
         item.parcel.done()

@@ -180,6 +180,23 @@ class SendMessage(ToCall):
     """The writer's own name for it. It stands in the log, so that their page knows it again."""
 
 
+class WriteTo(Input):
+    """Somebody on our side writes to a person on a channel: into their open conversation, or one that this opens.
+
+    `person` names them as the channel would; `opening` and `overrides` are for a call that is opened. The rest is as in
+    `SendMessage`.
+    """
+
+    type: Literal["write_to"] = "write_to"
+    person: Sender
+    by: str
+    message: Message
+    takes_over: bool = False
+    tag: str | None = Field(default=None, max_length=200)
+    opening: Opening | None = None
+    overrides: Overrides | None = None
+
+
 class Whisper(ToCall):
     """A person tells the bot something; the customer does not see it."""
 
@@ -304,6 +321,14 @@ class MergePeople(Input):
     by: str
 
 
+class ForgetPerson(Input):
+    """A person was erased from the store: whoever has them at hand must not bring them back."""
+
+    type: Literal["forget_person"] = "forget_person"
+    contact: str
+    home: str
+
+
 class PauseAgent(Input):
     """Pause or resume an agent everywhere; every partition gets its own copy."""
 
@@ -328,6 +353,7 @@ AnyInput = Annotated[
     | Pause
     | Resume
     | SendMessage
+    | WriteTo
     | Whisper
     | EndCall
     | GoneElsewhere
@@ -340,6 +366,7 @@ AnyInput = Annotated[
     | ProgramArrived
     | PausePerson
     | MergePeople
+    | ForgetPerson
     | PauseAgent,
     Field(discriminator="type"),
 ]
@@ -360,8 +387,10 @@ def unpack(body: bytes) -> tuple[AnyInput, ...]:
 def routing_key(item: AnyInput) -> str:
     """The key whose partition takes the input."""
     match item:
-        case ToCall() | PausePerson() | MergePeople():
+        case ToCall() | PausePerson() | MergePeople() | ForgetPerson():
             return item.home
+        case WriteTo():
+            return item.person.routing
         case PauseAgent() | ProgramArrived():
             return f"partition:{item.partition}"
         case _:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from omni.model.entry import HandoffActive, HandoffReleased, HumanChanged, HumanSaid
-from omni.model.inbound import ColleagueMessage, Resume, SendMessage
+from omni.model.inbound import ColleagueMessage, Resume, SendMessage, WriteTo
 from sessions.rules.speech import delivery_of
 from sessions.rules.turns import drop
 from sessions.state import CallState
@@ -24,7 +24,7 @@ def handed_back(state: CallState, turn: LiveTurn | None, resume: Resume) -> Step
     return Step((HandoffReleased(by=resume.by, note=resume.note),), (), None)
 
 
-def human_writes(state: CallState, turn: LiveTurn | None, send: SendMessage, around: Around) -> Step:
+def human_writes(state: CallState, turn: LiveTurn | None, send: SendMessage | WriteTo, around: Around) -> Step:
     """A person's message cuts the bot off in any case; with `takes_over` it also keeps the bot silent afterwards."""
     facts, effects = drop(turn, "a person wrote")
     if send.takes_over and (state.handler != "human" or state.handled_by != send.by):
