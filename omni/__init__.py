@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ToolResult,
         Turn,
         tool,
+        webhooks,
     )
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "ToolResult",
     "Turn",
     "tool",
+    "webhooks",
 ]
 
 

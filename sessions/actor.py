@@ -35,6 +35,7 @@ from sessions.rules.turns import owed_turn, resumed
 from sessions.state import CallState
 from sessions.steps import AbortTurn, Around, BeginTurn, Happening, LiveTurn, OfferAgain, Tick
 from sessions.telling import Telling
+from sessions.webhooks.events import has_events
 from sessions.world import World
 
 log = logging.getLogger("omni.session")
@@ -274,6 +275,7 @@ class Conversation:
         if batch.entries:
             wake_at = next_wake(state, self._party.around(state))
             is_long = state.seq - self._snapshot_seq >= SNAPSHOT_EVERY
+            batch.tells = self._world.is_heard(state.org, state.agent) and has_events(batch.entries)
             await self._world.store.append(batch.as_append(wake_at, with_snapshot=is_long))
             self._wake_at = wake_at
             if is_long:
@@ -316,7 +318,7 @@ class Conversation:
         for effect in batch.effects:
             if isinstance(effect, AbortTurn):
                 self._abort(effect.because)
-        await self._outbox.run(batch.state.id, batch.effects)
+        await self._outbox.run(batch.state.id, batch.effects, tells=batch.tells)
         await self._tell_of(batch)
         begun = [effect.turn for effect in batch.effects if isinstance(effect, BeginTurn)]
         if begun and self._turn == begun[-1]:

@@ -27,6 +27,8 @@ class Batch:
     keys: list[str] = field(default_factory=list)
     """Input keys that these steps settle."""
     deliveries: list[Delivery] = field(default_factory=list)
+    tells: bool = False
+    """Whether webhooks are to be told of these entries."""
 
     def take(self, step: Step, around: Around) -> None:
         """Put one more step behind the others."""
@@ -46,4 +48,5 @@ class Batch:
             keys=self.keys,
             deliveries=self.deliveries,
             snapshot=snapshot_of(self.state) if with_snapshot else None,
+            tells=self.tells,
         )

@@ -127,6 +127,7 @@ def _(fact: UserSaid, state: CallState, ts: float) -> Changes:
                 ref=fact.id,
                 provider_id=fact.provider_id,
                 content=fact.message if any(part.type != "text" for part in fact.message.parts) else None,
+                at=ts,
             ),
         ),
         "last_user_at": max(state.last_user_at, min(fact.at, ts)),
@@ -266,7 +267,7 @@ def _(fact: ToolAnswered, state: CallState, ts: float) -> Changes:
 
 @_apply.register
 def _(fact: BotSaid, state: CallState, ts: float) -> Changes:
-    said = Remembered(role="assistant", text=fact.text, ref=fact.id)
+    said = Remembered(role="assistant", text=fact.text, ref=fact.id, at=ts)
     return {
         "lines": _remember(state, said) if fact.in_history else state.lines,
         "last_activity": ts,
@@ -328,7 +329,7 @@ def _(fact: SessionTimeout, state: CallState, ts: float) -> Changes:
 @_apply.register
 def _(fact: HumanSaid, state: CallState, ts: float) -> Changes:
     return {
-        "lines": _remember(state, Remembered(role="assistant", text=fact.text, ref=fact.id)),
+        "lines": _remember(state, Remembered(role="assistant", text=fact.text, ref=fact.id, at=ts)),
         "last_activity": ts,
         "last_text": fact.text[:200],
         "last_from": "human",

@@ -8,7 +8,8 @@ from typing import Any
 
 from omni.bus.base import BusUnavailableError, Outgoing
 from omni.model.delivery import Delivery, FetchMedia, Send, pack_outbound
-from omni.model.queues import MEDIA, outbound_for
+from omni.model.queues import MEDIA, outbound_for, webhooks_for
+from omni.model.webhook import Untold
 from omni.store.base import StoreUnavailableError
 from sessions.place import Place
 from sessions.steps import Dispatch, Effect, Fetch, Withdraw
@@ -25,8 +26,12 @@ class Outbox:
         self._world = world
         self._place = place
 
-    async def run(self, call: str, effects: Sequence[Effect]) -> None:
-        """Withdraw first, then hand everything over in one publish. Effects on the brain are the actor's own."""
+    async def run(self, call: str, effects: Sequence[Effect], *, tells: bool = False) -> None:
+        """Withdraw first, then hand everything over in one publish. Effects on the brain are the actor's own.
+
+        `tells`: the log has something for webhooks. It says so itself (`Append.tells`), so the notice only makes it
+        quick, and no call waits for a bus because of it.
+        """
         outgoing: list[Outgoing] = []
         for effect in effects:
             match effect:
@@ -40,7 +45,14 @@ class Outbox:
                     outgoing.append(_to_fetch(effect.job))
                 case _:
                     pass
-        await self._publish(call, outgoing)
+        notice = [self._to_tell(call)] if tells else []
+        if outgoing:
+            await self._publish(call, [*outgoing, *notice])
+        elif notice:
+            try:
+                await self._world.bus.publish(notice)
+            except BusUnavailableError as error:
+                log.warning("webhooks are told later: %s", error, extra=self._place.about(call))
 
     async def send(self, call: str, deliveries: Sequence[Delivery]) -> None:
         """Hand deliveries to the delivery worker; it knows those it has already sent."""
@@ -49,6 +61,10 @@ class Outbox:
     def _to_send(self, delivery: Delivery) -> Outgoing:
         queue = outbound_for(self._place.home, self._world.partitions)
         return Outgoing(queue.name, pack_outbound(Send(delivery=delivery)), delivery.id)
+
+    def _to_tell(self, call: str) -> Outgoing:
+        queue = webhooks_for(self._place.home, self._world.partitions)
+        return Outgoing(queue.name, Untold(call=call).model_dump_json().encode(), f"untold:{call}")
 
     async def _publish(self, call: str, outgoing: Sequence[Outgoing]) -> None:
         if outgoing:

@@ -26,7 +26,7 @@ MAX_CONTEXTS: Final = 50
 class Remembered(Value):
     """One line of the conversation as a brain may read it. `ref` is the message's id, or the tool call's.
 
-    `content` is the whole message when it is more than text.
+    `content` is the whole message when it is more than text; `at` when it was logged (0 in memories of older releases).
     """
 
     role: Literal["user", "assistant", "tool", "note"]
@@ -37,6 +37,7 @@ class Remembered(Value):
     arguments: JsonValue = None
     turn: int | None = None
     content: Message | None = None
+    at: float = 0
 
 
 class Awaited(Value):

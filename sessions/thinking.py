@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from pydantic import JsonValue
@@ -34,6 +35,7 @@ from sessions.briefing import prompt_of
 from sessions.drafting import Draft, Tell
 from sessions.history import Memory, asked
 from sessions.lending import PROGRAM_SECONDS, Lent
+from sessions.past import setting_of, spoken_before
 from sessions.preparing import Barrier
 from sessions.state import CallState
 from sessions.steps import Around, Happening, LiveTurn, ToolBegan, ToolFinished, TurnDone, TurnSaid
@@ -87,7 +89,7 @@ class Thinking:
     async def _run(self) -> None:
         typing = asyncio.create_task(self._show_typing()) if self._state.newest_provider_id else None
         try:
-            async with asyncio.timeout(self._agent.turn_timeout_s):
+            async with asyncio.timeout(self._patience()):
                 done = await self._answer()
         except TimeoutError:
             done = self._failed(f"no answer within {self._agent.turn_timeout_s:g} s", "timeout")
@@ -108,6 +110,10 @@ class Thinking:
             max(0.0, self._world.clock() - self._state.last_user_text_at)
         )
         self._report(done, None)
+
+    def _patience(self) -> float | None:
+        """The webhook brain has limits of its own: what was said until then is its answer."""
+        return None if self._agent.brain == "webhook" else self._agent.turn_timeout_s
 
     def said(self, key: str | None) -> bool:
         """True for the key of a report of this turn's words; what a tool did is logged even if the turn was cut."""
@@ -203,6 +209,8 @@ class Thinking:
             history=Memory(self._state, self._turn.answers),
             use_tool=self._use_tool,
             vars={"name": self._state.name or "", **self._agent.vars},
+            setting=setting_of(self._state, self._around, self._turn.answers),
+            past=partial(spoken_before, self._world.store, self._state, self._turn.answers),
         )
 
     async def _use_tool(self, id_: str, name: str, arguments: JsonValue) -> ToolOutcome:

@@ -1,32 +1,46 @@
-"""Running an agent's tools: a POST to the tool's `url`, and what it answers."""
+"""Running an agent's tools: a POST to the tool's `url`, or to the agent's `tool_url`, and what it answers."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Final
 
-import aiohttp
-from pydantic import JsonValue
+from pydantic import JsonValue, SecretStr
 
+from omni.access.webhooks import signed_headers
 from omni.model.agent import Agent
 from omni.model.behaviour import Tool
+from omni.model.ids import new_id
+from omni.model.webhook import Dialect
+from omni.outgoing.errors import AddressRefusedError, OutgoingError, TooLargeError, TooSlowError
+from omni.outgoing.http import OutgoingHttp
+from omni.store.base import StoreError
 from sessions.brains.base import ToolOutcome
+from sessions.brains.webhook.address import Endpoints, no_endpoints, registered
 
 log = logging.getLogger(__name__)
 
 MAX_ANSWER: Final = 256 * 1024
 """Bytes a tool may answer."""
+EVENT: Final = "tool.call"
+"""What the request is called in its headers."""
 MAX_QUOTE: Final = 300
 """Characters of a refusal that the model gets to read."""
 
 
 class ToolRunner:
-    """Runs tools over HTTP. Its connections are opened when the first tool runs, and kept until `close`."""
+    """Runs tools over HTTP. `endpoints` finds the secret that signs requests: the one of the agent's `webhook`, or of
+    the endpoint that is registered for it. The connections are the client's."""
 
-    def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
+    def __init__(
+        self, http: OutgoingHttp, endpoints: Endpoints = no_endpoints, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._http = http
+        self._endpoints = endpoints
+        self._clock = clock
 
     async def run(
         self, agent: Agent, call: Mapping[str, JsonValue], id_: str, name: str, arguments: JsonValue
@@ -38,60 +52,55 @@ class ToolRunner:
         tool = agent.tool(name)
         if tool is None:
             return _failed(f"There is no tool {name[:64]!r}.")
-        if tool.url is None:
-            return _failed(f"The tool {name!r} cannot run: give it a `url` under `tools` of the agent {agent.slug!r}.")
+        url = tool.url or agent.tool_url
+        if url is None:
+            return _failed(
+                f"The tool {name!r} cannot run: give it a `url` under `tools` of the agent {agent.slug!r}, or give the "
+                "agent a `tool_url`."
+            )
         if not isinstance(arguments, dict):
             return _failed(f"The tool {name!r} takes a JSON object of arguments.")
         missing = _missing(tool, arguments)
         if missing:
             return _failed(f"The tool {name!r} needs {', '.join(missing)}.")
         order: dict[str, JsonValue] = {"tool_call_id": id_, "name": name, "arguments": arguments, "call": dict(call)}
-        try:
-            outcome = await self._post(tool, order)
-        except TimeoutError:
-            outcome = _failed(f"The tool {name!r} did not answer within {tool.timeout:g} seconds.")
-        except aiohttp.InvalidURL:
-            outcome = _failed(f"The tool {name!r} cannot run: its `url` is not an address.")
-        except aiohttp.ClientError as error:
-            outcome = _failed(f"The tool {name!r} could not be reached ({type(error).__name__}).")
+        outcome = await self._post(agent, tool, url, json.dumps(order).encode())
         if outcome.is_error:
             log.warning("%s", outcome.result, extra={"call": call.get("id"), "agent": agent.slug})
         return outcome
 
-    async def _post(self, tool: Tool, order: dict[str, JsonValue]) -> ToolOutcome:
-        assert tool.url is not None
-        if self._session is None:
-            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-        limit = aiohttp.ClientTimeout(total=tool.timeout)
-        async with self._session.post(tool.url, json=order, timeout=limit, allow_redirects=False) as answer:
-            if 300 <= answer.status < 400:
-                return _failed(
-                    f"The tool {tool.name!r} answered {answer.status}, a redirect, which is not followed: "
-                    "its `url` must be the final address."
-                )
-            body = await _read(answer)
-            if body is None:
-                return _failed(f"The tool {tool.name!r} answered more than {MAX_ANSWER // 1024} KiB.")
-            if not 200 <= answer.status < 300:
-                quote = body.decode("utf-8", "replace").strip()[:MAX_QUOTE]
-                return _failed(f"The tool {tool.name!r} answered {answer.status}{f': {quote}' if quote else '.'}")
-            return _parsed(tool.name, answer.content_type, body)
+    async def _post(self, agent: Agent, tool: Tool, url: str, order: bytes) -> ToolOutcome:
+        name = tool.name
+        try:
+            dialect, secret = await self._secret(agent)
+            headers = signed_headers(dialect, secret, order, event=EVENT, delivery=new_id("del"), at=int(self._clock()))
+            async with self._http.request("POST", url, headers=headers, body=order, timeout_s=tool.timeout) as answer:
+                if 300 <= answer.status < 400:
+                    return _failed(
+                        f"The tool {name!r} answered {answer.status}, a redirect, which is not followed: "
+                        "its `url` must be the final address."
+                    )
+                body = await answer.whole(MAX_ANSWER)
+                if not answer.is_success:
+                    quote = body.decode("utf-8", "replace").strip()[:MAX_QUOTE]
+                    return _failed(f"The tool {name!r} answered {answer.status}{f': {quote}' if quote else '.'}")
+                return _parsed(name, answer.media_type or "application/octet-stream", body)
+        except TooSlowError:
+            return _failed(f"The tool {name!r} did not answer within {tool.timeout:g} seconds.")
+        except TooLargeError:
+            return _failed(f"The tool {name!r} answered more than {MAX_ANSWER // 1024} KiB.")
+        except AddressRefusedError as error:
+            return _failed(f"The tool {name!r} cannot run, for its `url` is refused: {error}.")
+        except OutgoingError as error:
+            return _failed(f"The tool {name!r} could not be reached: {error}.")
+        except StoreError:
+            return _failed(f"The tool {name!r} cannot run now; try again in a moment.")
 
-    async def close(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
-
-
-async def _read(answer: aiohttp.ClientResponse) -> bytes | None:
-    """The body; None when it is too large."""
-    body = bytearray()
-    async for block in answer.content.iter_any():
-        body += block
-        if len(body) > MAX_ANSWER:
-            answer.close()
-            return None
-    return bytes(body)
+    async def _secret(self, agent: Agent) -> tuple[Dialect, SecretStr | None]:
+        if agent.webhook is not None and agent.webhook.secret is not None:
+            return agent.webhook.dialect, agent.webhook.secret
+        found = registered(await self._endpoints(agent.org), agent)
+        return ("omni", None) if found is None else (found.dialect, found.secret)
 
 
 def _parsed(name: str, content_type: str, body: bytes) -> ToolOutcome:

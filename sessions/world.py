@@ -61,6 +61,8 @@ class World:
     """`(desk, answer)`: tells a gateway process what its request came to; never raises."""
     program_since: Callable[[str, str], float | None] = lambda org, slug: None
     """Since when a program is connected for an agent; None when none is."""
+    is_heard: Callable[[str, str], bool] = lambda org, agent: False
+    """Whether any webhook is to be told of an agent's calls."""
     lateness: Lateness = field(default_factory=Lateness)
     """How long inputs waited until they were acted on."""
 

@@ -34,27 +34,19 @@ def signature(secret: SecretStr, body: bytes, at: int) -> str:
 
 
 def signed_headers(
-    dialect: Dialect, secret: SecretStr, body: bytes, *, event: str, delivery: str, at: int
+    dialect: Dialect, secret: SecretStr | None, body: bytes, *, event: str, delivery: str, at: int
 ) -> dict[str, str]:
     """All headers of one attempt to deliver `body`, which must be sent as it is.
 
     `delivery` is the same at every attempt for one event: receivers know a repeat by it. `at` is the epoch second of
-    this attempt.
+    this attempt. Without a secret there is no signature.
     """
-    signed = signature(secret, body, at)
-    common = {"Content-Type": "application/json", "User-Agent": USER_AGENT}
+    signed = signature(secret, body, at) if secret is not None else None
+    headers = {"Content-Type": "application/json", "User-Agent": USER_AGENT}
     match dialect:
         case "agentphone":
-            return common | {
-                "X-Webhook-Signature": f"sha256={signed}",
-                "X-Webhook-Timestamp": str(at),
-                "X-Webhook-ID": delivery,
-                "X-Webhook-Event": event,
-            }
+            headers |= {"X-Webhook-Timestamp": str(at), "X-Webhook-ID": delivery, "X-Webhook-Event": event}
+            return headers if signed is None else headers | {"X-Webhook-Signature": f"sha256={signed}"}
         case "omni":
-            return common | {
-                "Omni-Signature": signed,
-                "Omni-Timestamp": str(at),
-                "Omni-Event": event,
-                "Omni-Delivery": delivery,
-            }
+            headers |= {"Omni-Timestamp": str(at), "Omni-Delivery": delivery, "Omni-Event": event}
+            return headers if signed is None else headers | {"Omni-Signature": signed}

@@ -35,12 +35,14 @@ from omni.live.teller import Teller
 from omni.model.agent import Agent
 from omni.model.ids import new_call_id, new_id
 from omni.model.queues import every_queue
+from omni.outgoing.http import OutgoingHttp
 from omni.settings import Role, Settings, SettingsError
 from omni.telemetry.lateness import Lateness
 from omni.telemetry.looplag import LoopLag
 from sessions.book import Book
 from sessions.brains.choose import Brains
 from sessions.brains.endpoint import LlmDefaults
+from sessions.brains.webhook.brain import WebhookBrain
 from sessions.commands import Commands
 from sessions.prompt import render
 from sessions.tools import ToolRunner
@@ -160,12 +162,14 @@ class Server:
 
     async def _start_session(self, stack: AsyncExitStack, opened: Engines, book: Book, presence: Presence) -> None:
         settings = self._settings
+        http = OutgoingHttp(allow_private=settings.allow_private_webhooks)
+        stack.push_async_callback(http.close)
         brains = Brains(
-            LlmDefaults(base_url=settings.llm_base_url, api_key=settings.openai_api_key, model=settings.llm_model)
+            LlmDefaults(base_url=settings.llm_base_url, api_key=settings.openai_api_key, model=settings.llm_model),
+            WebhookBrain(http),
         )
         stack.push_async_callback(brains.close)
-        tools = ToolRunner()
-        stack.push_async_callback(tools.close)
+        tools = ToolRunner(http)
         teller = Teller(opened.bus)
         world = World(
             store=opened.store,

@@ -11,6 +11,7 @@ from omni.model.base import DEFAULT_ORG, Config
 from omni.model.behaviour import Greeting, LlmSettings, Overrides, Tool
 from omni.model.channel import Channel
 from omni.model.message import Buttons, LinkButton, Menu
+from omni.model.webhook_brain import WebhookSettings
 
 Brain = Literal["llm", "script", "webhook", "client"]
 
@@ -108,7 +109,11 @@ class Agent(Config):
     """More automatic answers than this in one conversation are two bots talking: the conversation is handed over."""
     llm: LlmSettings = LlmSettings()
     script: tuple[ScriptRule, ...] = ()
+    webhook: WebhookSettings | None = None
+    """Whom the brain `webhook` asks, in place of a registered endpoint."""
     tools: tuple[Tool, ...] = ()
+    tool_url: str | None = Field(default=None, pattern=r"^https?://", max_length=2083)
+    """Runs the tools that have no `url` of their own, while no program is connected that would."""
     preparing_ms: int | None = Field(default=None, ge=0, le=5_000)
     """How long a generation waits for the connected program to prepare it: 0 never, None a short default."""
     allowed_origins: tuple[str, ...] = ()

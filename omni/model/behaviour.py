@@ -15,8 +15,8 @@ Greeting = str | dict[str, str] | None
 class Tool(Config):
     """A function a brain may call.
 
-    omni POSTs `{"tool_call_id", "name", "arguments", "call": {…}}` to `url` and gives the brain what it answers: any
-    JSON value, or plain text. `timeout` is in seconds.
+    omni POSTs `{"tool_call_id", "name", "arguments", "call": {…}}` to `url` (or else the agent's `tool_url`) and gives
+    the brain what it answers: any JSON value, or plain text. `timeout` is in seconds.
     """
 
     name: str = Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")

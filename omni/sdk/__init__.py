@@ -1,5 +1,6 @@
 """What a bot's author imports: `from omni import Omni, tool`."""
 
+from omni.sdk import webhooks
 from omni.sdk.agent import Agent
 from omni.sdk.call import Call
 from omni.sdk.client import Omni
@@ -64,4 +65,5 @@ __all__ = [
     "Turn",
     "Utterance",
     "tool",
+    "webhooks",
 ]

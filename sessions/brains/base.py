@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from omni.model.agent import Agent
 from omni.model.base import Value
+from omni.model.contact import Contact
 from omni.model.message import Message
 
 
@@ -75,6 +76,46 @@ class UseTool(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Spoken:
+    """Something that was said earlier. `at` in epoch seconds; `transport` says on what kind of channel."""
+
+    by: Literal["user", "us"]
+    text: str
+    at: float
+    id: str
+    transport: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where a turn takes place: who speaks with whom.
+
+    `person` is the customer's number or a provider's id of theirs, `business` ours; `asked` are the ids of the messages
+    the turn answers and when the newest of them was logged (epoch seconds).
+    """
+
+    org: str = ""
+    transport: str = ""
+    channel: str = ""
+    conversation: str = ""
+    direction: Literal["inbound", "outbound"] = "inbound"
+    person: str = ""
+    business: str = ""
+    contact: Contact | None = None
+    metadata: dict[str, JsonValue] = field(default_factory=dict)
+    asked: tuple[str, ...] = ()
+    asked_at: float = 0
+
+
+Past = Callable[[int], Awaitable[Sequence[Spoken]]]
+"""The newest so many things said before the messages of the turn, oldest first; those of earlier calls, too."""
+
+
+async def _nothing_was_said(limit: int) -> Sequence[Spoken]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """What a brain needs to know to answer.
 
@@ -92,6 +133,8 @@ class Turn:
     history: Sequence[Line]
     use_tool: UseTool
     vars: dict[str, str] = field(default_factory=dict)
+    setting: Setting = Setting()
+    past: Past = _nothing_was_said
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from sessions.brains.base import Brain, BrainError, Chunk, Restart, Say, ToolOut
 from sessions.brains.endpoint import LlmDefaults, has_endpoint
 from sessions.brains.llm import LlmBrain
 from sessions.brains.script import ScriptBrain
+from sessions.brains.webhook.brain import WebhookBrain
 
 log = logging.getLogger(__name__)
 
@@ -21,20 +22,23 @@ log = logging.getLogger(__name__)
 class Brains:
     """The brains of a process, one of each kind. Close it once."""
 
-    def __init__(self, defaults: LlmDefaults) -> None:
+    def __init__(self, defaults: LlmDefaults, webhook: WebhookBrain | None = None) -> None:
         self._defaults = defaults
         self._llm = LlmBrain(defaults)
         self._script = ScriptBrain()
+        self._webhook = webhook
 
     def brain_for(self, agent: Agent) -> Brain:
-        return brain_for(agent, self._defaults, llm=self._llm, script=self._script)
+        return brain_for(agent, self._defaults, llm=self._llm, script=self._script, webhook=self._webhook)
 
     async def close(self) -> None:
         await self._llm.close()
         await self._script.close()
+        if self._webhook is not None:
+            await self._webhook.close()
 
 
-def brain_for(agent: Agent, defaults: LlmDefaults, *, llm: Brain, script: Brain) -> Brain:
+def brain_for(agent: Agent, defaults: LlmDefaults, *, llm: Brain, script: Brain, webhook: Brain | None = None) -> Brain:
     """The agent's brain: for `llm` with rules, the rules stand in where no model is configured, or while it is down.
 
     Raises BrainError, with the mend, for a brain that cannot answer here.
@@ -51,9 +55,11 @@ def brain_for(agent: Agent, defaults: LlmDefaults, *, llm: Brain, script: Brain)
                     "endpoint under `llm`, or give it `script` rules"
                 )
             return FallbackBrain(llm, script) if agent.script else llm
+        case "webhook" if webhook is not None:
+            return webhook
         case other:
             raise BrainError(
-                f"agent {agent.slug!r}: the brain {other!r} is not available in this version; use llm or script"
+                f"agent {agent.slug!r}: the brain {other!r} does not answer by itself here; use llm, webhook or script"
             )
 
 

@@ -47,8 +47,8 @@ async def test_without_a_model_the_script_answers(turn_of: Any, answer: Any) -> 
 
 
 @pytest.mark.parametrize("brain", ["webhook", "client"])
-def test_a_brain_of_a_later_version_is_named(brain: str) -> None:
-    with pytest.raises(BrainError, match=f"{brain}.*not available in this version"):
+def test_a_brain_that_cannot_answer_here_is_named(brain: str) -> None:
+    with pytest.raises(BrainError, match=f"{brain}.*does not answer by itself here"):
         Brains(LlmDefaults()).brain_for(agent_of(brain))
 
 

@@ -10,10 +10,16 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 
 from omni.model.agent import Agent
 from omni.model.behaviour import Tool
+from omni.model.webhook import WebhookEndpoint
+from omni.model.webhook_brain import WebhookSettings
+from omni.outgoing.http import OutgoingHttp
+from omni.sdk import webhooks
 from sessions.brains.base import ToolOutcome
+from sessions.brains.webhook.address import Endpoints, no_endpoints
 from sessions.tools import ToolRunner
 
 CALL: dict[str, Any] = {"id": "wa-1", "agent_id": "a", "from": "49", "to": "50", "channel": "whatsapp", "metadata": {}}
@@ -24,6 +30,8 @@ class Place:
 
     def __init__(self) -> None:
         self.orders: list[Any] = []
+        self.headers: list[dict[str, str]] = []
+        self.bodies: list[bytes] = []
         self.url = ""
         self.came = asyncio.Event()
         self.gone = asyncio.Event()
@@ -31,6 +39,8 @@ class Place:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.orders.append(await request.json())
+        self.headers.append(dict(request.headers))
+        self.bodies.append(await request.read())
         self.came.set()
         try:
             return await self.answer()
@@ -60,15 +70,16 @@ async def place() -> AsyncIterator[Place]:
 
 @pytest.fixture
 async def run(place: Place) -> AsyncIterator[Callable[..., Awaitable[ToolOutcome]]]:
-    runner = ToolRunner()
+    http = OutgoingHttp(allow_private=True)
+    runner = ToolRunner(http)
 
     async def run(arguments: Any = None, name: str = "t", **tool: Any) -> ToolOutcome:
         agent = Agent(slug="a", tools=(Tool(**{"name": "t", "url": place.url, **tool}),))
         return await runner.run(agent, CALL, "id-1", name, {"x": 1} if arguments is None else arguments)
 
     yield run
-    await runner.close()
-    await runner.close()
+    await http.close()
+    await http.close()
 
 
 async def test_the_order_says_who_asks_for_what(place: Place, run: Any) -> None:
@@ -155,16 +166,67 @@ async def test_a_place_that_is_not_there_is_an_error(run: Any) -> None:
         ({"name": "other"}, "There is no tool 'other'"),
         ({"arguments": [1]}, "takes a JSON object"),
         ({"parameters": {"type": "object", "required": ["x", "city"]}}, "needs city"),
-        ({"url": "http://"}, "not an address"),
-        ({"url": "http://[::1"}, "not an address"),
+        ({"url": "http://"}, "its `url` is refused"),
+        ({"url": "http://[::1"}, "its `url` is refused: the address cannot be read"),
+        ({"url": "http://169.254.169.254/latest"}, "never asked"),
     ],
 )
 async def test_what_cannot_run_is_told_with_the_mend(case: Any, sentence: str, place: Place) -> None:
     tool = {"name": "t", "url": place.url, **{k: v for k, v in case.items() if k in ("url", "parameters")}}
-    runner = ToolRunner()
+    http = OutgoingHttp(allow_private=True)
     agent = Agent(slug="a", tools=(Tool(**tool),))
-    outcome = await runner.run(agent, CALL, "id-1", case.get("name", "t"), case.get("arguments", {"x": 1}))
-    await runner.close()
+    outcome = await ToolRunner(http).run(agent, CALL, "id-1", case.get("name", "t"), case.get("arguments", {"x": 1}))
+    await http.close()
     assert outcome.is_error
     assert sentence in str(outcome.result)
     assert place.orders == []
+
+
+async def test_a_tool_in_a_private_network_needs_the_operators_leave(place: Place) -> None:
+    http = OutgoingHttp()
+    agent = Agent(slug="a", tools=(Tool(name="t", url=place.url.replace("http:", "https:")),))
+    outcome = await ToolRunner(http).run(agent, CALL, "id-1", "t", {})
+    await http.close()
+    assert outcome.is_error
+    assert "OMNI_ALLOW_PRIVATE_WEBHOOKS" in str(outcome.result)
+    assert place.orders == []
+
+
+async def test_a_tool_without_its_own_url_runs_at_the_agents_tool_url(place: Place) -> None:
+    place.answers(text="done")
+    http = OutgoingHttp(allow_private=True)
+    agent = Agent(slug="a", tool_url=place.url, tools=(Tool(name="t"),))
+    assert await ToolRunner(http).run(agent, CALL, "id-1", "t", {}) == ToolOutcome("done")
+    await http.close()
+    assert place.orders == [{"tool_call_id": "id-1", "name": "t", "arguments": {}, "call": CALL}]
+
+
+ENDPOINT = WebhookEndpoint(id="wh_1", url="https://example.com/hook", secret=SecretStr("of the endpoint"))
+
+
+async def one_endpoint(org: str) -> tuple[WebhookEndpoint, ...]:
+    return (ENDPOINT,)
+
+
+@pytest.mark.parametrize(
+    ("own", "endpoints", "secret"),
+    [
+        (WebhookSettings(secret=SecretStr("of the agent")), one_endpoint, "of the agent"),
+        (None, one_endpoint, "of the endpoint"),
+        (None, no_endpoints, None),
+    ],
+)
+async def test_a_tools_request_is_signed_like_a_webhook(
+    own: WebhookSettings | None, endpoints: Endpoints, secret: str | None, place: Place
+) -> None:
+    place.answers(text="done")
+    http = OutgoingHttp(allow_private=True)
+    agent = Agent(slug="a", webhook=own, tools=(Tool(name="t", url=place.url),))
+    await ToolRunner(http, endpoints).run(agent, CALL, "id-1", "t", {})
+    await http.close()
+    (headers,), (body,) = place.headers, place.bodies
+    assert headers["Omni-Event"] == "tool.call"
+    if secret is None:
+        assert "Omni-Signature" not in headers
+    else:
+        webhooks.verify(body, headers, secret)

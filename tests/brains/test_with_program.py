@@ -24,6 +24,7 @@ from omni.model.ids import new_call_id, new_id
 from omni.model.inbound import Ask, Configure, EditHistory, ToolResult, ToolResults, TurnReady, UserMessage, pack
 from omni.model.message import Message
 from omni.model.queues import commands_for, every_queue, inbound_for
+from omni.outgoing.http import OutgoingHttp
 from omni.sqlite import SqliteFile
 from omni.store.base import CallFilter
 from omni.store.sqlite import SqliteStore
@@ -74,7 +75,8 @@ class Room:
         await self.book.refresh()
         self.commands = Commands(self.store, self.bus, 1)
         self.brains = Brains(LlmDefaults(base_url=self.model, api_key=None, model="m"))
-        self.tools = ToolRunner()
+        self.http = OutgoingHttp()
+        self.tools = ToolRunner(self.http)
         world = World(
             store=self.store,
             bus=self.bus,
@@ -96,7 +98,7 @@ class Room:
     async def close(self) -> None:
         await self.worker.stop(0.2)
         await self.brains.close()
-        await self.tools.close()
+        await self.http.close()
         await self.bus.close()
         await self.store.close()
 

@@ -87,7 +87,7 @@ async def open_shop(clean_environment: None) -> AsyncIterator[OpenShop]:
                 port=0,
                 whatsapp_graph_url=graph_url,
                 agents=agents or (agent_of(),),
-                **{"settle_wait": 0.5, "partitions": 4, **engine, **settings},
+                **{"settle_wait": 0.5, "partitions": 4, "allow_private_webhooks": True, **engine, **settings},
             )
             server = Server(wanted)
             await server.start()

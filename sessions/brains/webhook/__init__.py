@@ -1,0 +1,1 @@
+"""The `webhook` brain: a developer's HTTP server answers."""
