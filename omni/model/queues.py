@@ -30,6 +30,15 @@ def commands(partition: int) -> Queue:
     return Queue(name=f"commands.{partition}", is_exclusive=True)
 
 
+def webhooks(partition: int) -> Queue:
+    """Calls of the partition with events that developers are still to be told of."""
+    return Queue(name=f"webhooks.{partition}", is_exclusive=True)
+
+
+def webhooks_for(home: str, partitions: int) -> Queue:
+    return webhooks(partition_of(home, partitions))
+
+
 def commands_for(home: str, partitions: int) -> Queue:
     return commands(partition_of(home, partitions))
 
@@ -48,6 +57,7 @@ def every_queue(partitions: int) -> tuple[Queue, ...]:
         *(commands(n) for n in range(partitions)),
         *(inbound(n) for n in range(partitions)),
         *(outbound(n) for n in range(partitions)),
+        *(webhooks(n) for n in range(partitions)),
         STATUSES,
         MEDIA,
     )

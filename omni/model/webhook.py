@@ -84,6 +84,13 @@ def listeners(endpoints: tuple[WebhookEndpoint, ...], org: str, agent: str) -> t
     return tuple(e for e in near if e.dialect == "omni" or own is None or e is own)
 
 
+class Untold(Value):
+    """Queue of webhooks: this call's log has events that nobody was told of yet."""
+
+    type: Literal["untold"] = "untold"
+    call: str
+
+
 WebhookState = Literal["pending", "success", "failed"]
 
 DAY: Final = 86_400.0
