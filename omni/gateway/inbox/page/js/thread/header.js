@@ -68,7 +68,7 @@ export class Header {
       h("button", { type: "button", class: "icon-btn head-back", "aria-label": t("thread.back"), on: { click: () => app.go("/") } }, icon("back")),
       h("span", { class: `channel is-${row.transport}`, title: t(`channel.${row.transport}`) }, channelIcon(row.transport, { label: t(`channel.${row.transport}`), size: 20 })),
       h("div", { class: "head-names" },
-        h("h1", { class: "said one-line", dir: "auto" }, titleOf(row)),
+        h("h1", {}, h("button", { type: "button", class: "head-name said one-line", dir: "auto", "aria-label": `${titleOf(row)}. ${t("thread.details")}`, on: { click: () => app.togglePanel() } }, titleOf(row))),
         h("div", { class: "head-line" }, this.#holder(), this.window, this.people)));
     fill(this.buttons, app.can("agent") ? this.#acting() : null,
       h("button", { type: "button", class: "icon-btn", "aria-label": t("thread.details"), title: t("thread.details"), data: { act: "details" }, on: { click: () => app.togglePanel() } }, icon("panel")));
