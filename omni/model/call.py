@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from omni.model.base import DEFAULT_ORG, Value
 from omni.model.entry import Handler
@@ -59,6 +59,22 @@ class Call(Value):
     human_messages: int = 0
     failed: int = 0
     wake_at: float | None = None
+
+
+CallStatus = Literal["initiating", "ringing", "in_progress", "completed", "no_answer", "failed"]
+
+NO_ANSWER: Final = "no_answer"
+FAILURES: Final = ("busy", "canceled", "error", "failed")
+"""Reasons of calls that came to nothing, beside `NO_ANSWER`."""
+
+
+def status_of(call: Call) -> CallStatus:
+    """How far a call is, in one word."""
+    if call.is_open:
+        return "in_progress"
+    if call.reason == NO_ANSWER:
+        return "no_answer"
+    return "failed" if call.reason in FAILURES else "completed"
 
 
 class Snapshot(Value):

@@ -17,6 +17,7 @@ from omni.model.contact import Contact, Identity
 from omni.model.delivery import Delivery
 from omni.model.entry import Entry
 from omni.store.inbox import InboxStore
+from omni.store.rest import RestStore
 from omni.store.webhooks import WebhookStore
 
 
@@ -103,7 +104,7 @@ Change = Callable[[Delivery], Delivery | None]
 """What becomes of a delivery; None leaves it alone. Pure: it may be called again when somebody else was quicker."""
 
 
-class Store(InboxStore, WebhookStore, Protocol):
+class Store(InboxStore, WebhookStore, RestStore, Protocol):
     async def open(self) -> None:
         """Connect and migrate; raises StoreUnavailableError with the mend when the engine cannot be reached."""
 

@@ -8,8 +8,22 @@ from typing import Any
 import pymongo
 
 
+def forget_pages(kind: str, place: str) -> None:
+    """The release before pages of calls and people."""
+    if kind == "sqlite":
+        with sqlite3.connect(place) as db:
+            for index in ("calls_in_vain", "contacts_of_org", "said_of_conversation"):
+                db.execute(f"DROP INDEX IF EXISTS {index}")
+            db.execute("UPDATE omni_schema SET version = 5 WHERE component = 'store'")
+        db.close()
+        return
+    with pymongo.MongoClient[dict[str, Any]](place) as client:
+        client.get_default_database()["schema"].update_one({"_id": "omni"}, {"$set": {"version": 5}})
+
+
 def forget_webhooks(kind: str, place: str) -> None:
     """The release before webhooks: nobody is told of events."""
+    forget_pages(kind, place)
     tables = ("webhooks", "webhook_deliveries", "untold")
     if kind == "sqlite":
         with sqlite3.connect(place) as db:

@@ -36,7 +36,7 @@ class Milestones(Collections):
         place = place_of(org, agent)
         with self._told():
             await self._number(place)
-            where = {"place": place, "number": {"$gt": after}}
+            where = {"place": place, "number": {"$gt": after}, "entry": {"$ne": None}}  # an erased one has none
             found = self._in(MILESTONE).find(where).sort("number", 1).limit(limit)
             return [Milestone(document["number"], entry_of(document["entry"])) async for document in found]
 

@@ -215,7 +215,25 @@ async def _webhooks(database: AsyncDatabase[Document]) -> None:
         await database[collection].create_indexes(indexes)
 
 
-_MIGRATIONS = (_first, _access, _milestones, _inbox, _webhooks)
+_INDEXES_OF_REST = {
+    CALLS: [
+        IndexModel(
+            [("org", ASCENDING), ("reason", ASCENDING), ("started_at", DESCENDING), ("_id", DESCENDING)],
+            name="org_reason_newest",
+            partialFilterExpression={"reason": {"$type": "string"}},
+        ),
+    ],
+    CONTACTS: [IndexModel([("org", ASCENDING), ("_id", DESCENDING)], name="org_newest")],
+}
+
+
+async def _rest(database: AsyncDatabase[Document]) -> None:
+    """Calls and people are listed in pages."""
+    for collection, indexes in _INDEXES_OF_REST.items():
+        await database[collection].create_indexes(indexes)
+
+
+_MIGRATIONS = (_first, _access, _milestones, _inbox, _webhooks, _rest)
 """The n-th brings version n to n + 1. Each may run twice, and in several processes at once."""
 
 

@@ -24,20 +24,21 @@ from omni.store.mongodb.collections import (
     WEBHOOKS,
 )
 from omni.store.mongodb.desk import Desk
+from omni.store.mongodb.erasing import Erasing
 from omni.store.mongodb.lists import Lists
 from omni.store.mongodb.lookups import Lookups
 from omni.store.mongodb.milestones import Milestones
 from omni.store.mongodb.operators import Operators
+from omni.store.mongodb.pages import Pages
 from omni.store.mongodb.schema import migrate
 from omni.store.mongodb.search import INDEX_EVERY
-from omni.store.mongodb.webhooks import Webhooks
 
 COUNTED = (
     AGENTS, CONTACTS, CALLS, LOG, DELIVERIES, KEYS, LEASES, OPERATORS, AUDIT, CASES, DESK, WEBHOOKS, WEBHOOK_DELIVERIES,
 )  # fmt: skip
 
 
-class MongoStore(Agents, Lookups, Lists, Milestones, Access, Operators, Desk, Webhooks):
+class MongoStore(Agents, Lookups, Lists, Milestones, Access, Operators, Desk, Pages, Erasing):
     """The store in the database of the URL's path (`omni` when it names none), or in `database`."""
 
     def __init__(self, url: str, *, database: str | None = None) -> None:

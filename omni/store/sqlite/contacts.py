@@ -57,7 +57,7 @@ class ContactTables(Tables):
         def job(db: sqlite3.Connection) -> None:
             if gone != keep.id:
                 db.execute(DISOWN_ALL, (text(gone),))
-                _name(db, db.execute(ONE, (text(gone),)).fetchone(), None)
+                name_person(db, db.execute(ONE, (text(gone),)).fetchone(), None)
                 db.execute(DELETE, (text(gone),))
             _save(db, keep, saved)
             for number, doc in db.execute(CALLS, (text(gone),)).fetchall():
@@ -83,7 +83,7 @@ def _save(db: sqlite3.Connection, contact: Contact, saved: Contact) -> None:
             raise VersionConflictError(f"the contact {id_} exists already: read it again") from error
     elif db.execute(REPLACE, (saved.version, doc, id_, contact.org, contact.version)).rowcount == 0:
         raise VersionConflictError(f"the contact {id_} is not at version {contact.version} any more: read it again")
-    _name(db, old, saved)
+    name_person(db, old, saved)
     wanted = {text(identity.key) for identity in contact.identities}
     had = {key for (key,) in db.execute(KEYS, (id_,))}
     db.executemany(DISOWN, [(contact.org, key) for key in had - wanted])
@@ -94,7 +94,7 @@ def _save(db: sqlite3.Connection, contact: Contact, saved: Contact) -> None:
             raise VersionConflictError(f"the identity {key} belongs to another contact: read both again") from error
 
 
-def _name(db: sqlite3.Connection, old: tuple[str] | None, new: Contact | None) -> None:
+def name_person(db: sqlite3.Connection, old: tuple[str] | None, new: Contact | None) -> None:
     """Write the words that a contact is found by now, and take away those that it was found by."""
     had = _words(Contact.model_validate_json(old[0])) if old is not None else set()
     has = _words(new) if new is not None else set()

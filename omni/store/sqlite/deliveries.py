@@ -101,7 +101,7 @@ def delivery_row(delivery: Delivery) -> Row:
         delivery.state.value,
         document(delivery),
     )
-    return columns, _pieces(delivery)
+    return columns, pieces_of(delivery)
 
 
 def insert_deliveries(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
@@ -119,11 +119,11 @@ def _replace(db: sqlite3.Connection, number: int, old: Delivery, new: Delivery) 
     else:
         db.execute(MOVE, (document(saved), DeliveryState(saved.state).value, number))
     if saved.receipts is not old.receipts:
-        known = _pieces(old)
-        db.executemany(PIECE, [(*piece, number) for piece in _pieces(saved) if piece not in known])
+        known = pieces_of(old)
+        db.executemany(PIECE, [(*piece, number) for piece in pieces_of(saved) if piece not in known])
     return saved
 
 
-def _pieces(delivery: Delivery) -> list[tuple[str, str]]:
+def pieces_of(delivery: Delivery) -> list[tuple[str, str]]:
     channel = text(delivery.channel)
     return [(channel, text(receipt.provider_id)) for receipt in delivery.receipts if receipt.provider_id is not None]

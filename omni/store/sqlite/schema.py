@@ -12,6 +12,7 @@ from typing import Final
 
 from omni.model.contact import Contact
 from omni.sqlite import Job
+from omni.store.sqlite.conditions import IN_VAIN
 from omni.store.words import words_of_contact
 
 
@@ -153,5 +154,10 @@ MIGRATIONS: Final[tuple[tuple[str | Job[None], ...], ...]] = (
         "CREATE INDEX webhook_deliveries_of_call ON webhook_deliveries (call)",
         """CREATE INDEX webhook_deliveries_finished ON webhook_deliveries (finished_at)
             WHERE finished_at IS NOT NULL""",
+    ),
+    (
+        f"CREATE INDEX calls_in_vain ON calls (org, started_at) WHERE {IN_VAIN}",
+        "CREATE INDEX contacts_of_org ON contacts (org, id)",
+        "CREATE INDEX said_of_conversation ON said (conversation) WHERE conversation IS NOT NULL",
     ),
 )

@@ -48,6 +48,11 @@ NOTE: Final = "SELECT doc FROM case_events WHERE conversation = ? AND number = ?
 BEFORE: Final = """SELECT s.number, e.type, e.fact FROM calls mine
     JOIN calls c ON c.conversation = mine.conversation JOIN said s ON s.call = c.number AND s.number < ?
     JOIN entries e ON e.call = s.call AND e.seq = s.seq WHERE mine.number = ?"""
+OF_CALL: Final = """SELECT s.number, CASE WHEN e.type = 'media.ready' THEN json_extract(e.fact, '$.media.transcript')
+    ELSE json_extract(e.fact, '$.text') END
+    FROM said s JOIN entries e ON e.call = s.call AND e.seq = s.seq WHERE s.call = ?"""
+NOTES: Final = """SELECT s.number, json_extract(n.doc, '$.fact.text') FROM said s
+    JOIN case_events n ON n.conversation = s.conversation AND n.number = s.seq WHERE s.conversation = ?"""
 FORGET: Final = "DELETE FROM said WHERE number = ?"
 INDEX: Final = "INSERT INTO said_words (rowid, words) VALUES (?, ?)"
 UNINDEX: Final = "INSERT INTO said_words (said_words, rowid, words) VALUES ('delete', ?, ?)"
@@ -161,6 +166,24 @@ def _take_back(db: sqlite3.Connection, org: str, call: int, number: int, voided:
             if what.text:
                 db.execute(UNINDEX, (earlier, _indexed_text(org, what.text)))
             db.execute(FORGET, (earlier,))
+
+
+def forget_call(db: sqlite3.Connection, org: str, call: int) -> None:
+    """Take all that was said in a call (by its number) out of the index, before its entries go."""
+    _forget(db, org, db.execute(OF_CALL, (call,)).fetchall())
+
+
+def forget_conversation(db: sqlite3.Connection, org: str, conversation: str) -> None:
+    """The same for the notes of a conversation."""
+    _forget(db, org, db.execute(NOTES, (conversation,)).fetchall())
+
+
+def _forget(db: sqlite3.Connection, org: str, rows: Iterable[tuple[int, str | None]]) -> None:
+    upto = db.execute(UPTO).fetchone()[0]
+    for number, text in rows:
+        if text and number <= upto:
+            db.execute(UNINDEX, (number, _indexed_text(org, text)))
+        db.execute(FORGET, (number,))
 
 
 def _indexed_text(org: str, text: str) -> str:

@@ -16,11 +16,13 @@ from omni.store.sqlite.cases import CaseTables
 from omni.store.sqlite.contacts import ContactTables
 from omni.store.sqlite.deliveries import DeliveryTables
 from omni.store.sqlite.desk import DeskTables
+from omni.store.sqlite.erasing import ErasingTables
 from omni.store.sqlite.heads import HeadTables
 from omni.store.sqlite.lists import ListTables
 from omni.store.sqlite.lookups import LookupTables
 from omni.store.sqlite.milestones import MilestoneTables
 from omni.store.sqlite.operators import OperatorTables
+from omni.store.sqlite.pages import PageTables
 from omni.store.sqlite.schema import MIGRATIONS
 from omni.store.sqlite.search import newest_said
 from omni.store.sqlite.tallies import TallyTables
@@ -59,6 +61,8 @@ class SqliteStore(
     DeskTables,
     TallyTables,
     WebhookTables,
+    PageTables,
+    ErasingTables,
 ):
     """`file` may be shared with the bus: then what both write in one moment costs one commit."""
 
