@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     """Whether anybody may ask which channels an agent has."""
     allow_private_webhooks: bool = False
     """Whether webhooks and tools may be at http:// addresses and in private networks."""
+    webhook_log_days: float = Field(default=7, ge=1, le=90)
+    """How long deliveries to webhooks are listed, and can be sent again, once they are finished."""
     whatsapp_graph_url: str = "https://graph.facebook.com"
     twilio_api_url: str = "https://api.twilio.com"
     llm_base_url: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from omni.model.agent import Agent
 from omni.model.channel import WhatsAppChannel, own_channel
 from omni.store.base import Store
 from sessions.brains.base import Setting, Spoken
@@ -17,8 +18,6 @@ EARLIER_CALLS = 3
 
 def setting_of(state: CallState, around: Around, answers: Sequence[str]) -> Setting:
     """Where the turn that answers these messages takes place."""
-    channel = own_channel(around.agent.channels, state.channel)
-    number = channel.phone if isinstance(channel, WhatsAppChannel) else None
     return Setting(
         org=state.org,
         transport=state.transport,
@@ -26,12 +25,19 @@ def setting_of(state: CallState, around: Around, answers: Sequence[str]) -> Sett
         conversation=state.conversation,
         direction=state.direction,
         person=state.person or "",
-        business=number or state.channel.partition(":")[2],
+        business=business_of(around.agent, state.channel),
         contact=around.contact,
         metadata=state.metadata,
         asked=tuple(answers),
         asked_at=state.last_user_text_at,
     )
+
+
+def business_of(agent: Agent | None, channel_id: str) -> str:
+    """Our side's number on a channel, or the provider's id of it."""
+    channel = own_channel(agent.channels, channel_id) if agent is not None else None
+    number = channel.phone if isinstance(channel, WhatsAppChannel) else None
+    return number or channel_id.partition(":")[2]
 
 
 def spoken_in(state: CallState, answers: Sequence[str] = ()) -> list[Spoken]:

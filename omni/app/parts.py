@@ -15,6 +15,7 @@ from omni.live.presence import Presence
 from omni.settings import Settings
 from sessions.book import Book
 from sessions.commands import Commands
+from sessions.webhooks.service import WebhookService
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Parts:
     commands: Commands
     access: Access
     url: Callable[[], str]
+    webhooks: WebhookService
     drains: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
 

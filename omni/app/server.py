@@ -44,8 +44,12 @@ from sessions.brains.choose import Brains
 from sessions.brains.endpoint import LlmDefaults
 from sessions.brains.webhook.brain import WebhookBrain
 from sessions.commands import Commands
+from sessions.past import business_of
 from sessions.prompt import render
 from sessions.tools import ToolRunner
+from sessions.webhooks.book import EndpointBook
+from sessions.webhooks.courier import Courier
+from sessions.webhooks.service import WebhookService
 from sessions.world import World
 from workers.session import SessionWorker
 
@@ -128,17 +132,21 @@ class Server:
             stack.push_async_callback(book.stop)
             await presence.start()
             stack.push_async_callback(presence.stop)
+            endpoints = EndpointBook(opened.store, opened.bus)
+            await endpoints.start()
+            stack.push_async_callback(endpoints.stop)
             lag = LoopLag()
             lag.start()
             stack.push_async_callback(lag.stop)
             try:
                 if self._has("delivery"):
                     await self._start_delivery(stack, opened, book)
+                    await self._start_webhooks(stack, opened, book)
                 if self._has("session"):
-                    await self._start_session(stack, opened, book, presence)
+                    await self._start_session(stack, opened, book, presence, endpoints)
             finally:  # before what they use is closed, also when one of them could not start
                 stack.push_async_callback(self._stop_workers)
-            await self._start_http(stack, opened, book, presence)
+            await self._start_http(stack, opened, book, presence, endpoints)
             self._stack = stack.pop_all()
         log.info("omni (%s) listens on %s", self._role, self.url)
 
@@ -160,13 +168,15 @@ class Server:
         self._directory = Directory.of(agents)
         self._sms_lines = SmsDirectory.of(agents)
 
-    async def _start_session(self, stack: AsyncExitStack, opened: Engines, book: Book, presence: Presence) -> None:
+    async def _start_session(
+        self, stack: AsyncExitStack, opened: Engines, book: Book, presence: Presence, endpoints: EndpointBook
+    ) -> None:
         settings = self._settings
         http = OutgoingHttp(allow_private=settings.allow_private_webhooks)
         stack.push_async_callback(http.close)
         brains = Brains(
             LlmDefaults(base_url=settings.llm_base_url, api_key=settings.openai_api_key, model=settings.llm_model),
-            WebhookBrain(http),
+            WebhookBrain(http, endpoints=endpoints.endpoints),
         )
         stack.push_async_callback(brains.close)
         tools = ToolRunner(http)
@@ -185,6 +195,7 @@ class Server:
             tell=teller.tell,
             answer=teller.answer,
             program_since=lambda org, slug: _since(presence.program(org, slug)),
+            is_heard=endpoints.hears,
         )
         worker = SessionWorker(
             world, prefetch=settings.session_prefetch, hot_calls=settings.hot_calls, serves=self._served
@@ -232,6 +243,24 @@ class Server:
         self._latenesses.append(deliveries.lateness)
         await self._start_workers(deliveries, statuses, media)
 
+    async def _start_webhooks(self, stack: AsyncExitStack, opened: Engines, book: Book) -> None:
+        """Connections of their own: what developers are told must not wait for those who answer turns."""
+        from workers.webhooks.worker import WebhookWorker
+
+        settings = self._settings
+        http = OutgoingHttp(allow_private=settings.allow_private_webhooks)
+        stack.push_async_callback(http.close)
+        worker = WebhookWorker(
+            bus=opened.bus,
+            store=opened.store,
+            courier=Courier(http),
+            partitions=range(self._served),
+            kept_seconds=settings.webhook_log_days * 86_400.0,
+            business=lambda call: business_of(book.get(call.org, call.agent), call.channel),
+            holder="alone" if settings.is_embedded else None,
+        )
+        await self._start_workers(worker)
+
     async def _start_workers(self, *workers: Worker) -> None:
         for worker in workers:
             self._workers.append(worker)
@@ -242,7 +271,9 @@ class Server:
         workers, self._workers = self._workers, []
         await asyncio.gather(*(worker.stop(DRAIN_SECONDS) for worker in workers))
 
-    async def _start_http(self, stack: AsyncExitStack, opened: Engines, book: Book, presence: Presence) -> None:
+    async def _start_http(
+        self, stack: AsyncExitStack, opened: Engines, book: Book, presence: Presence, endpoints: EndpointBook
+    ) -> None:
         settings = self._settings
         app = web.Application()
         queues = [queue.name for queue in every_queue(self._served)]
@@ -258,7 +289,7 @@ class Server:
                     reroute=presence.dev_owner,
                 )
             )
-            parts = await self._parts(stack, opened, book, presence)
+            parts = await self._parts(stack, opened, book, presence, endpoints)
             app.add_routes(
                 sms_routes(
                     lambda: self._sms_lines, opened.bus, settings.partitions, parts.url, reroute=presence.dev_owner
@@ -285,7 +316,9 @@ class Server:
         address = runner.addresses[0]
         self.port = int(address[1])
 
-    async def _parts(self, stack: AsyncExitStack, opened: Engines, book: Book, presence: Presence) -> Parts:
+    async def _parts(
+        self, stack: AsyncExitStack, opened: Engines, book: Book, presence: Presence, endpoints: EndpointBook
+    ) -> Parts:
         """What the gateway's surfaces share, started."""
         hub = Hub(opened.bus, opened.store, new_id("desk"))
         await hub.start()
@@ -298,8 +331,14 @@ class Server:
             previous_secret=_clear(self._settings.previous_secret),
             proxies=self._settings.proxies,
         )
+        may_be_private = self._settings.allow_private_webhooks
+        http = OutgoingHttp(allow_private=may_be_private)
+        stack.push_async_callback(http.close)
+        webhooks = WebhookService(opened.store, opened.bus, endpoints, Courier(http), allow_private=may_be_private)
         public = self._settings.public_url
-        return Parts(self._settings, opened, book, hub, presence, commands, access, lambda: public or self.url)
+        return Parts(
+            self._settings, opened, book, hub, presence, commands, access, lambda: public or self.url, webhooks
+        )
 
 
 def _clear(secret: SecretStr | None) -> str | None:

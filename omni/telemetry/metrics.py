@@ -29,6 +29,7 @@ DELIVERY_SECONDS = Histogram(
 PROVIDER_SECONDS = Histogram(
     "omni_provider_seconds", "Requests to a channel's provider", ["channel", "outcome"], buckets=_SLOW
 )
+EVENT_DELIVERIES = Counter("omni_event_attempts_total", "Attempts to tell webhooks of events", ["outcome"])
 UNCLEAR_SENDS = Counter("omni_unclear_sends_total", "Sends whose outcome the provider never told", ["channel"])
 STATUSES = Counter("omni_statuses_total", "Provider statuses by what became of them", ["channel", "outcome"])
 MEDIA = Counter("omni_media_total", "Media fetched by outcome", ["kind", "outcome"])

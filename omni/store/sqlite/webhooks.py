@@ -33,8 +33,8 @@ UNMARK: Final = "DELETE FROM untold WHERE call = (SELECT number FROM calls WHERE
 UNMARK_ALL: Final = "DELETE FROM untold WHERE call = (SELECT number FROM calls WHERE id = ?)"
 
 INSERT: Final = """INSERT INTO webhook_deliveries
-    (id, org, endpoint, agent, dialect, call, lane, seq, event, state, created_at, since, version, doc)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"""
+    (id, org, endpoint, agent, dialect, call, lane, seq, event, state, created_at, since, finished_at, version, doc)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"""
 FIRST_OF_LANE: Final = """UPDATE webhook_deliveries SET next_at = ?, version = version + 1 WHERE next_at IS NULL
     AND number = (SELECT number FROM webhook_deliveries WHERE endpoint = ? AND lane = ? AND state = 'pending'
     ORDER BY seq, number LIMIT 1)"""
@@ -233,6 +233,7 @@ def _row(delivery: WebhookDelivery) -> tuple[Any, ...]:
         delivery.state,
         delivery.created_at,
         delivery.since,
+        delivery.finished_at,
         delivery.version,
         document(delivery),
     )
