@@ -126,7 +126,7 @@ export class Search {
   #group(title, items) {
     if (!items.length) return null;
     const id = uid("group");
-    return h("div", { role: "group", "aria-labelledby": id }, h("h2", { class: "search-group", id }, title), items);
+    return h("div", { role: "group", "aria-labelledby": id }, h("div", { class: "search-group", role: "presentation", id }, title), items);
   }
 
   #item(run, ...children) {
