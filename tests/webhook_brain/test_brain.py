@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from omni.model.agent import Agent
+from omni.model.conversations import conversation_id
 from omni.model.webhook import WebhookEndpoint
 from omni.outgoing.http import OutgoingHttp
 from omni.sdk import webhooks
@@ -39,23 +40,25 @@ async def test_omnis_own_request_holds_the_turn_and_its_past_and_is_signed(
     assert asked.headers["Omni-Event"] == "agent.message"
     assert asked.headers["Content-Type"] == "application/json"
     envelope = asked.envelope
-    assert envelope.pop("timestamp").endswith("Z")
+    assert envelope.pop("created").endswith("Z")
     assert envelope == {
-        "event": "agent.message",
+        "id": asked.headers["Omni-Delivery"],
+        "type": "agent.message",
         "channel": "whatsapp",
         "agent_id": "shop",
         "data": {
             "message_id": "msg_2",
             "message_ids": ["msg_1", "msg_2"],
             "call_id": "wa-1",
-            "conversation_id": envelope["data"]["conversation_id"],
-            "number_id": envelope["data"]["number_id"],
+            "conversation_id": conversation_id("default/shop/whatsapp:100200300/ct_1"),
+            "number_id": "whatsapp:100200300",
             "from": "+12025550171",
             "to": "+12025550199",
             "contact": {"id": "ct_1", "name": "Ada", "email": None, "phone_number": "+12025550171"},
             "message": "hello\nare you there?",
             "media_url": None,
             "media_urls": [],
+            "media": [],
             "direction": "inbound",
             "received_at": "2023-11-14T22:13:20.250Z",
         },
@@ -88,7 +91,7 @@ async def test_agentphones_dialect_has_its_keys_headers_and_nothing_of_ours(
     (asked,) = receiver.asked
     assert asked.headers["X-Webhook-Event"] == "agent.message"
     assert asked.headers["X-Webhook-Signature"].startswith("sha256=")
-    assert asked.headers["X-Webhook-ID"].startswith("del_")
+    assert asked.headers["X-Webhook-ID"].startswith("whd_")
     assert not [name for name in asked.headers if name.startswith("Omni-")]
     envelope = asked.envelope
     assert set(envelope) == {
@@ -388,6 +391,29 @@ async def test_the_agents_endpoint_goes_before_the_organisations_and_its_own_set
     assert await asks(turn_of(agent=agent)) == "wh_org"
     assert await asks(turn_of(secret="own")) is None
     webhooks.verify(receiver.asked[-1].body, receiver.asked[-1].headers, "own")
+
+
+async def test_a_registered_endpoint_of_agentphones_dialect_answers_spoken_turns_only(
+    receiver: Receiver, http: OutgoingHttp, turn_of: Any
+) -> None:
+    """It is told of written messages as events; to ask it as well would tell it twice."""
+    registered = [
+        endpoint(receiver, "wh_omni", created_at=1.0),
+        endpoint(receiver, "wh_phone", agent="shop", dialect="agentphone", created_at=2.0),
+    ]
+
+    async def endpoints(org: str) -> list[WebhookEndpoint]:
+        return registered
+
+    brain = WebhookBrain(http, endpoints)
+    agent = Agent(slug="shop", brain="webhook")
+    assert [chunk async for chunk in brain.answer(turn_of(agent=agent))] == [Say("ok")]
+    assert "Omni-Event" in receiver.asked[-1].headers
+    assert [chunk async for chunk in brain.answer(turn_of(agent=agent, transport="sip"))] == [Say("ok")]
+    assert "X-Webhook-Event" in receiver.asked[-1].headers
+    del registered[0]
+    assert [chunk async for chunk in brain.answer(turn_of(agent=agent))] == []
+    assert len(receiver.asked) == 2
 
 
 async def test_without_an_address_or_a_store_the_error_names_the_mend(http: OutgoingHttp, turn_of: Any) -> None:

@@ -21,9 +21,9 @@ from omni.outgoing.http import Answer, OutgoingHttp, host_of
 from omni.store.base import StoreError
 from omni.telemetry.metrics import BRAIN_ERRORS
 from sessions.brains.base import BrainError, Chunk, Say, Spoken, Turn
-from sessions.brains.webhook.acts import Acts
+from sessions.brains.webhook.acts import WRITTEN, Acts
 from sessions.brains.webhook.address import Address, Endpoints, address_of, no_endpoints
-from sessions.brains.webhook.envelope import MediaLink, no_link, request_body
+from sessions.brains.webhook.envelope import MediaLink, providers_link, request_body
 from sessions.brains.webhook.joining import Joining
 from sessions.brains.webhook.ndjson import reader_for
 from sessions.brains.webhook.record import EVENT, KEPT_REPLY, NoTurnLog, TurnLog, TurnRecord
@@ -67,7 +67,7 @@ class WebhookBrain:
         endpoints: Endpoints = no_endpoints,
         *,
         turns: TurnLog | None = None,
-        link: MediaLink = no_link,
+        link: MediaLink = providers_link,
         clock: Callable[[], float] = time.time,
         make_id: NewId = new_id,
         whole_turn: float = WHOLE_TURN,
@@ -84,10 +84,12 @@ class WebhookBrain:
         """Nobody is asked before the person has said something."""
         if not turn.messages:
             return
-        address, past = await self._look_up(turn)
-        began = self._clock()
-        body = request_body(address.dialect, turn, past, now=began, link=self._link)
-        delivery = self._make_id("del")
+        found = await self._look_up(turn)
+        if found is None:
+            return
+        address, past = found
+        began, delivery = self._clock(), self._make_id("whd")
+        body = request_body(address.dialect, turn, past, id_=delivery, now=began, link=self._link)
         outcome, speech, acts = _Outcome(), Joining(), Acts()
         said = 0
         was_cut = True
@@ -116,10 +118,10 @@ class WebhookBrain:
             self._tell(turn, address, outcome)
             self._turns.note(_record(turn, address, outcome, delivery, body, began, took, was_cut=was_cut))
 
-    async def _look_up(self, turn: Turn) -> tuple[Address, Sequence[Spoken]]:
+    async def _look_up(self, turn: Turn) -> tuple[Address, Sequence[Spoken]] | None:
         try:
-            address = await address_of(turn.agent, self._endpoints)
-            return address, await turn.past(address.context_limit)
+            address = await address_of(turn.agent, self._endpoints, in_writing=turn.setting.transport in WRITTEN)
+            return None if address is None else (address, await turn.past(address.context_limit))
         except StoreError as error:
             raise BrainError(f"the webhook of agent {turn.agent.slug!r} was not asked: {error}") from error
 

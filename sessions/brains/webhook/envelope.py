@@ -1,5 +1,5 @@
-"""The body of a request for an answer, in both dialects: the same facts, in camelCase for AgentPhone's clients and in
-snake_case for omni's own."""
+"""The body of a request for an answer, in both dialects: the same facts, in camelCase for AgentPhone's clients, and in
+snake_case in the envelope of omni's other events."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Final
 from pydantic import JsonValue
 
 from omni.model.contact import Contact, address_of
+from omni.model.conversations import conversation_id
 from omni.model.message import Media, Message
 from omni.model.webhook import Dialect
 from sessions.brains.base import Setting, Spoken, Turn
 from sessions.brains.webhook.acts import WRITTEN
 from sessions.brains.webhook.record import EVENT
+from sessions.webhooks.events import files_of
 
 MediaLink = Callable[[Media], str | None]
 """An address at which others can fetch a file; None when there is none."""
@@ -23,25 +25,29 @@ MediaLink = Callable[[Media], str | None]
 Fields = Mapping[str, JsonValue]
 
 
-def no_link(media: Media) -> str | None:
-    """Files stay where they are."""
-    return None
+def providers_link(media: Media) -> str | None:
+    """Where the channel's provider has it, if that is known; its key may be needed to fetch it."""
+    return media.link
 
 
 def request_body(
-    dialect: Dialect, turn: Turn, past: Sequence[Spoken], *, now: float, link: MediaLink = no_link
+    dialect: Dialect, turn: Turn, past: Sequence[Spoken], *, id_: str, now: float, link: MediaLink = providers_link
 ) -> bytes:
     """The exact bytes to sign and send. `past` is oldest first; the messages that are asked about are not in it."""
     setting = turn.setting
     is_written = setting.transport in WRITTEN
     about = _written(dialect, turn, link) if is_written else _voice(dialect, turn)
+    at = moment(now)
+    head: dict[Dialect, Fields] = {
+        "agentphone": {"event": EVENT, "timestamp": at},
+        "omni": {"id": id_, "type": EVENT, "created": at},
+    }
     envelope = _cased(
         dialect,
         {
-            "event": EVENT,
-            "channel": channel_name(setting.transport, turn.messages),
-            "timestamp": moment(now),
+            **head[dialect],
             "agent_id": turn.agent.slug,
+            "channel": channel_name(setting.transport, turn.messages),
             "data": about,
             "conversation_state": setting.metadata or None,
             "recent_history": [_spoken(dialect, said) for said in past],
@@ -65,6 +71,7 @@ def _written(dialect: Dialect, turn: Turn, link: MediaLink) -> JsonValue:
             "message": turn.text,
             "media_url": addresses[0] if addresses else None,
             "media_urls": addresses,
+            "media": [file for message in turn.messages for file in files_of(message)],
             "direction": "inbound",
             "received_at": moment(setting.asked_at),
             **({"group": _cased(dialect, {"is_group": True, "group_id": group})} if group else {}),
@@ -89,7 +96,7 @@ def _voice(dialect: Dialect, turn: Turn) -> JsonValue:
 def _ends(dialect: Dialect, setting: Setting) -> dict[str, JsonValue]:
     """Who speaks with whom: `from` is the customer."""
     return {
-        "conversation_id": setting.conversation,
+        "conversation_id": conversation_id(setting.conversation),
         "number_id": setting.channel,
         "from": dialled(setting.person),
         "to": dialled(setting.business),
