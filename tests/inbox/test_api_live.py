@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import zlib
 from typing import Any
 
 import aiohttp
 import pytest
 
 from omni.bus.base import MISSED
+from omni.gateway.inbox.cursors import Place, cursor_of
+from omni.gateway.inbox.naming import conversation_of
 from omni.live.inbox import inbox_topic
 from omni.live.told import calls_topic
 from tests.inbox.conftest import Hire
@@ -227,3 +231,36 @@ async def test_what_was_missed_is_said(open_shop: OpenShop, hire: Hire, services
         since = len(page.frames)
         await shop.engines.bus.broadcast(topic, MISSED)
         await page.heard(lambda frame: frame["type"] == "stale", since)
+
+
+async def test_a_cursor_that_was_made_up_leads_into_no_other_conversation(
+    open_shop: OpenShop, hire: Hire, embedded: dict[str, Any]
+) -> None:
+    """Neither at the socket nor over HTTP, whatever stands in it; and the page goes on."""
+    stranger = agent_of("stranger", number="555000111", org="other")
+    numbers = {"other_phone_number_ids": ("555000111",)}
+    shop = await open_shop(embedded, agent_of(), stranger, simulator=numbers)
+    boss, outsider = await hire(shop), await hire(shop, org="other")
+    shop.say("the secret")
+    await shop.answers(1)
+    theirs = await boss.row()
+    shop.say("mine", phone_number_id="555000111")
+    mine = await outsider.row()
+    key = conversation_of(mine["id"])
+    assert key is not None
+    forged = [cursor_of(key, Place(theirs["call"], 0, 0))]
+    for body in (b"5", b'["a"]', b"[5,0,0,0]", b'["a","b",0,0]', f'["{mine["call"]}",-1,0,0]'.encode(), b"[" * 600):
+        checksum = zlib.crc32(key.encode() + b"\0" + body).to_bytes(4, "big")
+        forged.append(base64.urlsafe_b64encode(checksum + body).decode().rstrip("="))
+    page = await outsider.look_on()
+    for cursor in forged:
+        for field in ("after", "before"):
+            asked = await outsider.ask("GET", f"/conversations/{mine['id']}/items?{field}={cursor}")
+            assert asked.status == 422, (cursor, asked.body)
+        since = len(page.frames)
+        await page.say(type="open", conversation=mine["id"], after=cursor)
+        told = await page.heard(lambda frame: frame["type"] in ("stale", "items", "caught_up"), since)
+        assert told == {"type": "stale", "conversation": mine["id"]}
+    await page.say(type="ping")
+    await page.heard(lambda frame: frame["type"] == "pong")
+    assert "the secret" not in str(page.frames)

@@ -2,8 +2,8 @@
 
 A conversation is told by two sequences, each of which only grows at its end: the entries of its calls, one after the
 other, and the events of its case. A place is one point in both, and so holds whatever is appended later, and however
-the clocks of those who append differ. As text it is opaque and has a checksum; whoever forges one gets another page of
-a conversation they may read anyway.
+the clocks of those who append differ. As text it is opaque and has a checksum, which is no signature: that its call
+is one of the conversation's is for `Kit.is_in` to say.
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ import binascii
 import json
 import zlib
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import Field, TypeAdapter
 
 LONGEST: Final = 1_000
+_Number = Annotated[int, Field(ge=0, lt=2**53)]
+_BODY: Final = TypeAdapter(tuple[str, _Number, _Number, Annotated[int, Field(ge=0, le=1)]])
 
 
 class CursorError(Exception):
@@ -58,7 +62,7 @@ def place_of(conversation: str, cursor: str) -> Place:
         sum_, body = content[:4], content[4:]
         if sum_ != _sum(conversation, body):
             raise CursorError
-        call, seq, number, is_event = json.loads(body)
+        call, seq, number, is_event = _BODY.validate_json(body, strict=True)
     except (binascii.Error, ValueError):
         raise CursorError from None
     place = Place(call, seq, number, bool(is_event))

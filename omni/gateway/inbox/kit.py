@@ -16,6 +16,7 @@ from omni.access.web import Handler
 from omni.blobs.base import Blobs
 from omni.bus.base import Bus, BusError
 from omni.gateway.inbox.asking import InboxError
+from omni.gateway.inbox.cursors import Place
 from omni.gateway.inbox.guard import Actor, ActorHandler, Guard
 from omni.gateway.inbox.naming import conversation_of
 from omni.live.hub import Hub
@@ -95,3 +96,8 @@ class Kit:
         if not found or found[0].call.org != actor.org:
             raise InboxError(404, "not_found", "there is no such conversation; go back to the list")
         return found[0]
+
+    async def is_in(self, place: Place, conversation: str) -> bool:
+        """Whether a place that somebody names is in that conversation: who may read one may not so read another."""
+        call = await self.store.call(place.call)
+        return call is not None and call.conversation == conversation

@@ -219,6 +219,8 @@ class LivePage:
         try:
             call = (await self._kit.find(said.conversation, self.actor)).call
             place = place_of(call.conversation, said.after) if said.after is not None else None
+            if place is not None and not await self._kit.is_in(place, call.conversation):
+                raise CursorError
         except InboxError:
             self._outbox.put({"type": "gone", "ids": [said.conversation]})
             return
