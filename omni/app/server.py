@@ -24,6 +24,7 @@ from omni.access.access import open_access
 from omni.app.declared import introduce
 from omni.app.engines import Engines, engines
 from omni.app.front import open_front
+from omni.app.links import media_link, open_links
 from omni.app.partitions import partitions_to_serve
 from omni.app.parts import Parts
 from omni.app.routes import Routes
@@ -174,12 +175,13 @@ class Server:
         settings = self._settings
         http = OutgoingHttp(allow_private=settings.allow_private_webhooks)
         stack.push_async_callback(http.close)
+        links = await open_links(settings, opened, self._public_url)
         brains = Brains(
             LlmDefaults(base_url=settings.llm_base_url, api_key=settings.openai_api_key, model=settings.llm_model),
-            WebhookBrain(http, endpoints=endpoints.endpoints),
+            WebhookBrain(http, endpoints.endpoints, link=media_link(links)),
         )
         stack.push_async_callback(brains.close)
-        tools = ToolRunner(http)
+        tools = ToolRunner(http, endpoints.endpoints)
         teller = Teller(opened.bus)
         world = World(
             store=opened.store,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from channels.sms import package
 from channels.sms.adapter import API_URL, SmsAdapter
-from channels.sms.links import Links
-from omni.access.seal import Sealer, kept_secret
 from omni.app.engines import Engines
+from omni.app.links import open_links
 from omni.model.channel import SmsChannel
 from omni.settings import Settings, SettingsError
 
@@ -33,12 +31,7 @@ async def open_sms(
     stack: AsyncExitStack, settings: Settings, opened: Engines, url: Callable[[], str | None]
 ) -> SmsAdapter:
     """The adapter, open until the stack is closed. Raises StoreError."""
-    secret, previous = settings.secret, settings.previous_secret
-    sealer = Sealer(
-        secret.get_secret_value() if secret is not None else await kept_secret(opened.store, time.time()),
-        previous.get_secret_value() if previous is not None else None,
-    )
-    adapter = SmsAdapter(opened.blobs, Links(sealer, url), url, api_url=settings.twilio_api_url)
+    adapter = SmsAdapter(opened.blobs, await open_links(settings, opened, url), url, api_url=settings.twilio_api_url)
     await adapter.open()
     stack.push_async_callback(adapter.close)
     if _first(settings) is not None:
