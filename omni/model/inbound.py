@@ -161,11 +161,12 @@ class Pause(ToCall):
 
 
 class Resume(ToCall):
-    """Back to the bot; it reads `note` as context."""
+    """Back to the bot; it reads `note` as context. Without `steals` a call that somebody else has stays theirs."""
 
     type: Literal["resume"] = "resume"
     by: str
     note: str | None = None
+    steals: bool = True
 
 
 class SendMessage(ToCall):
@@ -176,8 +177,12 @@ class SendMessage(ToCall):
     message: Message
     takes_over: bool = True
     """The bot is silent from here on, until the call is handed back."""
+    steals: bool = True
+    """Without it a call that somebody else has stays theirs; what was written goes out all the same."""
     tag: str | None = Field(default=None, max_length=200)
     """The writer's own name for it. It stands in the log, so that their page knows it again."""
+    message_id: str | None = Field(default=None, pattern=r"^msg_[A-Za-z0-9_-]{1,60}$")
+    """The id it is to have in the log, for whoever names it before it is there."""
 
 
 class WriteTo(Input):
@@ -193,6 +198,7 @@ class WriteTo(Input):
     message: Message
     takes_over: bool = False
     tag: str | None = Field(default=None, max_length=200)
+    message_id: str | None = Field(default=None, pattern=r"^msg_[A-Za-z0-9_-]{1,60}$")
     opening: Opening | None = None
     overrides: Overrides | None = None
 
@@ -206,9 +212,12 @@ class Whisper(ToCall):
 
 
 class EndCall(ToCall):
+    """Without `steals` it does nothing while a person has the call who is not `by`."""
+
     type: Literal["end"] = "end"
     by: str
     reason: str = "hangup"
+    steals: bool = True
 
 
 class GoneElsewhere(ToCall):

@@ -12,14 +12,20 @@ from sessions.steps import Around, Dispatch, LiveTurn, Step, Withdraw
 
 def taken_over(state: CallState, turn: LiveTurn | None, by: str, *, steals: bool = True) -> Step:
     """From here on the bot says nothing: the brain is cut, and what it said but nobody began to send is withdrawn."""
-    if state.handler == "human" and (state.handled_by == by or not steals):
+    if is_anothers(state, by, steals) or (state.handler == "human" and state.handled_by == by):
         return Step(turn=turn)
     facts, effects = drop(turn, "a person took over")
     return Step((*facts, HandoffActive(by=by)), (*effects, Withdraw()), None)
 
 
+def is_anothers(state: CallState, by: str, steals: bool) -> bool:
+    """Whether somebody else has the call and it is not to be taken from them. They may have taken it while this command
+    was on its way, so that whoever sent it could not know."""
+    return not steals and state.handler == "human" and state.handled_by != by
+
+
 def handed_back(state: CallState, turn: LiveTurn | None, resume: Resume) -> Step:
-    if state.handler == "bot":
+    if state.handler == "bot" or is_anothers(state, resume.by, resume.steals):
         return Step(turn=turn)
     return Step((HandoffReleased(by=resume.by, note=resume.note),), (), None)
 
@@ -27,11 +33,12 @@ def handed_back(state: CallState, turn: LiveTurn | None, resume: Resume) -> Step
 def human_writes(state: CallState, turn: LiveTurn | None, send: SendMessage | WriteTo, around: Around) -> Step:
     """A person's message cuts the bot off in any case; with `takes_over` it also keeps the bot silent afterwards."""
     facts, effects = drop(turn, "a person wrote")
-    if send.takes_over and (state.handler != "human" or state.handled_by != send.by):
+    stays = is_anothers(state, send.by, send.steals if isinstance(send, SendMessage) else True)
+    if send.takes_over and not stays and (state.handler != "human" or state.handled_by != send.by):
         facts = (*facts, HandoffActive(by=send.by))
     delivery = delivery_of(state, send.message, "human", around, after=len(facts))
     said = HumanSaid(
-        id=around.new_id("msg"),
+        id=send.message_id or around.new_id("msg"),
         text=send.message.text,
         by=send.by,
         message=send.message,

@@ -42,7 +42,11 @@ async def test_a_message_to_a_stranger_opens_an_outbound_call_and_acts_once(scen
     await scene.begin()
     opening, overrides = Opening(metadata={"order": "7"}), Overrides(vars={"who": "Bea"})
     for _ in range(2):
-        await publish(scene, written(scene, "hello", opening=opening, overrides=overrides, tag="t"), BEA.routing)
+        await publish(
+            scene,
+            written(scene, "hello", opening=opening, overrides=overrides, tag="t", message_id="msg_7"),
+            BEA.routing,
+        )
     await until(lambda: scene.texts() == ["hello"])
     [call] = await scene.calls()
     [started] = await scene.facts(CallStarted)
@@ -51,7 +55,7 @@ async def test_a_message_to_a_stranger_opens_an_outbound_call_and_acts_once(scen
     assert (call.direction, call.handler, call.conversation.endswith(call.contact)) == ("outbound", "bot", True)
     assert (started.direction, started.to, started.metadata) == ("outbound", "12025550143", {"order": "7"})
     assert configured.overrides.vars == {"who": "Bea"}
-    assert (said.text, said.by, said.tag) == ("hello", "key:k", "t")
+    assert (said.id, said.text, said.by, said.tag) == ("msg_7", "hello", "key:k", "t")
     assert scene.sent[0].to.identities[0].value == "12025550143"
 
 
