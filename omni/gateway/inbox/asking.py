@@ -10,6 +10,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 T = TypeVar("T", bound=BaseModel)
 
 TOO_LARGE: Final = "the request is too large; send less at once"
+BROKEN: Final = "the body is not compressed as its Content-Encoding says, or broke off; send it again, plain"
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
@@ -54,6 +55,8 @@ async def read_body(request: web.Request, shape: type[T]) -> T:
         text = await request.text()
     except web.HTTPRequestEntityTooLarge:
         raise InboxError(413, "too_large", TOO_LARGE) from None
+    except web.RequestPayloadError:
+        raise InboxError(400, "invalid", BROKEN) from None
     except (UnicodeDecodeError, LookupError):
         raise InboxError(422, "invalid", "the body is not UTF-8 text; send JSON") from None
     try:

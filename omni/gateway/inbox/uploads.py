@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from omni.access.seal import Sealer
 from omni.blobs.base import BlobError, Blobs, BlobTooLargeError
-from omni.gateway.inbox.asking import InboxError, answer
+from omni.gateway.inbox.asking import BROKEN, InboxError, answer
 from omni.gateway.inbox.guard import Actor
 from omni.gateway.inbox.kit import AWAY, Kit
 from omni.gateway.inbox.limits import WHATSAPP, limits_of
@@ -85,6 +85,8 @@ class Uploads:
         except InboxError:
             await _pass_over(request)
             raise
+        except web.RequestPayloadError:
+            raise InboxError(400, "invalid", BROKEN) from None
 
     async def _take(self, request: web.Request, actor: Actor) -> web.Response:
         kit = self._kit
@@ -219,7 +221,7 @@ async def _head(content: AsyncIterator[bytes]) -> bytes:
 async def _pass_over(request: web.Request) -> None:
     """Read the rest of what is refused: a browser that is cut off while it sends shows no sentence."""
     passed = 0
-    with contextlib.suppress(TimeoutError, ConnectionError):
+    with contextlib.suppress(TimeoutError, ConnectionError, web.RequestPayloadError):
         async with asyncio.timeout(DRAIN_SECONDS):
             async for piece in request.content.iter_chunked(_PIECE):
                 passed += len(piece)
