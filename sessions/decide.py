@@ -42,7 +42,7 @@ from sessions.rules.answers import answer, tool
 from sessions.rules.ending import end, wake
 from sessions.rules.memory import configure, edit_history, set_context
 from sessions.rules.program import arrived, keep_offering, offer, reply
-from sessions.rules.takeover import colleague, handed_back, human_writes, taken_over
+from sessions.rules.takeover import colleague, handed_back, human_writes, is_anothers, taken_over
 from sessions.rules.turns import begin, forgo, held_back
 from sessions.rules.user import edited, hear, revoked
 from sessions.state import CallState
@@ -106,6 +106,8 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
         case PausePerson() | PauseAgent():
             return forgo(state, turn, "the bot was paused") if happening.paused else Step(turn=turn)
         case EndCall():
+            if is_anothers(state, happening.by, happening.steals):
+                return Step(turn=turn)
             return end(state, turn, happening.reason, around.now)
         case GoneElsewhere():
             ended = end(state, turn, "merged", around.now)

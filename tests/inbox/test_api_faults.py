@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from yarl import URL
 
 from omni.app.server import Server
+from omni.gateway.inbox.uploads import KEPT_SECONDS, Sweeper
 from tests.brains.llm_server import says
 from tests.chat.conftest import OpenChat, open_chat
 from tests.chat.pages import agent_of as chat_agent
@@ -113,3 +116,68 @@ async def test_the_bots_words_are_seen_while_they_are_written(open_chat: OpenCha
     assert words
     assert {frame["conversation"] for frame in words} == {row["id"]}
     assert "".join(frame["text"] for frame in words) in "The bot writes."
+
+
+async def test_what_was_under_way_when_a_colleague_stole_it_takes_nothing_from_them(
+    open_shop: OpenShop, hire: Hire, services: dict[str, Any]
+) -> None:
+    """The workers are away, so that every command is checked before the steal and acted on after it."""
+    shop = await open_shop(services)
+    tess, sam = await hire(shop), await hire(shop, "sam")
+    shop.say("hello")
+    await shop.answers(1)
+    row = await tess.row()
+    path = f"/conversations/{row['id']}"
+    assert (await tess.post(f"{path}/take")).status == 202
+    await shop.quiet()
+    await shop.server.stop()
+    gateway = Server(shop.settings.model_copy(update={"port": 0}), role="gateway")
+    await gateway.start()
+    try:
+        for one in (tess, sam):
+            one.url = one.headers["Origin"] = gateway.url
+        assert (await sam.post(f"{path}/take", {"steal": True})).status == 202
+        answers = [await tess.send(row["id"], {"text": "on its way"}, "key-1")]
+        answers += await asyncio.gather(tess.post(f"{path}/release"), tess.post(f"{path}/end"))
+        assert [answer.status for answer in answers] == [202] * 3
+    finally:
+        await gateway.stop()
+    shop.server = Server(shop.settings.model_copy(update={"port": shop.server.port}))
+    await shop.server.start()
+    assert (await shop.answers(2))[1] == "on its way"  # never lost: its sender was told that it goes out
+    shop.say("who is there?")
+    await shop.logged("user.message", 2)
+    await shop.quiet()
+    call = await shop.call()
+    assert (call.is_open, call.handler, call.handled_by) == (True, "human", sam.id)
+    assert len(shop.simulator.sent()) == 2  # not a word of the bot
+    assert [fact.by for fact in await shop.logged("handoff.active", 2)] == [tess.id, sam.id]
+
+
+async def test_a_file_whose_sending_is_in_doubt_is_kept(
+    proxy_to: ProxyTo, open_shop: OpenShop, hire: Hire, services: dict[str, Any]
+) -> None:
+    """The bus may have a message although it could not say so: its file must not be swept away as one never sent."""
+    real = URL(services["bus_url"])
+    assert real.host is not None
+    assert real.port is not None
+    proxy = await proxy_to(real.host, real.port)
+    shop = await open_shop({**services, "bus_url": str(real.with_host("127.0.0.1").with_port(proxy.port))})
+    tess = await hire(shop)
+    shop.say("hello")
+    await shop.answers(1)
+    row = await tess.row()
+    await tess.post(f"/conversations/{row['id']}/take")
+    await shop.quiet()
+    headers = {"Content-Type": "text/plain", "X-Filename": "a.txt"}
+    uploaded = await tess.ask("POST", f"/uploads?conversation={row['id']}", data=b"the file", headers=headers)
+    body = {"files": [uploaded.body["id"]]}
+    proxy.cut()
+    assert (await tess.send(row["id"], body, "key-1")).status == 503
+    later = time.time() + 2 * KEPT_SECONDS
+    await Sweeper(shop.engines.store, shop.engines.blobs, lambda: later).sweep()
+    proxy.restore()
+    while (await tess.send(row["id"], body, "key-1")).status == 503:
+        pass
+    (said,) = await tess.told(row["id"], "human.message")
+    assert (await tess.ask("GET", said["parts"][0]["url"])).body == b"the file"

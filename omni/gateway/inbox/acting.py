@@ -12,7 +12,7 @@ from omni.gateway.inbox.asking import InboxError, answer, read_body
 from omni.gateway.inbox.cases import ended
 from omni.gateway.inbox.casework import Casework, reopened, resolved
 from omni.gateway.inbox.guard import Actor
-from omni.gateway.inbox.holding import Holding, check_free
+from omni.gateway.inbox.holding import Holding, check_free, is_free
 from omni.gateway.inbox.kit import Kit
 from omni.gateway.inbox.naming import party_of
 from omni.gateway.inbox.rows import GROUP
@@ -85,10 +85,14 @@ class Acting:
         check_free(call, actor, steals=body.steal)
         if call.handler != "bot":
             await self._audit(request, actor, "conversation.release", steal=body.steal, has_note=bool(body.note))
-            command = Resume(**self._kit.commands.head(call), by=actor.id, note=body.note or None)
+            head = self._kit.commands.head(call)
+            command = Resume(**head, by=actor.id, note=body.note or None, steals=body.steal)
             call = await self._holding.until(
-                call, lambda: self._kit.commands.issue(command), lambda now: now.handler == "bot"
+                call,
+                lambda: self._kit.commands.issue(command),
+                lambda now: now.handler == "bot" or not is_free(now, actor, steals=body.steal),
             )
+            check_free(call, actor, steals=body.steal)  # a colleague may have been quicker
         return _held(call)
 
     async def end(self, request: web.Request, actor: Actor) -> web.Response:
@@ -98,15 +102,17 @@ class Acting:
         check_free(call, actor, steals=body.steal)
         if call.is_open:
             await self._audit(request, actor, "conversation.resolve", steal=body.steal)
-            command = EndCall(**self._kit.commands.head(call), by=actor.id, reason=RESOLVED)
+            command = EndCall(**self._kit.commands.head(call), by=actor.id, reason=RESOLVED, steals=body.steal)
             ending = call.id
             call = await self._holding.until(
                 call,
                 lambda: self._kit.commands.issue(command),
-                lambda now: not now.is_open or now.id != ending,
+                lambda now: not now.is_open or now.id != ending or not is_free(now, actor, steals=body.steal),
             )
             if not call.is_open or call.id != ending:
                 await self._casework.change(actor.org, call.conversation, actor.id, resolved)
+            else:
+                check_free(call, actor, steals=body.steal)
         return _held(call)
 
     async def reopen(self, request: web.Request, actor: Actor) -> web.Response:

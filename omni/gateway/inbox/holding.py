@@ -91,9 +91,14 @@ def has(call: Call, actor: Actor) -> bool:
     return call.is_open and call.handler == "human" and call.handled_by == actor.id
 
 
+def is_free(call: Call, actor: Actor, *, steals: bool = False) -> bool:
+    """Whether no colleague has the call, or it is to be taken from them."""
+    return steals or not (call.is_open and call.handler == "human" and call.handled_by != actor.id)
+
+
 def check_free(call: Call, actor: Actor, *, steals: bool = False) -> None:
     """Raises InboxError 409 when a colleague has the call."""
-    if not steals and call.is_open and call.handler == "human" and call.handled_by != actor.id:
+    if not is_free(call, actor, steals=steals):
         raise InboxError(
             409,
             "taken",

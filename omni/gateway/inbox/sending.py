@@ -84,8 +84,9 @@ class Sending:
         await kit.guard.audit(actor, request, "conversation.send", request.match_info["id"], **details)
         call = await self._held(call, actor, steals=body.steal)
         await self._mark(name, mark, len(messages))
-        await self._publish(call, actor, messages, name, key)
+        # Before: what is on the bus goes out, and its files must then stay, also when we die here.
         await self._uploads.sent([upload for _, upload in files])
+        await self._publish(call, actor, messages, name, key, steals=body.steal)
         return answer({"key": key}, 202)
 
     async def retry(self, request: web.Request, actor: Actor) -> web.Response:
@@ -108,7 +109,7 @@ class Sending:
         check_free(call, actor, steals=body.steal)
         await kit.guard.audit(actor, request, "conversation.retry", request.match_info["id"], delivery=delivery.id)
         call = await self._held(call, actor, steals=body.steal)
-        await self._publish(call, actor, [delivery.message], name, delivery.id)
+        await self._publish(call, actor, [delivery.message], name, delivery.id, steals=body.steal)
         return answer({"key": delivery.id}, 202)
 
     async def react(self, request: web.Request, actor: Actor) -> web.Response:
@@ -122,7 +123,8 @@ class Sending:
         await kit.guard.audit(actor, request, "conversation.react", request.match_info["id"])
         call = await self._held(call, actor, steals=body.steal)
         message = Message(parts=(Reaction(target=body.target, emoji=body.emoji or None),))
-        await self._publish(call, actor, [message], key_name(call.conversation, actor.id, f"react:{key}"), key)
+        name = key_name(call.conversation, actor.id, f"react:{key}")
+        await self._publish(call, actor, [message], name, key, steals=body.steal)
         return answer({"key": key}, 202)
 
     async def templates(self, request: web.Request, actor: Actor) -> web.Response:
@@ -175,12 +177,15 @@ class Sending:
         wanted = Lease(name=f"sent:{name}", holder=mark, until=now + MARK_SECONDS, data={"messages": number})
         _check_mark(await self._kit.store.take_lease(wanted, now=now), mark)
 
-    async def _publish(self, call: Call, actor: Actor, messages: Sequence[Message], name: str, tag: str) -> None:
-        """The same keys every time: what was published before does nothing more."""
+    async def _publish(
+        self, call: Call, actor: Actor, messages: Sequence[Message], name: str, tag: str, *, steals: bool
+    ) -> None:
+        """The same keys every time: what was published before does nothing more. A colleague who takes the call over
+        from the actor in this very moment keeps it, and the customer reads the message all the same."""
         head = self._kit.commands.head(call)
         await self._kit.commands.issue_all(
             [
-                SendMessage(**{**head, "key": f"{name}:{n}"}, by=actor.id, message=message, tag=tag)
+                SendMessage(**{**head, "key": f"{name}:{n}"}, by=actor.id, message=message, tag=tag, steals=steals)
                 for n, message in enumerate(messages)
             ]
         )
