@@ -69,7 +69,14 @@ async def open_chat(monkeypatch: pytest.MonkeyPatch, embedded: dict[str, Any]) -
             settings = Settings(
                 port=0,
                 agents=agents or (agent_of(),),
-                **{"partitions": 2, "secret": SECRET, "api_key": KEY, **(engine or embedded), **more},
+                **{
+                    "partitions": 2,
+                    "secret": SECRET,
+                    "api_key": KEY,
+                    "allow_private_webhooks": True,
+                    **(engine or embedded),
+                    **more,
+                },
             )
             server = Server(settings)
             await server.start()

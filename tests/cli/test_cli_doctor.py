@@ -14,6 +14,7 @@ from omni.cli.checks.setup import check_access, check_agents
 from omni.cli.checks.whatsapp import graph_version
 from omni.model.agent import Agent, ScriptRule
 from omni.model.behaviour import Tool
+from omni.model.webhook_brain import WebhookSettings
 from omni.settings import Settings, load
 
 
@@ -44,13 +45,24 @@ def test_a_database_that_others_may_read_is_named(tmp_path: Path) -> None:
     assert "chmod 600" in finding.text
 
 
+def _asks(url: str) -> Agent:
+    return Agent(slug="a", brain="webhook", webhook=WebhookSettings(url=url))
+
+
 @pytest.mark.parametrize(
     ("agent", "level", "mend"),
     [
         (Agent(slug="a", brain="llm"), FAIL, "OPENAI_API_KEY"),
         (Agent(slug="a", brain="llm", script=(ScriptRule(when="."),)), WARN, "OPENAI_API_KEY"),
         (Agent(slug="a", brain="script"), FAIL, "script:"),
-        (Agent(slug="a", brain="webhook"), FAIL, "not in this release"),
+        (Agent(slug="a", brain="webhook"), WARN, "endpoint that is registered"),
+        (_asks("https://bot.example.com/turn?key=hush"), OK, "asks bot.example.com"),
+        (_asks("http://127.0.0.1:9/turn"), FAIL, "OMNI_ALLOW_PRIVATE_WEBHOOKS"),
+        (
+            Agent(slug="a", brain="script", script=(ScriptRule(when="."),), tool_url="https://10.0.0.1/"),
+            FAIL,
+            "tool_url: the host '10.0.0.1' is in a private network",
+        ),
         (Agent(slug="a", brain="client"), OK, "`client`"),
         (Agent(slug="a", brain="client", tools=(Tool(name="look"),)), WARN, "no program is connected"),
         (Agent(slug="a", brain="script", script=(ScriptRule(when="."),), is_paused=True), WARN, "omni resume a"),

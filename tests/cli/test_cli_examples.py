@@ -86,6 +86,7 @@ async def test_support_looks_an_order_up(
 ) -> None:
     port, tools = free_ports(2)
     monkeypatch.setenv("ORDER_STATUS_URL", f"http://127.0.0.1:{tools}/")
+    monkeypatch.setenv("OMNI_ALLOW_PRIVATE_WEBHOOKS", "true")
 
     async def status(request: web.Request) -> web.Response:
         asked = await request.json()

@@ -15,6 +15,15 @@ from omni.outgoing.http import OutgoingHttp
 from sessions.brains.base import Chunk, Setting, Spoken, ToolOutcome, Turn
 from sessions.brains.webhook.brain import WebhookBrain
 from sessions.brains.webhook.record import TurnRecord
+from tests.chat.conftest import open_chat  # noqa: F401 - fixture
+from tests.server.conftest import (  # noqa: F401 - fixtures
+    clean_environment,
+    embedded,
+    engine,
+    llm,
+    open_shop,
+    services,
+)
 from tests.webhook_brain.receiver import Receiver
 
 

@@ -8,6 +8,9 @@ from typing import Final
 
 from omni.cli.checks.base import FAIL, OK, WARN, Finding
 from omni.model.agent import Agent
+from omni.outgoing.addresses import webhook_url
+from omni.outgoing.errors import AddressRefusedError
+from omni.outgoing.http import host_of
 from omni.settings import Settings
 from omni.telemetry.logs import without_secrets
 from sessions.brains.endpoint import LlmDefaults, has_endpoint
@@ -58,13 +61,35 @@ def check_agents(settings: Settings, agents: Sequence[Agent]) -> list[Finding]:
     if not agents:
         return [Finding(WARN, "agents", "none declared; add one under `agents:` in omni.yaml")]
     defaults = LlmDefaults(base_url=settings.llm_base_url, api_key=settings.openai_api_key, model=settings.llm_model)
-    return [_agent(agent, defaults) for agent in agents]
+    return [
+        _refused(agent, allow_private=settings.allow_private_webhooks) or _agent(agent, defaults) for agent in agents
+    ]
+
+
+def _refused(agent: Agent, *, allow_private: bool) -> Finding | None:
+    """An address of the agent that will never be asked."""
+    own = agent.webhook.url if agent.webhook is not None else None
+    for where, url in (
+        ("webhook", own),
+        ("tool_url", agent.tool_url),
+        *((f"tool {tool.name!r}", tool.url) for tool in agent.tools),
+    ):
+        try:
+            if url is not None:
+                webhook_url(url, allow_private=allow_private)
+        except AddressRefusedError as error:
+            return Finding(FAIL, "agents", f"agent {agent.slug!r}, {where}: {error}")
+    return None
 
 
 def _agent(agent: Agent, defaults: LlmDefaults) -> Finding:
     name = f"agent {agent.slug!r}"
     if agent.brain == "webhook":
-        return Finding(FAIL, "agents", f"{name}: the brain 'webhook' is not in this release; use llm, client or script")
+        if agent.webhook is None or agent.webhook.url is None:
+            return Finding(
+                WARN, "agents", f"{name} asks the endpoint that is registered for it; or give it `webhook: {{url: …}}`"
+            )
+        return Finding(OK, "agents", f"{name} asks {host_of(agent.webhook.url)}")
     if agent.brain == "script" and not agent.script:
         return Finding(FAIL, "agents", f"{name} has the brain `script` and no rules; write some under `script:`")
     for endpoint in (agent.llm, *agent.llm.failover):
