@@ -85,7 +85,7 @@ class Seen(Value):
 class Case(Value):
     """The case of one conversation (`omni.model.call.conversation_key`). `events` is the number of its newest event.
 
-    `snoozed_at` is when it was snoozed: what the customer writes after that wakes it.
+    `snoozed_at` is when the customer had last written as it was snoozed, as the platform says: what is newer wakes it.
     """
 
     conversation: str

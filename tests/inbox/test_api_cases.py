@@ -92,6 +92,22 @@ async def test_a_customer_who_writes_wakes_a_snoozed_conversation(
     assert (await page.row(lambda row: row["state"] == "open", since))["unread"] == 2
 
 
+async def test_a_message_that_was_written_before_the_snooze_and_came_after_it_wakes_the_conversation(
+    open_shop: OpenShop, hire: Hire, embedded: dict[str, Any]
+) -> None:
+    """Platforms date messages in whole seconds and by their own clocks, and bring some late."""
+    shop = await open_shop(embedded)
+    tess = await hire(shop)
+    shop.say("hello", timestamp=int(time.time()) - 60)
+    await shop.answers(1)
+    row = await tess.row()
+    await tess.post(f"/conversations/{row['id']}/snooze", {"until": time.time() + 3600})
+    assert await tess.rows() == []
+    shop.say("are you there?", timestamp=int(time.time()) - 5)
+    assert (await tess.row())["unread"] == 2
+    assert await tess.rows("?state=snoozed") == []
+
+
 async def test_what_was_seen_is_not_unread_any_more_and_never_again(
     open_shop: OpenShop, hire: Hire, embedded: dict[str, Any]
 ) -> None:

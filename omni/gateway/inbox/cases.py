@@ -102,7 +102,7 @@ class Cases:
             if not listed.call.is_open:
                 raise ended()
         await kit.guard.audit(actor, request, "conversation.snooze", request.match_info["id"], until=body.until)
-        return await self._change(listed, actor, snoozed(body.until, now))
+        return await self._change(listed, actor, snoozed(body.until, listed.call.last_user_at))
 
     async def seen(self, request: web.Request, actor: Actor) -> web.Response:
         """Somebody looked at it. Of an earlier call than the newest it says nothing any more."""

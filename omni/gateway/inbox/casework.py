@@ -94,11 +94,14 @@ def labelled(add: Sequence[str], remove: Sequence[str]) -> Alter:
     return alter
 
 
-def snoozed(until: float | None, now: float) -> Alter:
+def snoozed(until: float | None, last_user_at: float) -> Alter:
+    """`last_user_at` is the newest that the customer did so far. What wakes it is compared with that, and not with our
+    clock: platforms date what somebody writes in whole seconds, by their own clocks, and bring it when they can."""
+
     def alter(case: Case) -> Becomes:
         if case.snoozed_until == until and until is None:
             return case, ()
-        at = now if until is not None else None
+        at = last_user_at if until is not None else None
         return _with(case, snoozed_until=until, snoozed_at=at), (Snoozed(until=until),)
 
     return alter
