@@ -86,6 +86,13 @@ class Book:
             await self._refresh_one(agent.org, agent.slug)
             await announce(self._bus, agent.org, agent.slug)
 
+    async def remove(self, org: str, slug: str) -> bool:
+        """Remove an agent and tell every process; False when there is none."""
+        is_gone = await self._store.remove_agent(org, slug)
+        await self._refresh_one(org, slug)
+        await announce(self._bus, org, slug)
+        return is_gone
+
     async def _refresh_one(self, org: str, slug: str) -> None:
         async with self._reading:
             agent = await self._store.agent(org, slug)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, field_validator, model_validator
@@ -81,6 +82,11 @@ class Agent(Config):
     slug: Slug
     org: str = DEFAULT_ORG
     name: str | None = None
+    description: str | None = Field(default=None, max_length=500)
+    metadata: dict[str, JsonValue] = Field(default_factory=dict, max_length=20)
+    """Its owner's own notes; nothing here reads them."""
+    created_at: float = 0
+    """Epoch seconds; 0 for an agent of a file or of a program."""
     brain: Brain = "llm"
     prompt: str = ""
     vars: dict[str, str] = Field(default_factory=dict)
@@ -154,6 +160,13 @@ class Agent(Config):
         """This agent, which remembers how it was: the change is for calls that begin from now on."""
         earlier = (*before.earlier, Earlier.of(before, now))
         return self.model_copy(update={"earlier": earlier[-MAX_EARLIER:]})
+
+    def at_once(self, changes: Mapping[str, object]) -> Agent:
+        """This agent with other fields, for calls that are open, too: those whose agent is as it was before have what
+        is changed here as it is now. Raises pydantic.ValidationError."""
+        behaviour = {name: value for name, value in changes.items() if name in _BEHAVIOUR}
+        earlier = tuple(one.model_copy(update=behaviour) for one in self.earlier)
+        return Agent.model_validate({**dict(self), **changes, "earlier": earlier})
 
     def as_of(self, began: float) -> Agent:
         """The agent as it is for a call that began then."""

@@ -48,44 +48,49 @@ class Files:
         if call is None or call.conversation != conversation or call.org != actor.org:
             raise _missing()
         seq, part = int(request.match_info["seq"]), int(request.match_info["part"])
-        media = await _media(kit.store, call.id, seq, part)
-        try:
-            blob = await kit.blobs.get(media.blob) if media is not None and media.blob is not None else None
-            if media is None or blob is None:
-                raise _missing()
-            return await self._send(request, media, blob)
-        except BlobError as error:
-            log.warning("a file cannot be read: %s", error)
-            raise InboxError(503, "unavailable", AWAY) from None
-
-    async def _send(self, request: web.Request, media: Media, blob: Blob) -> web.StreamResponse:
-        kind = sniffed(await _first(self._kit.blobs, blob.key))
-        if kind == "video/webm" and media.kind is MediaKind.AUDIO:
-            kind = "audio/webm"
-        if kind == "video/mp4" and media.kind is MediaKind.AUDIO:
-            kind = "audio/mp4"
-        is_shown = kind in SHOWN
-        start, stop, status = _range(request, blob.size)
-        name, place = media.filename or media.kind.value, "inline" if is_shown else "attachment"
-        headers = {
-            **HEADERS,
-            hdrs.CONTENT_TYPE: kind if is_shown and kind is not None else OCTETS,
-            hdrs.CONTENT_DISPOSITION: f"{place}; filename*=UTF-8''{quote(name, safe='')}",
-            hdrs.CONTENT_LENGTH: str(stop - start),
-        }
-        if status == 206:
-            headers[hdrs.CONTENT_RANGE] = f"bytes {start}-{stop - 1}/{blob.size}"
-        response = web.StreamResponse(status=status, headers=headers)
-        await response.prepare(request)
-        if request.method != hdrs.METH_HEAD:
-            async with aclosing(_slice(self._kit.blobs.read(blob.key), start, stop)) as pieces:
-                async for piece in pieces:
-                    await response.write(piece)
-        await response.write_eof()
-        return response
+        return await send_file(request, kit.blobs, await media_at(kit.store, call.id, seq, part))
 
 
-async def _media(store: Store, call: str, seq: int, part: int) -> Media | None:
+async def send_file(request: web.Request, blobs: Blobs, media: Media | None) -> web.StreamResponse:
+    """A file as an answer, or the part of it that is asked for. Raises InboxError: 404, 416, 503."""
+    try:
+        blob = await blobs.get(media.blob) if media is not None and media.blob is not None else None
+        if media is None or blob is None:
+            raise _missing()
+        return await _send(request, blobs, media, blob)
+    except BlobError as error:
+        log.warning("a file cannot be read: %s", error)
+        raise InboxError(503, "unavailable", AWAY) from None
+
+
+async def _send(request: web.Request, blobs: Blobs, media: Media, blob: Blob) -> web.StreamResponse:
+    kind = sniffed(await _first(blobs, blob.key))
+    if kind == "video/webm" and media.kind is MediaKind.AUDIO:
+        kind = "audio/webm"
+    if kind == "video/mp4" and media.kind is MediaKind.AUDIO:
+        kind = "audio/mp4"
+    is_shown = kind in SHOWN
+    start, stop, status = _range(request, blob.size)
+    name, place = media.filename or media.kind.value, "inline" if is_shown else "attachment"
+    headers = {
+        **HEADERS,
+        hdrs.CONTENT_TYPE: kind if is_shown and kind is not None else OCTETS,
+        hdrs.CONTENT_DISPOSITION: f"{place}; filename*=UTF-8''{quote(name, safe='')}",
+        hdrs.CONTENT_LENGTH: str(stop - start),
+    }
+    if status == 206:
+        headers[hdrs.CONTENT_RANGE] = f"bytes {start}-{stop - 1}/{blob.size}"
+    response = web.StreamResponse(status=status, headers=headers)
+    await response.prepare(request)
+    if request.method != hdrs.METH_HEAD:
+        async with aclosing(_slice(blobs.read(blob.key), start, stop)) as pieces:
+            async for piece in pieces:
+                await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+async def media_at(store: Store, call: str, seq: int, part: int) -> Media | None:
     """A part of an entry's message, as far as it was fetched by now."""
     found = await store.entries(call, after=seq - 1, limit=1)
     if not found or found[0].seq != seq:

@@ -1,0 +1,1 @@
+"""Agents: what they are asked and answered as, and the routes."""

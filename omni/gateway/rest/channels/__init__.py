@@ -1,0 +1,1 @@
+"""Channels: where an agent is reached."""
