@@ -288,7 +288,24 @@ def test_a_refusal_is_said_and_lets_the_next_letter_go(page: Page) -> None:
         const [letter] = box.of("cv"); box.retry(letter.key, {steal: true}); await pass(1);
         return [letter.state, letter.error, posted.map(([, text]) => text), posted[0][0] === posted[2][0]];""",
     )
-    assert found == ["failed", {"code": "taken", "message": "no", "handled_by": "op_2"}, ["a", "b", "a"], False]
+    assert found == ["failed", {"code": "taken", "message": "no", "handled_by": "op_2"}, ["a", "b", "a"], True]
+
+
+def test_a_letter_is_kept_though_storage_is_full(page: Page) -> None:
+    found = page.evaluate(
+        """async () => {
+        const { safeStorage } = await import("/js/composer/sending.js");
+        const full = { getItem: () => "[1]", setItem: () => { throw new DOMException("full", "QuotaExceededError"); } };
+        const closed = () => { throw new DOMException("no", "SecurityError"); };
+        return [() => full, closed].map((open) => {
+          const storage = safeStorage(open);
+          const before = storage.getItem("letters");
+          storage.setItem("letters", "[2]");
+          return [before, storage.getItem("letters")];
+        });
+        }"""
+    )
+    assert found == [["[1]", "[2]"], [None, "[2]"]]
 
 
 def test_a_page_that_closes_sends_what_waits(page: Page) -> None:

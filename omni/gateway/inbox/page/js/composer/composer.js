@@ -206,10 +206,11 @@ export class Composer {
       await app.api("POST", `/conversations/${encodeURIComponent(this.#id)}/take`, {}, { timeout: 8000 });
     } catch (error) {
       if (error.code !== "taken") return; // the message itself takes the conversation over
-      const letters = outbox.undo(group);
+      const letters = outbox.undo(group); // those that went out already are refused by themselves, or arrive
+      if (!letters.length) return;
       if (await acts.askToSteal(acts.holderOf(error))) {
         await acts.take(this.#id, { steal: true });
-        await this.#dispatch({ bodies, shown }, true);
+        await this.#dispatch({ bodies: letters.map((letter) => letter.body), shown: letters.map((letter) => letter.shown) }, true);
       } else this.#restore(letters);
     }
   }

@@ -70,10 +70,13 @@ export class Outbox extends EventTarget {
     this.#save(this.#all().filter((letter) => letter.key !== key));
   }
 
-  /** A letter that was refused goes out again, with changes to its body. The server never acted on its key. */
+  /**
+   * A letter that was refused goes out again, stolen or not, under its key: an earlier try may have got no answer and
+   * yet be on its way, and then this one must not make a second message of it.
+   */
   retry(key, changes = {}) {
     this.#change(key, (letter) => ({
-      ...letter, key: newKey(), body: { ...letter.body, ...changes }, state: "waiting", sendAt: this.#now(), tries: 0, error: null,
+      ...letter, body: { ...letter.body, ...changes }, state: "waiting", sendAt: this.#now(), tries: 0, error: null,
     }));
     this.run();
   }

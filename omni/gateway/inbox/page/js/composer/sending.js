@@ -24,7 +24,7 @@ async function leaving(path, body, headers) {
 }
 
 export const outbox = new Outbox({
-  storage: safeStorage(),
+  storage: safeStorage(() => localStorage),
   now: () => Date.now() / 1000,
   post: (letter, how) => post(letter, how).catch((error) => {
     throw Object.assign(error, { handled_by: error.body?.handled_by ?? null });
@@ -35,16 +35,26 @@ export const outbox = new Outbox({
   },
 });
 
-/** Storage that is closed to the page (a private window, a policy) keeps nothing, and everything else goes on. */
-function safeStorage() {
-  try {
-    localStorage.setItem("omni.inbox.probe", "1");
-    localStorage.removeItem("omni.inbox.probe");
-    return localStorage;
-  } catch {
-    const kept = new Map();
-    return { getItem: (name) => kept.get(name) ?? null, setItem: (name, text) => kept.set(name, text) };
-  }
+/** Storage that is closed to the page (a private window, a policy) or full keeps nothing, and everything else goes on. */
+export function safeStorage(storage) {
+  const kept = new Map();
+  return {
+    getItem(name) {
+      try {
+        return kept.get(name) ?? storage().getItem(name);
+      } catch {
+        return null;
+      }
+    },
+    setItem(name, text) {
+      try {
+        storage().setItem(name, text);
+        kept.delete(name);
+      } catch {
+        kept.set(name, text);
+      }
+    },
+  };
 }
 
 addEventListener("pagehide", () => outbox.flush());
