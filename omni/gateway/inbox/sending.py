@@ -12,9 +12,9 @@ from omni.gateway.inbox.asking import InboxError, answer, read_body
 from omni.gateway.inbox.guard import Actor
 from omni.gateway.inbox.holding import Holding, check_free, has
 from omni.gateway.inbox.items import is_retryable
-from omni.gateway.inbox.kit import AWAY, Kit, TemplatesError
+from omni.gateway.inbox.kit import AWAY, Kit
 from omni.gateway.inbox.limits import limits_of
-from omni.gateway.inbox.queries import invalid
+from omni.gateway.inbox.templates import approved, template_of
 from omni.gateway.inbox.uploads import Uploads
 from omni.gateway.inbox.writing import (
     MessageBody,
@@ -129,22 +129,11 @@ class Sending:
 
     async def templates(self, request: web.Request, actor: Actor) -> web.Response:
         call = (await self._kit.conversation(request, actor)).call
-        return answer({"templates": [_shown(each) for each in await self._approved(call)]})
-
-    async def _approved(self, call: Call) -> Sequence[ApprovedTemplate]:
-        try:
-            return await self._kit.templates.approved(call.org, call.agent, call.channel)
-        except TemplatesError as error:
-            raise InboxError(409, "setup", str(error)) from None
+        found = await approved(self._kit.templates, call.org, call.agent, call.channel)
+        return answer({"templates": [_shown(each) for each in found]})
 
     async def _template(self, call: Call, wanted: TemplateRef) -> Template:
-        for each in await self._approved(call):
-            if (each.name, each.language) == (wanted.name, wanted.language):
-                try:
-                    return self._kit.templates.filled(each, wanted.values)
-                except ValueError as error:
-                    raise invalid("template", str(error)) from None
-        raise invalid("template", f"there is no approved template {wanted.name[:80]!r} in {wanted.language!r}")
+        return await template_of(self._kit.templates, call.org, call.agent, call.channel, wanted)
 
     async def _check_consent(self, call: Call) -> None:
         """Raises InboxError 409 when the customer told the channel to stop."""

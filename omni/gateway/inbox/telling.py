@@ -33,8 +33,8 @@ async def rows_of(store: Store, listed: Sequence[Listed], now: float) -> list[Ro
 async def items_of(store: Store, conversation: str, lines: Sequence[Line]) -> list[Item]:
     """The lines of a conversation as items, each with its cursor. Raises StoreError."""
     entries = [line.what for line in lines if isinstance(line.what, Entry)]
-    deliveries = await _deliveries(store, entries)
-    stored = await _stored(store, entries)
+    deliveries = await deliveries_of(store, entries)
+    stored = await files_of(store, entries)
     id_ = conversation_id(conversation)
     return [
         {
@@ -49,7 +49,8 @@ def _cursor(conversation: str, place: Place) -> str:
     return cursor_of(conversation, place)
 
 
-async def _deliveries(store: Store, entries: Iterable[Entry]) -> dict[str, Delivery]:
+async def deliveries_of(store: Store, entries: Iterable[Entry]) -> dict[str, Delivery]:
+    """The deliveries that entries' messages go out by, as they are now, by id."""
     wanted: dict[str, list[str]] = {}
     for entry in entries:
         delivery = delivery_in(entry.fact)
@@ -65,7 +66,7 @@ async def _deliveries(store: Store, entries: Iterable[Entry]) -> dict[str, Deliv
     return found
 
 
-async def _stored(store: Store, entries: Sequence[Entry]) -> dict[tuple[str, int], Media]:
+async def files_of(store: Store, entries: Sequence[Entry]) -> dict[tuple[str, int], Media]:
     """Files of messages among `entries` that were fetched since."""
     stored = {
         (entry.fact.id, entry.fact.part): entry.fact.media for entry in entries if isinstance(entry.fact, MediaStored)
