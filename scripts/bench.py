@@ -25,13 +25,26 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # also when it is run from elsewhere, and without an installation
 
 import services  # noqa: E402
-from benchmark import ack, e2e, events, flood, growth, idle, inbox, machine, overload, program, sockets  # noqa: E402
+from benchmark import (  # noqa: E402
+    ack,
+    e2e,
+    events,
+    flood,
+    growth,
+    idle,
+    inbox,
+    machine,
+    overload,
+    program,
+    sockets,
+    webhook,
+)
 from benchmark.brokers import Broker  # noqa: E402
 from benchmark.figures import Section  # noqa: E402
 from benchmark.plan import DEFAULT, FULL, QUICK, TINY, Plan  # noqa: E402
 from benchmark.server import BenchError  # noqa: E402
 
-PARTS = ("ack", "e2e", "overload", "idle", "growth", "program", "events", "sockets", "flood", "inbox")
+PARTS = ("ack", "e2e", "overload", "idle", "growth", "program", "events", "sockets", "flood", "webhook", "inbox")
 
 
 def main() -> int:
@@ -116,6 +129,7 @@ def _parts(
         "events": lambda: events.section(plan, place / "events"),
         "sockets": lambda: sockets.section(plan, place / "sockets"),
         "flood": lambda: flood.section(plan, place / "flood"),
+        "webhook": lambda: webhook.section(plan, place / "webhook"),
         "inbox": lambda: _inbox(plan, place / "inbox"),
     }
     parts = [(name, known[name]) for name in PARTS if name in arguments.only]

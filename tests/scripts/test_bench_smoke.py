@@ -77,6 +77,17 @@ async def test_bench_opens_sockets_and_floods_one(tmp_path: Path) -> None:
     assert min(row["turn_p50_ms"] for row in rows.values()) > 0
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_bench_streams_a_webhooks_answers(tmp_path: Path) -> None:
+    status, printed = await bench("--tiny", "--only", "webhook", "--json", str(tmp_path / "figures.json"))
+    assert status == 0, printed
+    (section,) = json.loads((tmp_path / "figures.json").read_text())["sections"]
+    assert [one["failures"] for one in section["figures"]["levels"]] == [0, 0, 0]
+    assert min(one["lines"] for one in section["figures"]["levels"]) > 0
+    assert section["figures"]["server"]["unanswered"] == 0
+
+
 async def test_bench_names_a_part_it_does_not_have() -> None:
     status, printed = await bench("--only", "acks")
     assert status == 2
