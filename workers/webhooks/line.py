@@ -75,7 +75,7 @@ class Line:
             while not self._stopping.is_set():
                 self._news.clear()
                 is_idle = await self._begin()
-                if is_idle and not self._in_hand:
+                if is_idle and not self._in_hand and not self._news.is_set():
                     return
                 await self._clock.wait(self._news, self._patience())
         finally:
@@ -99,8 +99,9 @@ class Line:
         if endpoint.disabled_at is not None:
             await self._store.give_up_webhooks(self._id, "the webhook was disabled", now=now, since=now - DAY)
             return True
-        due = await self._store.due_webhooks(self._id, now, limit=len(self._in_hand) + max(room, 1))
-        fresh = [delivery for delivery in due if delivery.id not in self._in_hand]
+        busy = set(self._in_hand)  # what is finished while the store answers may be in its answer as it was before
+        due = await self._store.due_webhooks(self._id, now, limit=len(busy) + max(room, 1))
+        fresh = [delivery for delivery in due if delivery.id not in busy]
         for delivery in fresh[: max(room, 0)]:
             task = asyncio.create_task(self._deliver(endpoint, delivery), name=f"webhook {delivery.id}")
             self._in_hand[delivery.id] = task

@@ -152,6 +152,7 @@ _INDEXES_OF_INBOX = {
 }
 
 
+_NEWEST_EVENTS = [("created_at", DESCENDING), ("seq", DESCENDING), ("_id", DESCENDING)]
 _INDEXES_OF_WEBHOOKS = {
     WEBHOOKS: [
         _unique_where_present("scope"),
@@ -167,8 +168,8 @@ _INDEXES_OF_WEBHOOKS = {
         IndexModel(
             [("endpoint", ASCENDING), ("state", ASCENDING), ("lane", ASCENDING), ("seq", ASCENDING)], name="lane"
         ),
-        IndexModel([("org", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)], name="org_newest"),
-        IndexModel([("endpoint", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)], name="endpoint_newest"),
+        IndexModel([("org", ASCENDING), *_NEWEST_EVENTS], name="org_newest"),
+        IndexModel([("endpoint", ASCENDING), *_NEWEST_EVENTS], name="endpoint_newest"),
         IndexModel([("call", ASCENDING)], name="call"),
         IndexModel([("finished_at", ASCENDING)], name="finished", partialFilterExpression={"finished_at": {"$gt": 0}}),
     ],

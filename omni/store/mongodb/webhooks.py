@@ -22,7 +22,7 @@ from omni.store.mongodb.collections import LOG, WEBHOOK_DELIVERIES, WEBHOOKS, Co
 from omni.store.webhooks import WebhookChange, WebhookFilter, WebhookPage, WebhookTally
 
 _DUPLICATE: Final = 11000
-_NEWEST_FIRST: Final = [("created_at", -1), ("_id", -1)]
+_NEWEST_FIRST: Final = [("created_at", -1), ("seq", -1), ("_id", -1)]
 
 
 class Webhooks(Collections):

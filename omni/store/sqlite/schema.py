@@ -149,8 +149,8 @@ MIGRATIONS: Final[tuple[tuple[str | Job[None], ...], ...]] = (
         "CREATE INDEX webhook_deliveries_due ON webhook_deliveries (endpoint, next_at) WHERE next_at IS NOT NULL",
         "CREATE INDEX webhook_deliveries_lane ON webhook_deliveries (endpoint, lane, seq) WHERE state = 'pending'",
         "CREATE INDEX webhook_deliveries_since ON webhook_deliveries (endpoint, since) WHERE state = 'pending'",
-        "CREATE INDEX webhook_deliveries_of_org ON webhook_deliveries (org, created_at)",
-        "CREATE INDEX webhook_deliveries_of_endpoint ON webhook_deliveries (endpoint, created_at)",
+        "CREATE INDEX webhook_deliveries_of_org ON webhook_deliveries (org, created_at, seq)",
+        "CREATE INDEX webhook_deliveries_of_endpoint ON webhook_deliveries (endpoint, created_at, seq)",
         "CREATE INDEX webhook_deliveries_of_call ON webhook_deliveries (call)",
         """CREATE INDEX webhook_deliveries_finished ON webhook_deliveries (finished_at)
             WHERE finished_at IS NOT NULL""",

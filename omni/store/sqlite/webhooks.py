@@ -166,7 +166,7 @@ class WebhookTables(Tables):
     async def webhook_deliveries(self, where: WebhookFilter, *, limit: int = 50, offset: int = 0) -> WebhookPage:
         condition, values = _condition(where)
         page = f"""SELECT doc, next_at, version FROM webhook_deliveries WHERE {condition}
-            ORDER BY created_at DESC, number DESC LIMIT ? OFFSET ?"""  # noqa: S608 - our own names
+            ORDER BY created_at DESC, seq DESC, number DESC LIMIT ? OFFSET ?"""  # noqa: S608 - our own names
         count = f"SELECT count(*) FROM webhook_deliveries WHERE {condition}"  # noqa: S608
 
         def job(db: sqlite3.Connection) -> WebhookPage:
