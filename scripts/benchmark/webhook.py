@@ -21,6 +21,8 @@ LEVELS: Final = (1, 50, 500)
 LINES: Final = 10
 GAP: Final = 0.2
 """An answer is ten lines, one every 200 ms: two seconds."""
+SHORT_GAP: Final = 0.02
+"""For one turn at a time, which else would have few lines."""
 SAID_WITHIN_MS: Final = 5.0
 
 Ask = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -28,9 +30,13 @@ Ask = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 async def section(plan: Plan, folder: Path) -> Section:
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    async with receiver.running(LINES, GAP) as server, _worker(plan, folder) as ask:
-        order = {"url": server.url, "seconds": max(plan.round_seconds, 2 * LINES * GAP), "spread": LINES * GAP}
-        levels = [await ask({**order, "turns": turns}) for turns in LEVELS]
+    levels = []
+    async with _worker(plan, folder) as ask:
+        for turns in LEVELS:
+            gap = GAP if turns > 1 else SHORT_GAP
+            async with receiver.running(LINES, gap) as server:
+                order = {"url": server.url, "seconds": max(plan.round_seconds, 2 * LINES * GAP), "spread": LINES * gap}
+                levels.append(await ask({**order, "turns": turns}))
     whole = await _whole_server(plan, folder / "whole")
     return _report(levels, whole)
 
@@ -105,8 +111,8 @@ def _report(levels: list[dict[str, Any]], whole: dict[str, Any]) -> Section:
     text = (
         paragraph(
             f"""From a line leaving the developer's server to its chunk leaving the brain; each answer is {LINES} lines
-            of NDJSON, one every {1000 * GAP:g} ms, and the brain's worker has a core of its own. The developer's server
-            is in the load generator."""
+            of NDJSON, one every {1000 * GAP:g} ms ({1000 * SHORT_GAP:g} of a turn alone), and the brain's worker has a
+            core of its own. The developer's server is in the load generator."""
         )
         + "\n\n"
         + table(head, rows)
