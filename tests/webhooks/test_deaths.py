@@ -171,3 +171,34 @@ async def test_killed_at_any_instant_every_event_is_told_in_order(embedded: Stag
     for receiver in receivers:
         assert receiver.by_call() == wanted
         assert len({heard.id for heard in receiver.heard}) == total
+
+
+async def test_a_store_that_answers_late_has_nothing_sent_twice(stage: Stage) -> None:
+    receiver = await stage.receiver()
+    await stage.listens(receiver, events=("message.received",))
+    hurried = asyncio.Event()
+
+    class Late:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(stage.store, name)
+
+        async def due_webhooks(self, *args: Any, **kwargs: Any) -> Any:
+            """What is due as it was before the first request was written down as done."""
+            found = await stage.store.due_webhooks(*args, **kwargs)
+            if receiver.heard and not hurried.is_set():
+                hurried.set()
+                gate.set()
+                await stage.finished()
+            return found
+
+    gate = asyncio.Event()
+    receiver.answers.append(gate)
+    worker = await stage.work(store=Late())
+    await stage.say("wa-1", "t0")
+    await until(lambda: receiver.heard)
+    worker._owned["wh_1"].line.poke()  # type: ignore[union-attr]
+    await hurried.wait()
+    await stage.say("wa-1", "t1")
+    await until(lambda: len(receiver.taken) >= 2)
+    await stage.finished()
+    assert [heard.words for heard in receiver.heard] == ["t0", "t1"]
