@@ -16,10 +16,11 @@ from tests.brains.llm_server import LlmServer, calls, says
 from tests.chat.conftest import OpenChat
 from tests.chat.pages import agent_of as chat_agent_of
 from tests.server.conftest import OpenShop
-from tests.server.shop import ADA, ECHO, Shop, agent_of, until
+from tests.server.shop import ADA, ECHO, NUMBER, Shop, agent_of, until
 from tests.webhook_brain.receiver import Receiver, Talk, answers, hangs, streams, streams_then_stays
 
 SECRET = "whsec_of_the_shop"
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 
 
 def agent(receiver: Receiver, **more: Any) -> Agent:
@@ -194,6 +195,21 @@ async def test_words_stream_onto_the_page_of_a_chat(open_chat: OpenChat, receive
     assert (await page.sees("chat.done"))["text"] == "Let me look. Found it."
     envelope = receiver.asked[0].envelope
     assert envelope["channel"] == "chat"
+
+
+async def test_a_file_that_was_sent_can_be_fetched_from_the_request(
+    open_shop: OpenShop, embedded: dict[str, Any], receiver: Receiver
+) -> None:
+    shop = await open_shop(embedded, agent(receiver))
+    media = shop.simulator.media.put(NUMBER, "image/png", PNG, filename="", owner="user")
+    shop.does({"type": "image", "media_id": media.id, "caption": "my cat"})
+    (asked,) = await receiver.requests(1)
+    about = asked.envelope["data"]
+    assert about["message"] == "[image] my cat"
+    assert about["media_urls"] == [about["media_url"]]
+    assert about["media"][0]["mime"] == "image/png"
+    async with shop.http.get(about["media_url"]) as answer:
+        assert (answer.status, await answer.read()) == (200, PNG)
 
 
 async def test_a_model_uses_tools_at_the_agents_tool_url_signed_with_its_secret(
