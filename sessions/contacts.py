@@ -210,24 +210,24 @@ class Contacts:
                 if conflicts >= MAX_CONFLICTS:
                     raise
 
-    async def merge(self, keep_id: str, gone_id: str) -> Contact | None:
-        """Two records are one person, somebody says. Returns the one that is left, which is the other when that one has
-        the conversation under way; None when neither is there. Asked again, it changes nothing more."""
-        conflicts = 0
-        while True:
-            keep, gone = await self._store.contact(keep_id), await self._store.contact(gone_id)
-            if keep is None or gone is None or keep.id == gone.id or keep.org != gone.org:
-                return keep or gone
-            name = keep.name or gone.name
-            if await self._busiest(keep, gone) == gone.id:
-                keep, gone = gone, keep
-            sender = Sender(identities=(), routing=keep.home, name=name)
-            try:
-                return await self._write(Match(_taught(keep, sender, (gone,)), True, (gone,)))
-            except VersionConflictError:
-                conflicts += 1
-                if conflicts >= MAX_CONFLICTS:
-                    raise
+    async def to_merge(self, keep_id: str, gone_id: str) -> tuple[Contact, Contact] | None:
+        """Two records that somebody says are one person: the one to keep and the one to go, which is the other way
+        round when the one to go has the conversation under way. None when they are not two (any more)."""
+        keep, gone = await self._store.contact(keep_id), await self._store.contact(gone_id)
+        if keep is None or gone is None or keep.id == gone.id or keep.org != gone.org:
+            return None
+        return (gone, keep) if await self._busiest(keep, gone) == gone.id else (keep, gone)
+
+    async def merge(self, keep: Contact, gone: Contact) -> Contact | None:
+        """The one that is left. None when either has changed meanwhile: ask `to_merge` again."""
+        sender = Sender(identities=(), routing=keep.home, name=keep.name or gone.name)
+        try:
+            return await self._write(Match(_taught(keep, sender, (gone,)), True, (gone,)))
+        except VersionConflictError:
+            return None
+        finally:
+            for one in (keep, gone):
+                self.forget(one.id)  # beside the write somebody may have read the old ones
 
     async def change(self, contact_id: str, **changes: object) -> Contact | None:
         """Set fields of a contact, whatever happens to it meanwhile."""

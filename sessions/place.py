@@ -36,9 +36,14 @@ class Place:
         return cls(conversation_key(org, agent, channel, f"{GROUP}{group}"), org, agent, channel, home)
 
     @property
+    def party(self) -> str:
+        """Whom it is with: a contact's id, or `group:` and the group's."""
+        return self.conversation.split("/", 3)[-1]
+
+    @property
     def group(self) -> str | None:
         """The channel's id of the group, when it is one."""
-        party = self.conversation.split("/", 3)[-1]
+        party = self.party
         return party.removeprefix(GROUP) if party.startswith(GROUP) else None
 
     @property

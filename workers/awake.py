@@ -45,6 +45,10 @@ class Awake:
     def of_agent(self, org: str, agent: str) -> Iterable[Conversation]:
         return [actor for actor in self._actors.values() if (actor.place.org, actor.place.agent) == (org, agent)]
 
+    def is_beginning(self, contact: str) -> bool:
+        """Whether a call with this person is about to be written down: nobody finds it in the store yet."""
+        return any(actor.call_id is None and actor.place.party == contact for actor in self._running.values())
+
     def at(self, place: Place) -> Conversation:
         """The conversation of a place; it is made if there is none."""
         key = place.conversation

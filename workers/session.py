@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from omni.bus.base import BusUnavailableError, Consumer, Outgoing, Received
-from omni.model.call import Call, conversation_key
 from omni.model.contact import Contact, Sender
 from omni.model.ids import partition_of
 from omni.model.inbound import (
     AnyInput,
     ForgetPerson,
     FromPerson,
-    GoneElsewhere,
     IdentityChanged,
     MergePeople,
     PauseAgent,
@@ -42,6 +40,7 @@ from sessions.place import Place
 from sessions.world import World
 from workers.alarm import AlarmClock
 from workers.awake import Awake
+from workers.merging import Merging
 
 log = logging.getLogger("omni.session")
 
@@ -84,6 +83,7 @@ class SessionWorker:
         self._kept = Kept(prefetch // 2, lambda: self._awake.is_crowded)
         self._alarm = AlarmClock(world, sweep)
         self._contacts = Contacts(world.store, world.new_id)
+        self._merging = Merging(world, self._contacts, self._awake)
         self._lanes: dict[str, deque[_Item]] = {}
         self._lane_tasks: set[asyncio.Task[None]] = set()
         self._consumers: list[Consumer] = []
@@ -189,7 +189,8 @@ class SessionWorker:
             case PausePerson():
                 await self._pause_person(item, happening)
             case MergePeople():
-                await self._merge_people(item, happening)
+                await self._merging.merge(happening)
+                item.parcel.done()
             case ForgetPerson():
                 self._contacts.forget(happening.contact)
                 item.parcel.done()
@@ -280,21 +281,6 @@ class SessionWorker:
                 self._awake.wake(actor)
         item.parcel.done()
 
-    async def _merge_people(self, item: _Item, happening: MergePeople) -> None:
-        """The person goes on under one record; what is open under the other ends, for nothing will reach it there."""
-        kept = await self._contacts.merge(happening.keep, happening.gone)
-        if kept is not None:
-            open_ = await self._world.store.calls(CallFilter(org=kept.org, contact=kept.id, is_open=True), limit=100)
-            left = [call for call in open_ if Place.of(call).group is None and not _is_with(call, kept.id)]
-            now = self._world.clock()
-            ends = [_gone_elsewhere(call, f"{happening.key}:{call.id}", now, kept) for call in left]
-            if ends:
-                count = self._world.partitions
-                await self._world.bus.publish(
-                    [Outgoing(inbound_for(end.home, count).name, pack((end,)), end.key) for end in ends]
-                )
-        item.parcel.done()
-
     async def _pause_agent(self, item: _Item, happening: PauseAgent) -> None:
         """The agent's record says it already; here the calls in memory follow, and what is queued is withdrawn."""
         await self._world.agents.refresh()
@@ -318,22 +304,3 @@ class SessionWorker:
         actor = self._awake.at(place)
         actor.post(Mail(happening, item.parcel), contact, sender)
         self._awake.wake(actor)
-
-
-def _is_with(call: Call, contact: str) -> bool:
-    """Whether a call's conversation is the one that the contact's next message would go on in."""
-    return call.conversation == conversation_key(call.org, call.agent, call.channel, contact)
-
-
-def _gone_elsewhere(call: Call, key: str, at: float, kept: Contact) -> GoneElsewhere:
-    return GoneElsewhere(
-        key=key,
-        org=call.org,
-        agent=call.agent,
-        channel=call.channel,
-        at=at,
-        call=call.id,
-        home=call.home,
-        contact=kept.id,
-        identities=kept.identities,
-    )
