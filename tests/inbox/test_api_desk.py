@@ -126,3 +126,28 @@ async def test_two_records_of_one_person_become_one(open_shop: OpenShop, hire: H
     assert (await tess.ask("GET", f"/contacts/{gone}")).status == 404
     told = [item for row in rows.values() for item in await tess.items(row["id"], "merged")]
     assert [(item["by"], item["contact"]) for item in told] == [(tess.id, gone)]
+
+
+async def test_merged_into_the_conversation_that_a_colleague_has_every_page_learns_which_record_is_left(
+    open_shop: OpenShop, hire: Hire, engine: dict[str, Any]
+) -> None:
+    shop = await open_shop(engine)
+    tess, sam = await hire(shop), await hire(shop, "sam")
+    for who in (ADA, BRUNO):
+        shop.say("hello", who)
+        await shop.answers(1, who)
+    rows = {row["contact"]["address"]: row for row in await tess.rows()}
+    ada, bruno = rows[ADA], rows[BRUNO]
+    await sam.post(f"/conversations/{bruno['id']}/take")
+    page = await tess.look_on()
+    merged = await tess.post(f"/contacts/{ada['contact']['id']}/merge", {"other": bruno["contact"]["id"]})
+    assert (merged.status, merged.body) == (202, {"id": bruno["contact"]["id"], "merged": True})
+    left = await page.row(lambda row: row["id"] == ada["id"] and row["contact"]["id"] == bruno["contact"]["id"])
+    assert left["contact"]["id"] == bruno["contact"]["id"]
+    told = [item for row in rows.values() for item in await tess.items(row["id"], "merged")]
+    assert [(item["by"], item["contact"]) for item in told] == [(tess.id, ada["contact"]["id"])]
+    shop.say("it is me, from my other phone", ADA)
+    said = await tess.told(bruno["id"], "user.message", 2)
+    assert said[-1]["text"] == "it is me, from my other phone"
+    await shop.quiet()
+    assert len(shop.simulator.sent()) == 2  # sam has it, and the bot says nothing there, or elsewhere

@@ -42,7 +42,7 @@ class ContactChange(Config):
 
 
 class MergeBody(Config):
-    """`other` becomes part of the contact in the path."""
+    """`other` becomes part of the contact in the path; or the other way round, when its conversation is under way."""
 
     other: str = Field(max_length=128)
 
@@ -101,12 +101,14 @@ class Contacts:
         gone = await self._contact(body.other, actor)
         await kit.guard.audit(actor, request, "contact.merge", keep.id, other=gone.id)
         await kit.commands.merge_people(keep, gone, actor.id)
-        is_merged = await self._holding.until_gone(gone.id)
-        conversations = (await kit.store.conversations_of([keep.id])).get(keep.id, [])
-        if is_merged and conversations:
-            await self._casework.change(actor.org, conversations[0], actor.id, _merged(gone))
-        await self._tell(actor.org, keep.id)
-        return answer({"id": keep.id, "merged": is_merged}, 202)
+        kept = await self._holding.until_merged(keep.id, gone.id)
+        left = kept or keep.id
+        conversations = (await kit.store.conversations_of([left])).get(left, [])
+        if kept is not None and conversations:
+            merged = gone if kept == keep.id else keep
+            await self._casework.change(actor.org, conversations[0], actor.id, _merged(merged))
+        await self._tell(actor.org, left)
+        return answer({"id": left, "merged": kept is not None}, 202)
 
     async def search(self, request: web.Request, actor: Actor) -> web.Response:
         """`?q=`: words of messages and notes, names and numbers of people."""

@@ -68,13 +68,15 @@ class Holding:
 
         await self._look_until(is_so)
 
-    async def until_gone(self, contact_id: str) -> bool:
-        """Whether somebody's record is gone, now or a little later: it was merged into another."""
+    async def until_merged(self, one: str, other: str) -> str | None:
+        """Which of two people's records is left, once only one is; None when both are still there after a while."""
+        left: list[str] = []
 
-        async def is_gone() -> bool:
-            return await self._kit.store.contact(contact_id) is None
+        async def is_one() -> bool:
+            left[:] = [id_ for id_ in (one, other) if await self._kit.store.contact(id_) is not None]
+            return len(left) < 2
 
-        return await self._look_until(is_gone)
+        return left[0] if await self._look_until(is_one) and left else None
 
     async def _look_until(self, is_so: Callable[[], Awaitable[bool]]) -> bool:
         """Nothing is told of people's records, so we look."""
