@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,3 +146,24 @@ async def test_an_event_that_there_is_not_is_refused_by_name(stage: Stage) -> No
 def test_a_secret_is_not_shown_unless_it_is_asked_for() -> None:
     endpoint = WebhookEndpoint(id="wh", url="https://a.b", secret=SecretStr("whsec_hidden"), created_at=START)
     assert "hidden" not in repr(endpoint) + endpoint.model_dump_json()
+
+
+async def test_the_documented_verifier_believes_us_and_nobody_else(stage: Stage) -> None:
+    receiver, service = await stage.receiver(), stage.service()
+    service._courier = Courier(stage.http)  # the documented one looks at the time of day
+    endpoint = await service.create(wanted(receiver))
+    await service.test(endpoint)
+    page = Path(__file__).parents[2].joinpath("docs/webhooks.md").read_text(encoding="utf-8")
+    found = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert found is not None
+    scope: dict[str, Any] = {}
+    exec(found[1], scope)
+    (heard,) = receiver.heard
+    secret = endpoint.secret.get_secret_value()
+    scope["verify"](heard.body, heard.headers, secret)
+    old = {**heard.headers, "Omni-Timestamp": "1700000000"}
+    for body, headers, key in (
+        (heard.body + b" ", heard.headers, secret), (heard.body, heard.headers, "whsec_x"), (heard.body, old, secret),
+    ):  # fmt: skip
+        with pytest.raises(PermissionError):
+            scope["verify"](body, headers, key)
