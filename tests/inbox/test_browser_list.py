@@ -473,7 +473,7 @@ async def test_an_admin_pauses_an_agent_and_everybody_sees_it(shop: Shop, hire: 
     await other.keyboard.press("Escape")
     await page.get_by_role("button", name="Account: Boss").click()
     await page.get_by_role("menuitem", name="Pause Front desk").click()
-    await page.get_by_role("dialog").get_by_role("button", name="Pause the agent").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Pause the bot").click()
     await expect(other.get_by_text("Front desk is paused: it answers nobody")).to_be_visible()
     await expect(other.get_by_role("button", name="Resume Front desk")).to_have_count(0)
     await page.get_by_role("button", name="Resume Front desk").click()

@@ -100,7 +100,7 @@ async def test_the_overview_says_what_happened(shop: Shop, hire: Hire, open_wind
     last = chart.locator("tbody tr").last.locator("td")
     assert await last.all_inner_texts() == ["1", "2", "3", "1"]
 
-    by_agent = page.locator("section").filter(has_text="By agent")
+    by_agent = page.locator("section").filter(has_text="By bot")
     await expect(by_agent.get_by_role("row", name="Front desk")).to_contain_text("3")
 
     async with page.expect_download() as download:

@@ -128,5 +128,8 @@ function isOlder(row, known) {
 
 export const app = new App();
 
+/** Whether the bot would answer, if it were not paused: everywhere, or for this person. */
+export const isSilent = (row) => Boolean(row.contact?.paused || app.agents.get(row.agent)?.paused);
+
 /** What a conversation is called: the name, else the number or address, else the channel. */
 export const titleOf = (row) => row.contact?.name || row.contact?.address || row.channel;

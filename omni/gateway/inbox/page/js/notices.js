@@ -14,7 +14,7 @@ const ICONS = { info: "info", ok: "done", problem: "warning", waiting: "hand" };
  */
 export function toast({ text, detail = null, kind = "info", action = null, ms = 6000, id = null, quiet = false }) {
   const place = document.getElementById("toasts");
-  if (id) for (const old of place.children) if (old.dataset.id === id) old.remove();
+  if (id) withdraw(id);
   let timer = null;
   const close = () => {
     clearTimeout(timer);
@@ -40,6 +40,11 @@ export function toast({ text, detail = null, kind = "info", action = null, ms = 
   start();
   if (kind !== "problem" && !quiet) announce(detail ? `${text}. ${detail}` : text);
   return close;
+}
+
+/** Takes back the toast with this `id`: what it said holds no more. */
+export function withdraw(id) {
+  for (const toast of document.getElementById("toasts").children) if (toast.dataset.id === id) toast.remove();
 }
 
 /** An error as a toast: its sentence, whatever it is. */

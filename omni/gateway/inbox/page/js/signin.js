@@ -113,6 +113,7 @@ function form(options, problem, done, email = "", inPlace = false) {
     h("div", { class: "field" }, h("label", { for: passwordId }, t("signin.password")), passwordInput),
     said,
     button,
+    inPlace ? null : h("p", { class: "gate-hint muted" }, t("signin.no_password")),
   );
 }
 

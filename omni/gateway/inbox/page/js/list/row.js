@@ -2,7 +2,7 @@
 
 import { h } from "../dom.js";
 import { channelIcon, icon } from "../icons.js";
-import { app, titleOf } from "../model.js";
+import { app, isSilent, titleOf } from "../model.js";
 import { fullTime, shortTime, span, spanInWords, t } from "../texts.js";
 import { touchedAt } from "./filter.js";
 
@@ -80,7 +80,7 @@ export class RowView {
   tick(now) {
     const { row } = this;
     const waits = isWaiting(row) && row.waiting_since !== null ? now - row.waiting_since : null;
-    const isNobodys = row.handler === "nobody";
+    const isNobodys = row.handler !== "human";
     this.#once("waiting", waits === null ? `${isTask(row)}` : `${isNobodys} ${span(waits)}`, () => {
       this.#waiting.hidden = waits === null && !isTask(row);
       this.#waiting.replaceChildren(icon(isNobodys ? "hand" : "clock", { size: 13 }), waits === null ? t("row.waiting") : span(waits));
@@ -140,7 +140,7 @@ export class RowView {
 export const isTask = (row) => row.state === "open" && row.handler === "nobody";
 
 /** Whether a person is waited for now. */
-const isWaiting = (row) => row.state === "open" && (row.handler === "nobody" || (row.handler === "human" && row.waiting_since !== null));
+const isWaiting = (row) => row.state === "open" && (row.handler === "nobody" || (row.waiting_since !== null && (row.handler === "human" || isSilent(row))));
 
 const LONGEST = 160;
 

@@ -1,13 +1,13 @@
 // The person: their name, where they can be reached, what is known of them, and whether the bot answers them.
 
 import { openMenu } from "../dialog.js";
-import { h, said, uid } from "../dom.js";
+import { announce, h, said, uid } from "../dom.js";
 import { icon } from "../icons.js";
 import { app } from "../model.js";
-import { announce } from "../dom.js";
 import { problem, toast } from "../notices.js";
 import { hasText, t } from "../texts.js";
 import * as acts from "../thread/acts.js";
+import { identitiesOf } from "./identities.js";
 import { mergeDialog } from "./merge.js";
 
 const path = (contact) => `/contacts/${encodeURIComponent(contact.id)}`;
@@ -83,10 +83,7 @@ function marks(contact) {
 
 function identities(contact) {
   if (!contact.identities?.length) return contact.address ? said("p", { class: "muted" }, contact.address) : null;
-  const phones = new Set(contact.identities.filter(({ kind }) => kind === "phone").map(({ value }) => value));
-  const own = contact.identities.filter(({ kind, value }) => kind !== "wa_id" || !phones.has(value));
-  const written = own.map(({ kind, value }) => ({ kind, value: /^\d+$/.test(value) && (kind === "phone" || kind === "wa_id") ? `+${value}` : value }));
-  return h("dl", { class: "facts" }, written.map(({ kind, value }) => [
+  return h("dl", { class: "facts" }, identitiesOf(contact).map(({ kind, value }) => [
     h("dt", {}, hasText(`identity.${kind}`) ? t(`identity.${kind}`) : kind),
     h("dd", {}, said("span", {}, value), h("button", { type: "button", class: "icon-btn fact-copy", "aria-label": t("panel.copy", { value }), on: { click: () => copy(value) } }, icon("copy", { size: 14 }))),
   ]));

@@ -6,8 +6,11 @@ import { icon } from "../icons.js";
 import { app } from "../model.js";
 import { problem, toast } from "../notices.js";
 import { t } from "../texts.js";
+import { identitiesOf } from "./identities.js";
 
 const nameOf = (contact) => contact.name || contact.address || contact.identities?.[0]?.value || contact.id;
+
+const inWords = (contact) => identitiesOf(contact).map(({ value }) => value).join(" · ");
 
 export function mergeDialog(contact, changed) {
   const body = h("div", { class: "merge" });
@@ -27,7 +30,7 @@ function searchIn(body, contact, choose) {
       if (mine !== asked) return undefined;
       const others = contacts.filter((one) => one.id !== contact.id);
       return fill(found, others.length ? others.map((one) => h("li", {}, h("button", { type: "button", class: "merge-one", on: { click: () => choose(one) } },
-        said("b", {}, nameOf(one)), said("small", { class: "muted" }, (one.identities ?? []).map(({ value }) => value).join(" · "))))) : h("li", { class: "muted" }, t("merge.none")));
+        said("b", {}, nameOf(one)), said("small", { class: "muted" }, inWords(one))))) : h("li", { class: "muted" }, t("merge.none")));
     } catch (error) {
       return fill(found, h("li", { class: "problem" }, error.message));
     }
@@ -56,4 +59,4 @@ function confirmIn(body, dialog, contact, other, changed) {
   go.focus();
 }
 
-const card = (contact) => h("div", { class: "card" }, icon("person"), h("span", {}, said("b", {}, nameOf(contact)), said("small", {}, (contact.identities ?? []).map(({ value }) => value).join(" · "))));
+const card = (contact) => h("div", { class: "card" }, icon("person"), h("span", {}, said("b", {}, nameOf(contact)), said("small", {}, inWords(contact))));

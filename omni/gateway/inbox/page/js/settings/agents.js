@@ -2,13 +2,11 @@
 
 import { fill, h, said } from "../dom.js";
 import { app } from "../model.js";
+import { pauseAgent, resumeAgent } from "../shell/agents.js";
 import { hasText, t } from "../texts.js";
-import { confirm } from "../dialog.js";
-import { say } from "./form.js";
 
 export async function show(host, signal) {
   const rows = h("ul", { class: "things" });
-  const message = h("p", { class: "form-said", role: "status" });
 
   function draw() {
     const at = document.activeElement?.closest?.("li")?.dataset.id;
@@ -25,23 +23,11 @@ export async function show(host, signal) {
         h("p", { class: "thing-name" }, said("span", {}, name), agent.paused ? h("span", { class: "badge warn" }, t("settings.agents.paused")) : h("span", { class: "badge ok" }, t("settings.agents.answers"))),
         h("p", { class: "thing-text" }, [`${agent.slug}`, agent.brain, ...agent.transports.map((one) => (hasText(`channel.${one}`) ? t(`channel.${one}`) : one))].filter(Boolean).join(" · "))),
       h("div", { class: "thing-acts" },
-        h("button", { type: "button", class: `btn small ${agent.paused ? "primary" : ""}`, "aria-label": t(`settings.agents.${verb}.what`, { name }), on: { click: () => act(agent.slug, name, verb) } }, t(`settings.agents.${verb}`))));
-  }
-
-  async function act(slug, name, verb) {
-    const sure = await confirm({ title: t(`settings.agents.${verb}.what`, { name }), text: t(`settings.agents.${verb}.means`, { name }), yes: t(`settings.agents.${verb}`), danger: verb === "pause" });
-    if (!sure) return;
-    try {
-      await app.api("POST", `/agents/${encodeURIComponent(slug)}/${verb}`);
-      await app.refreshAgents();
-      say(message, t(`settings.agents.${verb}.done`, { name }));
-    } catch (error) {
-      say(message, error.message, "wrong");
-    }
+        h("button", { type: "button", class: `btn small ${agent.paused ? "primary" : ""}`, "aria-label": t(`agent.${verb}`, { name }), on: { click: () => (agent.paused ? resumeAgent(agent) : pauseAgent(agent)) } }, t(`settings.agents.${verb}`))));
   }
 
   await app.refreshAgents();
   app.on("agents", draw, signal);
   draw();
-  fill(host, h("p", { class: "lead" }, t("settings.agents.lead")), message, rows);
+  fill(host, h("p", { class: "lead" }, t("settings.agents.lead")), rows);
 }

@@ -36,7 +36,10 @@ export async function show(host, signal) {
   }
 
   function showLink(operator) {
-    fill(link, linkBox(operator, () => fill(link)));
+    fill(link, linkBox(operator, () => {
+      fill(link);
+      add.querySelector("summary").focus();
+    }));
     link.querySelector("input").select();
   }
 

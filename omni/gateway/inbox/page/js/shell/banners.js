@@ -36,6 +36,7 @@ function soon() {
 function draw() {
   const paused = [...app.agents.values()].filter((agent) => agent.paused);
   const [first] = paused;
+  const hadFocus = place.contains(document.activeElement);
   fill(
     place,
     lost ? h("div", { class: "banner", role: "status" }, icon("offline", { size: 16 }), h("span", null, t(navigator.onLine === false ? "banner.offline" : "banner.reconnecting"))) : null,
@@ -49,4 +50,5 @@ function draw() {
         )
       : null,
   );
+  if (hadFocus && !place.contains(document.activeElement)) document.getElementById("main").focus({ preventScroll: true });
 }

@@ -1,7 +1,7 @@
 /** Telling the person that somebody waits for one of them: on the page, by ear, on the desktop, in the title. */
 
 import { app, titleOf } from "../model.js";
-import { chime, desktop, titleCount, toast } from "../notices.js";
+import { chime, desktop, titleCount, toast, withdraw } from "../notices.js";
 import { go } from "../router.js";
 import { t } from "../texts.js";
 import { isTask } from "../list/row.js";
@@ -17,13 +17,19 @@ let timer = null;
 export function startTasks() {
   for (const row of app.rows.values()) seen.set(row.id, isTask(row));
   app.on("rows", ({ detail }) => {
-    for (const id of detail.gone) seen.delete(id);
+    for (const id of detail.gone) {
+      seen.delete(id);
+      withdraw(noticeOf(id));
+    }
     for (const id of detail.ids) look(app.rows.get(id));
   });
+  app.on("open", ({ detail }) => detail && withdraw(noticeOf(detail)));
   app.on("counts", () => titleCount(app.counts.waiting ?? 0));
   app.on("language", () => titleCount(app.counts.waiting ?? 0));
   titleCount(app.counts.waiting ?? 0);
 }
+
+const noticeOf = (id) => `task-${id}`;
 
 const JUST_NOW_S = 20;
 
@@ -32,6 +38,7 @@ function look(row) {
   const before = seen.get(row.id);
   const now = isTask(row);
   seen.set(row.id, now);
+  if (before && !now) withdraw(noticeOf(row.id));
   if (!now || before === true) return;
   // A row that is merely new to this page (an older one that was just loaded) is no news, one that just began to wait is.
   if (before === undefined && !(row.waiting_since !== null && app.now() - row.waiting_since < JUST_NOW_S && app.connected)) return;
@@ -48,7 +55,7 @@ function tell() {
   for (const row of rows.slice(0, MOST_AT_ONCE)) {
     const text = t("task.waiting", { name: titleOf(row) });
     const open = () => go(`/c/${encodeURIComponent(row.id)}`);
-    toast({ id: `task-${row.id}`, text, detail: reasonOf(row), kind: "waiting", ms: 12_000, action: { text: t("task.open"), run: open } });
+    toast({ id: noticeOf(row.id), text, detail: reasonOf(row), kind: "waiting", ms: 12_000, action: { text: t("task.open"), run: open } });
     desktop.show({ title: text, body: reasonOf(row) ?? "", tag: `omni-${row.id}`, run: open });
   }
   const more = rows.length - MOST_AT_ONCE;

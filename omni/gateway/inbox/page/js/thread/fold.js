@@ -26,7 +26,7 @@ export function rowsOf(items, { deliveryOf = () => null, dayOf, complete = false
     day = today;
     rows.push(row);
   }
-  return grouped(withoutEmpty(rows));
+  return grouped(withoutEchoes(withoutEmpty(rows)));
 }
 
 function bubblesOf(items, deliveryOf) {
@@ -146,6 +146,21 @@ function withoutEmpty(rows) {
     }
   }
   return kept.filter((row, place) => row.kind !== "day" || (kept[place + 1] && kept[place + 1].kind !== "day"));
+}
+
+/**
+ * Taking a conversation over assigns it, and resolving it ends its call: one line says each, not two. The end of the
+ * call knows how long it was, the case knows who resolved it.
+ */
+function withoutEchoes(rows) {
+  const kept = [];
+  for (const row of rows) {
+    const [last, item] = [kept.at(-1)?.item, row.item];
+    if (last?.type === "handoff.active" && item?.type === "assigned" && item.to === item.by && item.by === last.by) continue;
+    if (last?.type === "call.ended" && last.reason === "resolved" && item?.type === "resolved") kept[kept.length - 1] = { ...kept.at(-1), item: { ...last, by: item.by } };
+    else kept.push(row);
+  }
+  return kept;
 }
 
 export const isRemarkable = (turn) => turn.outcome === "failed" || turn.outcome === "silent" || Boolean(turn.error);

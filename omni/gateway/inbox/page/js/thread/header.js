@@ -3,11 +3,11 @@
 import { openMenu } from "../dialog.js";
 import { fill, h, said } from "../dom.js";
 import { channelIcon, icon } from "../icons.js";
-import { app, titleOf } from "../model.js";
+import { app, isSilent, titleOf } from "../model.js";
 import { t } from "../texts.js";
 import * as acts from "./acts.js";
 import { assignMenu, handBackDialog, labelMenu, snoozeMenu, whisperDialog } from "./menus.js";
-import { countdown } from "./times.js";
+import { timeLeft } from "./times.js";
 
 const SHORT = 2 * 3600; // seconds: less than this left is said in colour
 
@@ -16,8 +16,11 @@ export class Header {
   #presence = [];
   #timer = null;
   #mark = null;
+  #write;
 
-  constructor() {
+  /** `write()` puts the cursor where a reply is written. */
+  constructor(write) {
+    this.#write = write;
     this.window = h("span", { class: "window", role: "timer" });
     this.people = h("div", { class: "presence" });
     this.notice = h("div", { class: "collision", role: "status", hidden: true });
@@ -34,13 +37,15 @@ export class Header {
 
   show(row) {
     this.#row = row;
-    const mark = JSON.stringify([row.contact, row.handler, row.handled_by, row.state, row.assignee, row.labels, row.snoozed_until, row.transport, row.agent, app.agents.get(row.agent)?.name, app.operators.size, app.me?.role]);
+    const mark = JSON.stringify([row.contact, row.handler, row.handled_by, row.state, row.assignee, row.labels, row.snoozed_until, row.transport, row.agent, app.agents.get(row.agent), app.operators.size, app.me?.role]);
     if (mark !== this.#mark) {
       this.#mark = mark;
-      this.#draw();
-    }
+      this.#keepFocus(() => {
+        this.#draw();
+        this.#collision();
+      });
+    } else this.#collision();
     this.#tick();
-    this.#collision();
   }
 
   present(operators) {
@@ -49,17 +54,33 @@ export class Header {
     this.#collision();
   }
 
+  /** Whether `press(act)` would do something. */
+  can(act) {
+    const button = this.element.querySelector(`button[data-act="${act}"]`);
+    return act === "take" ? this.#isToTake() : Boolean(button && !button.disabled);
+  }
+
+  #isToTake() {
+    const row = this.#row;
+    return Boolean(row) && row.state !== "ended" && app.can("agent") && !(row.handler === "human" && app.isMe(row.handled_by));
+  }
+
   /** The key of a button does what the button does: `take`, `release`, `end`, `reopen`, `snooze`, `assign`, `label`. */
   press(act) {
-    const row = this.#row;
-    if (act === "take" && row && row.state !== "ended" && app.can("agent") && !(row.handler === "human" && app.isMe(row.handled_by))) {
-      acts.take(row.id);
-      return true;
-    }
-    const button = this.element.querySelector(`button[data-act="${act}"]`);
-    if (!button || button.disabled) return false;
-    button.click();
+    if (!this.can(act)) return false;
+    if (act === "take") acts.take(this.#row.id);
+    else this.element.querySelector(`button[data-act="${act}"]`).click();
     return true;
+  }
+
+  /** Whoever stood at a button stands there still; whoever took the conversation over by it wants to write. */
+  #keepFocus(draw) {
+    const at = this.element.contains(document.activeElement) ? document.activeElement.dataset.act : null;
+    draw();
+    if (!at || this.element.contains(document.activeElement)) return;
+    if (["take", "steal"].includes(at) && app.isMe(this.#row.handled_by)) return void this.#write();
+    const buttons = [...this.buttons.children].filter((one) => one.checkVisibility());
+    (buttons.find((one) => one.dataset.act === at) ?? buttons[0])?.focus();
   }
 
   #draw() {
@@ -78,7 +99,8 @@ export class Header {
     const row = this.#row;
     const bot = app.agents.get(row.agent)?.name ?? row.agent;
     if (row.state === "ended") return h("span", { class: "holder" }, t("thread.has_ended"));
-    if (row.handler === "bot") return h("span", { class: "holder is-bot" }, icon("bot", { size: 14 }), said("span", {}, t("thread.bot_has_it", { bot })));
+    if (row.handler === "bot" && isSilent(row)) return h("span", { class: "holder is-nobody" }, icon("pause", { size: 14 }), h("span", {}, t("panel.paused")));
+    if (row.handler === "bot") return h("span", { class: "holder is-bot" }, icon("bot", { size: 14 }), said("span", { class: "holder-long" }, t("thread.bot_has_it", { bot })), said("span", { class: "holder-short" }, bot));
     if (row.handler === "nobody") return h("span", { class: "holder is-nobody" }, icon("hand", { size: 14 }), t("thread.nobody_has_it"));
     return h("span", { class: "holder is-human" }, icon("person", { size: 14 }), said("span", {}, app.isMe(row.handled_by) ? t("thread.you_have_it") : t("thread.they_have_it", { name: app.nameOf(row.handled_by) ?? t("event.somebody") })));
   }
@@ -155,7 +177,7 @@ export class Header {
     this.window.hidden = false;
     this.window.dataset.state = left <= 0 ? "closed" : left < SHORT ? "short" : "open";
     this.window.title = t("thread.window_title");
-    const text = left <= 0 ? t("thread.window_closed") : t("thread.window", { left: countdown(left) });
+    const text = left <= 0 ? t("thread.window_closed") : t("thread.window", { left: timeLeft(left) });
     if (this.window.textContent !== text) this.window.textContent = text;
   }
 }

@@ -29,7 +29,7 @@ export function sentenceOf(item, customer) {
     case "reopened": return { text: t("event.reopened", { who }) };
     case "merged": return { text: t("event.merged", { who, name: item.name || item.contact }), icon: "merge" };
     case "call.started": return { text: t(item.direction === "outbound" ? "event.began_outbound" : "event.began"), tone: "edge" };
-    case "call.ended": return { text: ended(item), tone: "edge" };
+    case "call.ended": return { text: ended(item, who), tone: "edge" };
     case "contact.changed": return { text: t("event.contact_changed") };
     case "custom": return { text: t("event.custom", { name: item.name }) };
     case "edit": return { text: t("event.edited_unknown"), quote: item.text };
@@ -56,8 +56,8 @@ function labelled({ added = [], removed = [] }, who) {
   return added.length ? t("event.labelled", { who, labels: names(added) }) : t("event.unlabelled", { who, labels: names(removed) });
 }
 
-function ended({ reason, duration }) {
-  const why = hasText(`ended.${reason}`) ? t(`ended.${reason}`) : t("ended.other", { reason });
+function ended({ by, reason, duration }, who) {
+  const why = by && reason === "resolved" ? t("event.resolved", { who }) : hasText(`ended.${reason}`) ? t(`ended.${reason}`) : t("ended.other", { reason });
   return duration > 0 ? t("event.ended", { why, duration: spanInWords(duration) }) : why;
 }
 

@@ -60,7 +60,7 @@ export function labelMenu(anchor, row) {
         acts.label(row.id, had ? { remove: [name] } : { add: [name] });
       },
     }))
-    : [{ text: t("label.none"), disabled: true }];
+    : [app.can("admin") ? { text: t("label.make"), icon: "plus", run: () => app.go("/settings/labels") } : { text: t("label.none"), disabled: true }];
   openMenu(anchor, items, { label: t("thread.label"), align: "end" });
 }
 

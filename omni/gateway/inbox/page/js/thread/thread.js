@@ -58,7 +58,7 @@ class Thread extends HTMLElement {
 
   #build() {
     this.#feed = new Feed(this.#id);
-    this.#header = new Header();
+    this.#header = new Header(() => this.#composer.write("reply"));
     this.#tail = new Tail(() => this.#customer());
     this.#bar = new ActionBar({
       react: (row, emoji) => acts.react(this.#id, row.provider, emoji),
@@ -105,13 +105,14 @@ class Thread extends HTMLElement {
   }
 
   #keys(signal) {
-    const press = (act) => () => this.#header.press(act);
+    const press = (act) => [() => this.#header.press(act), () => this.#header.can(act)];
+    const always = () => true;
     const added = [
-      ["t", "keys.take", press("take")], ["h", "keys.hand_back", press("release")], ["e", "keys.resolve", press("end")],
-      ["s", "keys.snooze", press("snooze")], ["a", "keys.assign", press("assign")], ["l", "keys.label", press("label")],
+      ["t", "keys.take", ...press("take")], ["h", "keys.hand_back", ...press("release")], ["e", "keys.resolve", ...press("end")],
+      ["s", "keys.snooze", ...press("snooze")], ["a", "keys.assign", ...press("assign")], ["l", "keys.label", ...press("label")],
       ["r", "keys.reply", () => this.#composer.write("reply")], ["n", "keys.note", () => this.#composer.write("note")],
       ["i", "keys.details", () => app.togglePanel()],
-    ].map(([keys, text, run]) => shortcuts.add({ keys, scope: "thread", text, run, when: () => this.isConnected }));
+    ].map(([keys, text, run, may = always]) => shortcuts.add({ keys, scope: "thread", text, run, when: () => this.isConnected && may() }));
     signal.addEventListener("abort", () => added.forEach((takeBack) => takeBack()));
   }
 

@@ -1,6 +1,6 @@
 // Days, countdowns and the times to snooze until, in the reader's own zone. `ts` and durations are in seconds.
 
-import { language } from "../texts.js";
+import { language, span, t } from "../texts.js";
 
 /** The day's name in the reader's zone: equal for two times of one day. */
 export function dayKey(ts) {
@@ -12,7 +12,13 @@ export function dayKey(ts) {
 export const dayAndTime = (ts) =>
   new Intl.DateTimeFormat(language(), { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }).format(ts * 1000);
 
-/** "23:04:10", "4:10": for countdowns and sound. */
+/** "23h 4m", and in the last hour "4:10": how long something still takes. */
+export function timeLeft(seconds) {
+  const minutes = Math.floor(seconds / 60) % 60;
+  return seconds < 3600 ? countdown(seconds) : `${span(seconds - (seconds % 3600))} ${t("span.m", { v: String(minutes) })}`;
+}
+
+/** "4:10": for sound and the last minutes of something. */
 export function countdown(seconds) {
   const left = Math.max(0, Math.floor(seconds));
   const [hours, minutes, rest] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
