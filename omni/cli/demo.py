@@ -49,7 +49,8 @@ SECRET_NAMES: Final = ("access_token", "app_secret", "verify_token", "api_key")
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), default=Path("omni-data"), show_default=True,
               help="Folder for the database, the files and the generated secrets.")  # fmt: skip
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen on this address.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Listen on this port.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, envvar="OMNI_PORT",
+              help="Listen on this port (OMNI_PORT).")  # fmt: skip
 @click.option("--fresh", is_flag=True, help="Forget the demo's earlier conversations and secrets first.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning",
               show_default=True, help="How much to tell on stderr.")  # fmt: skip
@@ -112,9 +113,10 @@ def _require_free(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
+            other = port + 1 if port < 65535 else 8081
             raise Failure(
                 f"cannot listen on {host}:{port} ({error.strerror}); is another demo running? "
-                f"Stop it, or choose another port: omni demo --port {port + 1 if port < 65535 else 8081}"
+                f"Stop it, or choose another port: omni demo --port {other}, or OMNI_PORT={other} make run"
             ) from None
 
 
@@ -188,6 +190,7 @@ def _settings(data: Path, host: str, port: int, base: str, pretend: SimulatorSet
         api_key=json.dumps(api_key),
         phone_number_id=pretend.phone_number_id,
         phone=pretend.display_phone_number,
+        waba_id=pretend.waba_id,
         access_token=pretend.access_token,
         app_secret=pretend.app_secret,
         verify_token=pretend.verify_token,

@@ -195,5 +195,5 @@ async def own_link(settings: Settings) -> str:
         office = Office(settings, found.store, Staff(found.store, Sessions(found.store)))
         operator = await found.store.operator_by_email(YOU)
         if operator is None:
-            operator = await office.staff.add(DEFAULT_ORG, YOU, "You", "admin")
+            operator = await office.staff.add(DEFAULT_ORG, YOU, "Demo Admin", "admin")
         return await office.link(operator)
