@@ -18,7 +18,7 @@ from omni.gateway.inbox.contacts import Contacts
 from omni.gateway.inbox.conversations import Conversations
 from omni.gateway.inbox.courtesy import Courtesy
 from omni.gateway.inbox.desk import Desk
-from omni.gateway.inbox.feed import Feeds
+from omni.gateway.inbox.feeds import Feeds
 from omni.gateway.inbox.guard import Guard
 from omni.gateway.inbox.holding import Holding
 from omni.gateway.inbox.kit import Kit

@@ -16,7 +16,8 @@ from omni.bus.base import BusError
 from omni.gateway.client.pace import Pace, TooFastError
 from omni.gateway.inbox.asking import InboxError
 from omni.gateway.inbox.cursors import CursorError, place_of
-from omni.gateway.inbox.feed import Feed, Feeds
+from omni.gateway.inbox.feed import Feed
+from omni.gateway.inbox.feeds import Feeds
 from omni.gateway.inbox.guard import SIGNED_OUT, Actor
 from omni.gateway.inbox.kit import Kit
 from omni.gateway.inbox.outbox import Outbox

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from omni.gateway.inbox.cursors import Place, cursor_of
+from omni.gateway.inbox.cursors import cursor_of
 from omni.gateway.inbox.items import Item, case_item, delivery_in, item_of
 from omni.gateway.inbox.naming import conversation_id
 from omni.gateway.inbox.rows import Row, row_of
@@ -39,14 +39,10 @@ async def items_of(store: Store, conversation: str, lines: Sequence[Line]) -> li
     return [
         {
             **(item_of(line.what, id_, stored, deliveries) if isinstance(line.what, Entry) else case_item(line.what)),
-            "cursor": _cursor(conversation, line.place),
+            "cursor": cursor_of(conversation, line.place),
         }
         for line in lines
     ]
-
-
-def _cursor(conversation: str, place: Place) -> str:
-    return cursor_of(conversation, place)
 
 
 async def deliveries_of(store: Store, entries: Iterable[Entry]) -> dict[str, Delivery]:
