@@ -46,6 +46,8 @@ log = logging.getLogger("omni.session")
 TYPING_LASTS = 20.0
 """WhatsApp's typing bubble ends after 25 s; it is shown again a little earlier."""
 
+WEBHOOK_SECONDS = 400.0
+
 Look = Callable[[], tuple[CallState, Around]]
 """The call as it is now."""
 
@@ -111,9 +113,10 @@ class Thinking:
         )
         self._report(done, None)
 
-    def _patience(self) -> float | None:
-        """The webhook brain has limits of its own: what was said until then is its answer."""
-        return None if self._agent.brain == "webhook" else self._agent.turn_timeout_s
+    def _patience(self) -> float:
+        """The webhook brain has limits of its own, and what was said by then is its answer: ours is the last resort."""
+        own = self._agent.turn_timeout_s
+        return max(own, WEBHOOK_SECONDS) if self._agent.brain == "webhook" else own
 
     def said(self, key: str | None) -> bool:
         """True for the key of a report of this turn's words; what a tool did is logged even if the turn was cut."""

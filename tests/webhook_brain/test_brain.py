@@ -21,6 +21,7 @@ from sessions.brains.base import BrainError, Break, Finish, HandOver, Say, Spoke
 from sessions.brains.choose import Brains
 from sessions.brains.endpoint import LlmDefaults
 from sessions.brains.webhook.brain import WebhookBrain
+from sessions.brains.webhook.record import TurnRecord
 from tests.webhook_brain.receiver import Receiver, Talk, answers, babbles, hangs, resets, streams, streams_then_stays
 
 SECRET = "whsec_of_the_tests"
@@ -383,7 +384,8 @@ async def test_the_agents_endpoint_goes_before_the_organisations_and_its_own_set
 
     async def asks(turn: Any) -> str | None:
         assert [chunk async for chunk in brain.answer(turn)] == [Say("ok")]
-        return kept.last.endpoint
+        last: TurnRecord = kept.last
+        return last.endpoint
 
     assert await asks(turn_of(agent=agent)) == "wh_agent"
     webhooks.verify(receiver.asked[-1].body, receiver.asked[-1].headers, "wh_agent")

@@ -96,7 +96,13 @@ def test_what_the_table_of_answers_names_is_understood() -> None:
         "`hangup: true`, `action: hangup`",
         "`digits`",
     ]
-    everything = {"text": "a", "send_message": {"body": "b"}, "action": "transfer", "hangup": True, "digits": "1"}
+    everything: dict[str, Any] = {
+        "text": "a",
+        "send_message": {"body": "b"},
+        "action": "transfer",
+        "hangup": True,
+        "digits": "1",
+    }
     reply = reply_of({**everything, "interim": True})
     assert reply.notes == ()
     assert reply.closes
