@@ -10,6 +10,7 @@ export const languages = [
 ];
 
 let code = "en";
+let locale = "en";
 let plurals = new Intl.PluralRules("en");
 let formats = new Map();
 const missing = new Set();
@@ -25,8 +26,12 @@ export function closest(wanted) {
   return "en";
 }
 
+/** How dates and numbers are written: as the reader's own country writes the language, where the browser says which. */
+export const region = () => locale;
+
 export function setLanguage(wanted) {
   code = closest([wanted]);
+  locale = navigator.languages.find((one) => one.toLowerCase().startsWith(`${code}-`)) ?? code;
   plurals = new Intl.PluralRules(code);
   formats = new Map();
   document.documentElement.lang = code;
@@ -66,15 +71,15 @@ function format(name, make) {
   return found;
 }
 
-export const number = (value) => format("number", () => new Intl.NumberFormat(code)).format(value);
+export const number = (value) => format("number", () => new Intl.NumberFormat(locale)).format(value);
 /** "12K", for where there is no room. */
-export const compact = (value) => format("compact", () => new Intl.NumberFormat(code, { notation: "compact" })).format(value);
-export const percent = (share) => format("percent", () => new Intl.NumberFormat(code, { style: "percent", maximumFractionDigits: 1 })).format(share);
+export const compact = (value) => format("compact", () => new Intl.NumberFormat(locale, { notation: "compact" })).format(value);
+export const percent = (share) => format("percent", () => new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 1 })).format(share);
 
-const pattern = (name, options) => format(name, () => new Intl.DateTimeFormat(code, options));
+const pattern = (name, options) => format(name, () => new Intl.DateTimeFormat(locale, options));
 
 /** Times are epoch seconds. "14:05" */
-export const clock = (at) => pattern("clock", { hour: "2-digit", minute: "2-digit" }).format(at * 1000);
+export const clock = (at) => pattern("clock", { hour: "numeric", minute: "2-digit" }).format(at * 1000);
 /** "20 November 2026, 14:05:33", for titles. */
 export const fullTime = (at) => pattern("full", { dateStyle: "long", timeStyle: "medium" }).format(at * 1000);
 /** "20 Nov 2026" */
@@ -116,7 +121,7 @@ export function span(seconds) {
 export function spanInWords(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
   const [value, unit] = whole < 60 ? [whole, "second"] : whole < 3600 ? [Math.floor(whole / 60), "minute"] : whole < 86400 ? [Math.floor(whole / 3600), "hour"] : [Math.floor(whole / 86400), "day"];
-  return format(`unit-${unit}`, () => new Intl.NumberFormat(code, { style: "unit", unit, unitDisplay: "long" })).format(value);
+  return format(`unit-${unit}`, () => new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" })).format(value);
 }
 
 /** "3.4 MB" */
@@ -128,5 +133,5 @@ export function size(bytes) {
     value /= 1000;
     at += 1;
   }
-  return format(`size-${units[at]}`, () => new Intl.NumberFormat(code, { style: "unit", unit: units[at], unitDisplay: at ? "short" : "long", maximumFractionDigits: at > 1 ? 1 : 0 })).format(value);
+  return format(`size-${units[at]}`, () => new Intl.NumberFormat(locale, { style: "unit", unit: units[at], unitDisplay: at ? "short" : "long", maximumFractionDigits: at > 1 ? 1 : 0 })).format(value);
 }

@@ -1,12 +1,12 @@
 // Numbers, shares and durations as people read them, in the page's language.
 
-import { language, number, t } from "../texts.js";
+import { number, region, t } from "../texts.js";
 
 export const count = number;
 
 export function share(part) {
   if (part === null || part === undefined) return t("overview.none");
-  return new Intl.NumberFormat(language(), { style: "percent", maximumFractionDigits: part > 0 && part < 0.1 ? 1 : 0 }).format(part);
+  return new Intl.NumberFormat(region(), { style: "percent", maximumFractionDigits: part > 0 && part < 0.1 ? 1 : 0 }).format(part);
 }
 
 const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
@@ -14,8 +14,8 @@ const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
 /** The two largest units of a duration in seconds: "1 h 5 min". */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return t("overview.none");
-  if (seconds > 0 && seconds < 0.1) return `< ${new Intl.NumberFormat(language()).format(0.1)} s`;
-  if (seconds < 10) return `${new Intl.NumberFormat(language(), { maximumFractionDigits: 1 }).format(seconds)} s`;
+  if (seconds > 0 && seconds < 0.1) return `< ${new Intl.NumberFormat(region()).format(0.1)} s`;
+  if (seconds < 10) return `${new Intl.NumberFormat(region(), { maximumFractionDigits: 1 }).format(seconds)} s`;
   let rest = Math.round(seconds);
   const first = UNITS.findIndex(([, size]) => rest >= size);
   const words = [];
@@ -31,7 +31,7 @@ export function duration(seconds) {
 export function dayNames(day) {
   const [year, month, date] = day.split("-").map(Number);
   const noon = new Date(year, month - 1, date, 12);
-  const write = (options) => new Intl.DateTimeFormat(language(), options).format(noon);
+  const write = (options) => new Intl.DateTimeFormat(region(), options).format(noon);
   return { short: write({ day: "numeric", month: "short" }), full: write({ weekday: "long", day: "numeric", month: "long", year: "numeric" }) };
 }
 

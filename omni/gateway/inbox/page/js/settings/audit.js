@@ -2,7 +2,7 @@
 
 import { fill, h, said } from "../dom.js";
 import { app, titleOf } from "../model.js";
-import { fullTime, hasText, language, t } from "../texts.js";
+import { fullTime, hasText, region, t } from "../texts.js";
 import { choice, say } from "./form.js";
 
 const PAGE = 50;
@@ -13,7 +13,7 @@ export async function show(host) {
   const more = h("button", { type: "button", class: "btn", hidden: true, on: { click: () => load(true) } }, t("settings.audit.more"));
   const people = [...app.operators.values()].map((one) => [one.id, one.name]);
   const who = choice("actor", "", [["", t("settings.audit.everybody")], ...people], { "aria-label": t("settings.audit.person") });
-  const when = new Intl.DateTimeFormat(language(), { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+  const when = new Intl.DateTimeFormat(region(), { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
   let next = null;
   let asked = 0;
 
