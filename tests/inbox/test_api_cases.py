@@ -126,6 +126,25 @@ async def test_what_was_seen_is_not_unread_any_more_and_never_again(
     await tess.row(lambda row: row["unread"] == 1)
 
 
+async def test_what_came_after_the_entry_that_was_looked_at_stays_unread(
+    open_shop: OpenShop, hire: Hire, embedded: dict[str, Any]
+) -> None:
+    shop = await open_shop(embedded)
+    tess = await hire(shop)
+    shop.say("looked at")
+    await shop.answers(1)
+    row = await tess.row(lambda row: row["unread"] == 1)
+    for n in range(2):
+        shop.say(f"not yet {n}")
+        await shop.answers(n + 2)
+    newer = await tess.row(lambda row: row["unread"] == 3)
+    path = f"/conversations/{row['id']}/seen"
+    assert (await tess.post(path, {"call": row["call"], "seq": row["seq"]})).body == {"unread": 2}
+    assert (await tess.post(path, {"call": row["call"], "seq": 0})).body == {"unread": 2}
+    assert (await tess.post(path, {"call": row["call"], "seq": newer["seq"]})).body == {"unread": 0}
+    assert (await tess.post(path, {"call": row["call"]})).status == 422
+
+
 async def test_wrong_changes_are_refused_with_a_sentence(
     open_shop: OpenShop, hire: Hire, embedded: dict[str, Any]
 ) -> None:

@@ -14,8 +14,13 @@ from omni.gateway.inbox.guard import Actor
 from omni.gateway.inbox.kit import Kit
 from omni.gateway.inbox.rows import unread
 from omni.model.base import Config
+from omni.model.call import Call
 from omni.model.case import LONGEST_NOTE, MAX_LABELS
+from omni.model.entry import UserSaid
 from omni.store.inbox import Listed
+
+STEP: Final = 500
+"""Entries that are read at once."""
 
 LONGEST_SNOOZE: Final = 400 * 86_400.0
 
@@ -43,8 +48,12 @@ class SnoozeBody(Config):
 
 
 class SeenBody(Config):
+    """So many of the customer's messages were looked at, or all up to entry `seq` of the log: nobody has seen what came
+    behind it meanwhile."""
+
     call: str = Field(max_length=200)
-    user_messages: int = Field(ge=0)
+    user_messages: int | None = Field(default=None, ge=0)
+    seq: int | None = Field(default=None, ge=0, lt=2**53)
 
 
 class Cases:
@@ -109,9 +118,25 @@ class Cases:
         listed = await self._kit.conversation(request, actor)
         body = await read_body(request, SeenBody)
         call, case = listed.call, listed.case
+        if body.user_messages is None and body.seq is None:
+            raise InboxError(
+                422, "invalid", "user_messages: say how many were seen, or up to which `seq`", "user_messages"
+            )
         if body.call == call.id:
-            case = await self._casework.change(actor.org, call.conversation, actor.id, seen(call, body.user_messages))
+            number = body.user_messages if body.user_messages is not None else await self._up_to(call, body.seq or 0)
+            case = await self._casework.change(actor.org, call.conversation, actor.id, seen(call, number))
         return answer({"unread": unread(call, case)})
+
+    async def _up_to(self, call: Call, seq: int) -> int:
+        """How many of the customer's messages there are up to an entry."""
+        later, after = 0, seq
+        while after < call.last_seq:
+            entries = await self._kit.store.entries(call.id, after=after, limit=min(STEP, call.last_seq - after))
+            if not entries:
+                break
+            later += sum(isinstance(entry.fact, UserSaid) for entry in entries)
+            after = entries[-1].seq
+        return max(0, call.user_messages - later)
 
     async def _change(self, listed: Listed, actor: Actor, alter: Alter, status: int = 200) -> web.Response:
         case = await self._casework.change(actor.org, listed.call.conversation, actor.id, alter)

@@ -63,8 +63,8 @@ export const whisper = (id, text) => done(post(id, "/whisper", { text }));
 export const react = (id, target, emoji) => held(id, "/reactions", { target, emoji });
 export const retry = (id, delivery) => held(id, `/messages/${encodeURIComponent(delivery)}/retry`);
 
-/** Somebody looked at everything there is: a call never has more messages than entries, and the server knows how many. */
-export const seen = (id, call, entries) => post(id, "/seen", { call, user_messages: entries }).catch(() => {});
+/** Somebody looked at everything up to entry `seq`; what came behind it meanwhile, nobody has seen. */
+export const seen = (id, call, seq) => post(id, "/seen", { call, seq }).catch(() => {});
 
 export async function resolve(id) {
   if (!(await held(id, "/end"))) return false;
