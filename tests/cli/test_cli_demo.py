@@ -47,6 +47,28 @@ async def test_the_welcome_has_a_link_that_signs_its_reader_in_to_the_inbox(
     assert (me["email"], me["role"]) == ("you@localhost", "admin")
 
 
+async def test_its_port_may_be_a_variable(omni: Any, free_port: int, ended: Callable[..., Any]) -> None:
+    omni.variables["OMNI_PORT"] = str(free_port)
+    process = await omni.start("demo")
+    try:
+        welcome = (await process.stdout.readuntil(b"Ctrl-C stops.\n")).decode()
+    finally:
+        await ended(process)
+    assert f"http://127.0.0.1:{free_port}/demo/" in welcome
+
+
+async def test_its_inbox_can_send_the_stand_ins_templates(demo: Any, omni: Any, session: aiohttp.ClientSession) -> None:
+    await demo.phone.say("hello")
+    await demo.phone.answers(1)
+    key = json.loads((omni.folder / "omni-data" / "secrets.json").read_text())["api_key"]
+    session.headers["Authorization"] = f"Bearer {key}"
+    async with session.get(f"{demo.url}/v1/inbox/conversations") as answer:
+        [row] = (await answer.json())["rows"]
+    async with session.get(f"{demo.url}/v1/inbox/conversations/{row['id']}/templates") as answer:
+        assert answer.status == 200, await answer.text()
+        assert "hello_world" in {one["name"] for one in (await answer.json())["templates"]}
+
+
 async def test_its_bot_answers_in_the_terminal(demo: Any, omni: Any) -> None:
     assert "omni chat sunrise" in demo.welcome
     done = await omni("chat", "sunrise", typed="where is my order 1042?\n")

@@ -171,6 +171,25 @@ def test_a_turn_without_tools_is_told_by_its_answer_and_neighbours_are_one_row(p
     assert [turn["error"] for turn in steps["turns"]] == ["the model did not answer"]
 
 
+def told(kind: str, number: int, at: float, **more: Any) -> dict[str, Any]:
+    return {**item(kind, 0, NOON + at, call=None, **more), "id": f"case:{number}", "seq": None, "cursor": f"n{number}"}
+
+
+def test_a_takeover_and_a_resolution_are_told_in_one_line_each(page: Page) -> None:
+    found = rows(
+        page,
+        ("add", [item("handoff.active", 1, by="op_1"), told("assigned", 1, 1.1, by="op_1", to="op_1")]),
+        ("add", [item("call.ended", 2, reason="resolved", duration=60), told("resolved", 2, 2.1, by="op_1")]),
+    )
+    events = [row["item"] for row in found if row["kind"] == "event"]
+    assert [(event["type"], event["by"]) for event in events] == [("handoff.active", "op_1"), ("call.ended", "op_1")]
+
+
+def test_an_assignment_by_somebody_else_is_told_beside_the_takeover(page: Page) -> None:
+    found = rows(page, ("add", [item("handoff.active", 1, by="op_1"), told("assigned", 1, 1.1, by="op_1", to="op_2")]))
+    assert [row["item"]["type"] for row in found if row["kind"] == "event"] == ["handoff.active", "assigned"]
+
+
 def test_days_are_those_of_the_readers_zone(page: Page) -> None:
     """Kolkata is 5:30 ahead: 18:29 and 18:31 UTC are two days there."""
     evening = NOON + 6.5 * 3600

@@ -133,6 +133,21 @@ async def test_a_message_brings_its_conversation_to_the_top_by_itself(
     assert window.complaints == []
 
 
+async def test_a_notice_goes_once_its_conversation_is_opened_here_or_taken_elsewhere(
+    shop: Shop, hire: Hire, open_window: OpenWindow
+) -> None:
+    tess = await hire(shop, "tess")
+    page = await at_list(await open_window(shop, await hire(shop, "bo")))
+    for who, name in ((ADA, "Ada"), (BRUNO, "Bruno")):
+        shop.say("a human please", who, name=name)
+        await expect(page.locator(".toast", has_text=f"{name} waits for a person")).to_be_visible()
+    await row(page, "Ada").click()
+    await expect(page.locator(".toast", has_text="Ada")).to_have_count(0)
+    [waiting] = [one for one in await tess.rows() if one["contact"]["name"] == "Bruno"]
+    assert (await tess.post(f"/conversations/{waiting['id']}/take")).status == 202
+    await expect(page.locator(".toast")).to_have_count(0)
+
+
 async def test_somebody_who_waits_is_told_once_and_not_to_whom_looks_at_it(
     shop: Shop, hire: Hire, open_window: OpenWindow
 ) -> None:

@@ -114,6 +114,24 @@ async def test_a_takeover_while_the_bot_generates_silences_it_for_good(
     assert desk.window.complaints == []
 
 
+async def test_whoever_takes_over_by_the_button_types_into_the_reply(
+    open_shop: OpenShop, hire: Hire, open_window: OpenWindow, embedded: dict[str, Any]
+) -> None:
+    shop = await open_shop(embedded)
+    shop.say("hello")
+    await shop.answers(1)
+    desk = await sit_down(shop, await hire(shop), open_window)
+    await desk.thread.get_by_role("button", name="Take over").click()
+    await expect(desk.box).to_be_focused()
+    await desk.page.keyboard.type("he has it")  # h and e are keys that hand back and resolve
+    await expect(desk.box).to_have_value("he has it")
+    await expect(desk.thread.locator(".event[data-type='handoff.active']")).to_be_visible()
+    await desk.thread.locator("[data-act=release]").click()
+    await desk.page.keyboard.press("Control+Enter")
+    await expect(desk.thread.get_by_role("button", name="Take over")).to_be_focused()
+    assert desk.window.complaints == []
+
+
 async def test_two_operators_see_each_other_and_one_steals(
     open_shop: OpenShop, hire: Hire, open_window: OpenWindow, embedded: dict[str, Any]
 ) -> None:
