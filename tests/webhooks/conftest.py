@@ -162,7 +162,7 @@ class Stage:
 
     def _is_settled(self, while_busy: bool) -> bool:
         working = [worker for worker in self.workers if not worker._stopping.is_set()]
-        lines = [owned.line for worker in working for owned in worker._owned.values() if owned.is_at_work]
+        lines = [owned.line for worker in working for owned in worker._owning.owned.values() if owned.is_at_work]
         in_hand = any(line._in_hand for line in lines if line is not None)
         asleep = len(self.clock.alarms) >= 2 * len(working) + len(lines)
         return asleep and (while_busy or not in_hand)

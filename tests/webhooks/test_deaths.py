@@ -189,15 +189,16 @@ async def test_a_store_that_answers_late_has_nothing_sent_twice(stage: Stage) ->
                 hurried.set()
                 gate.set()
                 await stage.finished()
+                is_done.set()
             return found
 
-    gate = asyncio.Event()
+    gate, is_done = asyncio.Event(), asyncio.Event()
     receiver.answers.append(gate)
     worker = await stage.work(store=Late())
     await stage.say("wa-1", "t0")
     await until(lambda: receiver.heard)
-    worker._owned["wh_1"].line.poke()  # type: ignore[union-attr]
-    await hurried.wait()
+    worker._owning.owned["wh_1"].line.poke()  # type: ignore[union-attr]
+    await is_done.wait()
     await stage.say("wa-1", "t1")
     await until(lambda: len(receiver.taken) >= 2)
     await stage.finished()

@@ -233,7 +233,7 @@ async def test_one_process_at_a_time_has_an_endpoint_and_another_goes_on_where_i
     began = stage.now()
     await stage.passes(lambda: stage.now() >= began + 60, while_busy=True)  # leases are renewed
     assert len(receiver.heard) == 1
-    owner = first if first._owned else second
+    owner = first if first._owning.owned else second
     stopping = asyncio.create_task(owner.stop(5.0))
     gate.set()
     await stopping
