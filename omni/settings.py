@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     """Whether anybody may ask which channels an agent has."""
     allow_private_webhooks: bool = False
     """Whether webhooks and tools may be at http:// addresses and in private networks."""
+    rest_per_minute: int = Field(default=12_000, ge=1)
+    """Requests to `/v1` with one API key, in one process."""
     webhook_log_days: float = Field(default=7, ge=1, le=90)
     """How long deliveries to webhooks are listed, and can be sent again, once they are finished."""
     whatsapp_graph_url: str = "https://graph.facebook.com"

@@ -12,9 +12,10 @@ from omni.app.surfaces.access import access
 from omni.app.surfaces.chat import chat
 from omni.app.surfaces.client import client
 from omni.app.surfaces.inbox import inbox
+from omni.app.surfaces.rest import rest
 from omni.app.surfaces.streams import streams
 
-SURFACES: Final[tuple[Surface, ...]] = (access, chat, client, streams, inbox)
+SURFACES: Final[tuple[Surface, ...]] = (access, chat, client, streams, inbox, rest)
 
 
 async def open_front(parts: Parts, stack: AsyncExitStack) -> list[web.RouteDef]:

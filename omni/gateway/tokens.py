@@ -21,6 +21,7 @@ from omni.access.tokens import LIFETIMES, SCOPES, Scope, TokenKind
 from omni.access.web import NO_KEY, TRY_LATER, WRONG_KEY, address_of, bearer, for_pages, server_url
 from omni.live.online import is_online
 from omni.live.presence import Presence
+from omni.model.access import ApiKey
 from omni.model.agent import Agent
 from omni.model.base import DEFAULT_ORG
 from omni.model.slugs import slug_of
@@ -156,6 +157,10 @@ class TokenMint:
         key = await self._access.keys.find(secret)
         if key is None:
             raise RefusedError(401, WRONG_KEY)
+        return await self.grant(key, wanted)
+
+    async def grant(self, key: ApiKey, wanted: TokenRequest) -> str:
+        """A token for the bearer of a key. Raises RefusedError: 404 for an agent that is not online, 429."""
         _slow_down(self._access.limits.key_mints.take(key.id))
         for slug in wanted.slugs:
             if not self._is_online(key.org, slug) and not await self._is_online_after_all(key.org, slug):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, NoReturn
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 ErrorType = Literal[
@@ -40,8 +40,6 @@ TOO_LARGE: Final = "the request is larger than 1 MB; send less at once"
 class ErrorDetail(BaseModel):
     """`type` is the kind of error, `code` the exact one; `message` is a sentence for a person."""
 
-    model_config = ConfigDict(title="ErrorDetail")
-
     type: ErrorType
     code: str
     message: str
@@ -51,8 +49,6 @@ class ErrorDetail(BaseModel):
 
 class ErrorBody(BaseModel):
     """What every refusal is answered with."""
-
-    model_config = ConfigDict(title="Error")
 
     error: ErrorDetail
 

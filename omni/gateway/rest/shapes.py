@@ -76,6 +76,10 @@ class Page(Shown, Generic[T]):
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page.")
 
     @classmethod
+    def model_parametrized_name(cls, params: tuple[type[object], ...]) -> str:
+        return f"{params[0].__name__.removesuffix('Shown')}List"
+
+    @classmethod
     def of(cls, data: Sequence[T], next_cursor: str | None = None) -> Self:
         return cls(data=data, has_more=next_cursor is not None, next_cursor=next_cursor)
 

@@ -1,0 +1,118 @@
+"""A call: one stretch of a conversation, from its opening to its end, on any channel."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, JsonValue, model_validator
+
+from omni.gateway.rest.agents.shapes import E164
+from omni.gateway.rest.messages.shapes import Content
+from omni.gateway.rest.shapes import AgentId, Asked, Moment, Paging, Shown
+from omni.model.call import CallStatus
+
+
+class AgentCallsQuery(Paging):
+    """`created_after` is included, `created_before` is not."""
+
+    status: CallStatus | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+
+    @model_validator(mode="after")
+    def _is_a_time(self) -> Self:
+        if None not in (self.created_after, self.created_before) and self.created_after > self.created_before:  # type: ignore[operator]
+            raise ValueError("created_after is later than created_before; nothing can be between them")
+        return self
+
+
+class CallsQuery(AgentCallsQuery):
+    agent_id: AgentId | None = None
+    contact_id: str | None = Field(default=None, min_length=1, max_length=128)
+
+
+Context = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=64)], JsonValue],
+    Field(max_length=100, description="What `{{name}}` in the agent's prompt stands for in this call."),
+]
+
+
+class AgentCallCreate(Asked):
+    """`phone_number` is who is reached. In writing: `channel_id` of a WhatsApp or SMS channel, and a `message`."""
+
+    phone_number: E164
+    channel_id: str | None = Field(default=None, max_length=300)
+    message: Content | None = None
+    context: Context = Field(default={})
+    metadata: Annotated[dict[str, JsonValue], Field(max_length=20)] = Field(default={})
+    caller_id: E164 | None = Field(default=None, description="Of a spoken call: which of our numbers is shown.")
+    max_duration: int = Field(default=1800, ge=1, le=86_400, description="Of a spoken call: seconds.")
+    record: bool = Field(default=False, description="Of a spoken call.")
+
+
+class CallCreate(AgentCallCreate):
+    agent_id: AgentId
+
+
+class CallError(Shown):
+    code: str
+    message: str
+
+
+class CallShown(Shown):
+    """`phone_number` is the other side's number or address, `caller_id` ours. `ended_reason` says why it ended."""
+
+    id: str
+    object: Literal["call"] = "call"
+    agent_id: str
+    conversation_id: str
+    contact_id: str
+    channel_id: str
+    transport: str
+    direction: Literal["inbound", "outbound"]
+    status: CallStatus
+    handler: str
+    handled_by: str | None
+    phone_number: str | None
+    caller_id: str | None
+    created: float
+    started_at: float
+    ended_at: float | None
+    duration: float | None
+    ended_reason: str | None
+    messages: int
+    window_closes_at: float | None
+    recording_url: str | None
+    error: CallError | None
+
+
+class TranscriptLine(Shown):
+    """`by` is who of us spoke, of the role `human`."""
+
+    message_id: str
+    role: Literal["user", "assistant", "human"]
+    text: str
+    by: str | None
+    at: float
+
+
+class CallWhole(CallShown):
+    """`context` and `metadata` are those it began with; the transcript ends after 1,000 lines (`has_more`), and the
+    conversation's messages go on."""
+
+    context: dict[str, JsonValue]
+    metadata: dict[str, JsonValue]
+    transcript: list[TranscriptLine]
+    has_more: bool
+
+
+class CallQueued(Shown):
+    """A conversation is being opened in writing; its call has an id a moment later."""
+
+    object: Literal["call"] = "call"
+    agent_id: str
+    conversation_id: str
+    message_id: str
+    direction: Literal["outbound"] = "outbound"
+    status: Literal["initiating"] = "initiating"
+    phone_number: str

@@ -1,0 +1,1 @@
+"""People: found, changed, merged, taken out and forgotten."""
