@@ -94,6 +94,38 @@ async def test_a_hanging_server_takes_no_room_from_others(stage: Stage) -> None:
     assert len(hanging.heard) == 8  # as many as there are slots
 
 
+async def test_a_dead_server_rests_and_is_asked_by_one_request_at_a_time(stage: Stage) -> None:
+    receiver = await stage.receiver(always=RESET)
+    await stage.listens(receiver, events=("message.received",))
+    await stage.work()
+    for n in range(40):
+        await stage.say(f"wa-{n}", "t0")
+    began = stage.now()
+    await stage.passes(lambda: stage.now() >= began + 600.0)
+    assert 8 <= len(receiver.heard) <= 16  # those under way when it fell silent, and a few that asked
+    asked = [heard.at for heard in receiver.heard[8:]]
+    assert all(later - earlier >= 30.0 for earlier, later in pairwise(asked))
+    receiver.always = 200
+    await stage.passes(lambda: len(receiver.taken) == 40, most=1_200.0)
+
+
+async def test_what_a_server_that_is_dead_for_a_day_was_to_hear_is_given_up(stage: Stage) -> None:
+    receiver = await stage.receiver(always=RESET)
+    await stage.listens(receiver, events=("message.received",))
+    await stage.work()
+    for n in range(20):
+        await stage.grow(f"wa-{n}", said("t0"), said("t1"))
+    began = stage.now()
+    await stage.passes(lambda: stage.now() >= began + DAY + 1_200.0, step=60.0)
+    found = await stage.finished()
+    assert {each.state for each in found} == {"failed"}
+    assert len(found) == 40
+    receiver.always = 200
+    await stage.say("wa-0", "t2")
+    await stage.passes(lambda: receiver.taken, most=1_200.0)
+    assert receiver.by_call() == {"wa-0": ["t2"]}
+
+
 async def test_one_conversation_that_is_always_refused_holds_no_other(stage: Stage) -> None:
     receiver = await stage.receiver(judge=lambda heard: 500 if heard.call == "wa-bad" else None)
     await stage.listens(receiver)
