@@ -31,7 +31,7 @@ from omni.model.inbound import (
     routing_key,
     unpack,
 )
-from omni.model.queues import commands, inbound, inbound_for
+from omni.model.queues import commands, commands_for, inbound, inbound_for
 from omni.store.base import CallFilter, StoreUnavailableError
 from sessions.actor import Conversation
 from sessions.contacts import Contacts, heeded
@@ -252,10 +252,28 @@ class SessionWorker:
             item.parcel.done()
             return
         contact = await self._world.store.contact(call.contact)
-        actor = self._awake.at(Place.of(call))
+        place = Place.of(call)
+        if contact is not None and not call.is_open and place.group is None and place.party != contact.id:
+            # The record was merged: whatever begins anew begins where the person's next message will come.
+            if not self._is_mine(contact.home, happening.home):
+                await self._follow(item, happening, contact)
+                return
+            place = Place.between(call.org, call.agent, call.channel, contact.id, contact.home)
+        actor = self._awake.at(place)
         self._awake.know(happening.call, actor)
         actor.post(Mail(item.happening, item.parcel), contact)
         self._awake.wake(actor)
+
+    def _is_mine(self, home: str, came_by: str) -> bool:
+        count = self._world.partitions
+        return partition_of(home, count) == partition_of(came_by, count)
+
+    async def _follow(self, item: _Item, happening: ToCall, contact: Contact) -> None:
+        """Hand a command to the partition that speaks with the person by now."""
+        moved = happening.model_copy(update={"home": contact.home})
+        queue = commands_for(contact.home, self._world.partitions)
+        await self._world.bus.publish([Outgoing(queue.name, pack((moved,)), f"{moved.key}:moved")])
+        item.parcel.done()
 
     def _give(self, actor: Conversation, item: _Item) -> None:
         actor.post(Mail(item.happening, item.parcel))

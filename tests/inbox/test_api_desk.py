@@ -151,3 +151,29 @@ async def test_merged_into_the_conversation_that_a_colleague_has_every_page_lear
     assert said[-1]["text"] == "it is me, from my other phone"
     await shop.quiet()
     assert len(shop.simulator.sent()) == 2  # sam has it, and the bot says nothing there, or elsewhere
+
+
+async def test_written_into_a_conversation_that_was_merged_away_it_goes_on_where_the_customer_will_answer(
+    open_shop: OpenShop, hire: Hire, engine: dict[str, Any]
+) -> None:
+    shop = await open_shop(engine)
+    tess = await hire(shop)
+    for who in (ADA, BRUNO):
+        shop.say("hello", who)
+        await shop.answers(1, who)
+    rows = {row["contact"]["address"]: row for row in await tess.rows()}
+    keep, gone = rows[ADA], rows[BRUNO]
+    await tess.post(f"/contacts/{keep['contact']['id']}/merge", {"other": gone["contact"]["id"]})
+    await tess.row(lambda row: row["id"] == gone["id"] and row["reason"] == "merged", "?state=ended")
+    sent = await tess.send(gone["id"], {"text": "Tess here"})
+    assert sent.status == 202, sent.body
+    (said,) = await tess.told(keep["id"], "human.message")
+    assert (said["text"], said["by"]) == ("Tess here", tess.id)
+    shop.say("it is me", BRUNO)
+    shop.say("and me", ADA)
+    await tess.told(keep["id"], "user.message", 3)
+    await shop.quiet()
+    row = await tess.row(lambda row: row["id"] == keep["id"])
+    assert (row["state"], row["handled_by"]) == ("open", tess.id)
+    assert len(shop.simulator.sent()) == 3  # tess has the customer, and the bot says nothing anywhere
+    assert [row["id"] for row in await tess.rows()] == [keep["id"]]

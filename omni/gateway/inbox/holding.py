@@ -11,8 +11,10 @@ from omni.gateway.inbox.asking import InboxError
 from omni.gateway.inbox.casework import Casework, assigned_if_nobody
 from omni.gateway.inbox.guard import Actor
 from omni.gateway.inbox.kit import Kit
+from omni.gateway.inbox.naming import party_of
+from omni.gateway.inbox.rows import GROUP
 from omni.live.hub import SlowFollowerError
-from omni.model.call import Call
+from omni.model.call import Call, conversation_key
 from omni.model.inbound import Pause
 
 WAIT_SECONDS: Final = 2.0
@@ -32,8 +34,9 @@ class Holding:
 
         Raises InboxError 409 `taken` when a colleague has it.
         """
-        if not steals:
-            check_free(call, actor)
+        if goes_on_in(call) != call.conversation:
+            call = await self._kit.store.last_call(goes_on_in(call)) or call
+        check_free(call, actor, steals=steals)
         if not has(call, actor):
             pause = Pause(**self._kit.commands.head(call), by=actor.id, steals=steals, reopens=True)
             call = await self.until(
@@ -48,16 +51,16 @@ class Holding:
 
     async def until(self, call: Call, act: Callable[[], Awaitable[None]], is_done: Callable[[Call], bool]) -> Call:
         """Do it; returns the conversation's newest call once it is as wanted, or as it is after a while."""
-        store = self._kit.store
-        async with self._kit.hub.follow_conversation(call.org, call.agent, call.conversation) as news:
+        store, conversation = self._kit.store, goes_on_in(call)
+        async with self._kit.hub.follow_conversation(call.org, call.agent, conversation) as news:
             await act()
             with contextlib.suppress(TimeoutError, SlowFollowerError):
                 async with asyncio.timeout(self._wait):
                     async for _ in news:
-                        now = await store.last_call(call.conversation)
+                        now = await store.last_call(conversation)
                         if now is not None and is_done(now):
                             return now
-        return await store.last_call(call.conversation) or call
+        return await store.last_call(conversation) or call
 
     async def until_person(self, contact_id: str, *, paused: bool) -> None:
         """Returns once the person's record says so, or after a while."""
@@ -87,6 +90,15 @@ class Holding:
                         return True
                     await asyncio.sleep(LOOK_SECONDS)
         return False
+
+
+def goes_on_in(call: Call) -> str:
+    """The conversation in which the customer's next message will be: another one for a call that has ended under a
+    record which was merged into another."""
+    party = party_of(call.conversation)
+    if call.is_open or party.startswith(GROUP) or party == call.contact:
+        return call.conversation
+    return conversation_key(call.org, call.agent, call.channel, call.contact)
 
 
 def has(call: Call, actor: Actor) -> bool:
