@@ -154,6 +154,16 @@ async def test_a_proxy_in_front_may_say_that_the_page_is_https(
     assert (await browser.sign_in("ada@example.com", headers={**forwarded, "Origin": ""})).cookies[0].startswith("__H")
 
 
+async def test_over_https_a_cookie_that_a_neighbour_may_have_set_signs_nobody_in(
+    open_gateway: OpenGateway, open_browser: OpenBrowser
+) -> None:
+    gateway = await open_gateway(proxies=1)
+    await gateway.operator()
+    browser = await open_browser(gateway, "ada")
+    assert (await browser.get(ME)).status == 200  # over http there is no other
+    assert (await browser.get(ME, headers={"X-Forwarded-Proto": "https"})).status == 401
+
+
 async def test_what_cannot_be_written_down_is_not_done(
     gateway: Gateway, open_browser: OpenBrowser, monkeypatch: pytest.MonkeyPatch
 ) -> None:

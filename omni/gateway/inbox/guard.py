@@ -201,7 +201,7 @@ class Guard:
             if key is None:
                 raise InboxError(401, "signed_out", WRONG_KEY)
             return Actor(id=f"key:{key.id}", name=key.name, org=key.org, role="admin", key=key)
-        cookie = request.cookies.get(SECURE_COOKIE) or request.cookies.get(COOKIE)
+        cookie = self._cookie(request)
         found = await self.sessions.find(cookie) if cookie else None
         if found is None:
             raise InboxError(401, "signed_out", SIGNED_OUT)
@@ -218,6 +218,13 @@ class Guard:
                 f"the header {CSRF_HEADER} is missing or another session's; send `csrf` of GET /v1/inbox/me",
             )
         return self.actor_of(session, operator)
+
+    def _cookie(self, request: web.Request) -> str | None:
+        """Over https only the one that nobody else can have set: a neighbour's subdomain could put a plain one here,
+        and have people work in an account of its choice."""
+        cookie = request.cookies.get(SECURE_COOKIE)
+        is_https = server_url(request, None, self._access.proxies).startswith("https:")
+        return cookie if cookie is not None or is_https else request.cookies.get(COOKIE)
 
     def actor_of(self, session: Session, operator: Operator) -> Actor:
         return Actor(
