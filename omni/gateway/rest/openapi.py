@@ -81,9 +81,8 @@ Refs = dict[tuple[type[BaseModel], JsonSchemaMode], Json]
 def _models(routes: Iterable[Route]) -> Iterable[tuple[type[BaseModel], JsonSchemaMode]]:
     yield ErrorBody, "serialization"
     for route in routes:
-        for asked in (route.body, route.query):
-            if asked is not Nothing:
-                yield asked, "validation"
+        if route.body is not Nothing:
+            yield route.body, "validation"
         if route.answer is not None:
             yield route.answer, "serialization"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Final, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
@@ -76,7 +76,7 @@ class Page(Shown, Generic[T]):
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page.")
 
     @classmethod
-    def model_parametrized_name(cls, params: tuple[type[object], ...]) -> str:
+    def model_parametrized_name(cls, params: tuple[type[Any], ...]) -> str:
         return f"{params[0].__name__.removesuffix('Shown')}List"
 
     @classmethod
