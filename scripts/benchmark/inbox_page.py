@@ -30,13 +30,16 @@ new MutationObserver((changes) => {
   if (!log) return;
   for (const change of changes) {
     if (!log.contains(change.target)) continue;
-    for (const found of (change.target.textContent ?? '').matchAll(/probe (\\d+)x/g)) {
-      if (found[1] in bench.probes) continue;
-      bench.probes[found[1]] = 0;  // seen in the next frame; once told, below 0
-      requestAnimationFrame(() => { bench.probes[found[1]] = performance.timeOrigin + performance.now(); });
+    for (const added of change.addedNodes) {
+      if ((added.textContent ?? '').length > 500) continue;  // not one message
+      for (const found of added.textContent.matchAll(/probe (\\d+)x/g)) {
+        if (found[1] in bench.probes) continue;
+        bench.probes[found[1]] = 0;  // seen in the next frame; once told, below 0
+        requestAnimationFrame(() => { bench.probes[found[1]] = performance.timeOrigin + performance.now(); });
+      }
     }
   }
-}).observe(document, { subtree: true, childList: true, characterData: true });
+}).observe(document, { subtree: true, childList: true });
 """
 
 _SCROLL: Final = """(milliseconds) => new Promise((done) => {

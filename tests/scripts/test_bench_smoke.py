@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from servers import chromium
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -86,6 +87,23 @@ async def test_bench_streams_a_webhooks_answers(tmp_path: Path) -> None:
     assert [one["failures"] for one in section["figures"]["levels"]] == [0, 0, 0]
     assert min(one["lines"] for one in section["figures"]["levels"]) > 0
     assert section["figures"]["server"]["unanswered"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.xdist_group("browser")
+@pytest.mark.timeout(120)
+async def test_bench_opens_an_inbox_and_sees_every_message_in_it(tmp_path: Path) -> None:
+    if chromium.find() is None:
+        pytest.skip("Chromium is missing; `make services` says more")
+    status, printed = await bench("--tiny", "--only", "inbox", "--json", str(tmp_path / "figures.json"))
+    assert status == 0, printed
+    (section,) = json.loads((tmp_path / "figures.json").read_text())["sections"]
+    figures = section["figures"]
+    assert len(figures["lists"]["SQLite, 30"]) == 8
+    assert all(len(one["seen"]) == len(one["told"]) == 5 for one in figures["visible_ms"].values())
+    assert min(ms for one in figures["visible_ms"].values() for ms in one["seen"]) > 0
+    assert figures["memory"]["when it has come"][0] > 0
 
 
 async def test_bench_names_a_part_it_does_not_have() -> None:
