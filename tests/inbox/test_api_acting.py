@@ -52,6 +52,7 @@ async def test_a_second_colleague_learns_who_has_it_and_sees_it_live(
         assert (answer.status, answer.error, answer.body["handled_by"]) == (409, "taken", tess.id)
     stolen = await sam.post(f"/conversations/{row['id']}/take", {"steal": True})
     assert (stolen.status, stolen.body["handled_by"]) == (202, sam.id)
+    assert [one["id"] for one in await sam.rows("?assignee=me")] == [row["id"]]  # not left among what is Tess's
     assert (await tess.send(row["id"], {"text": "still me"})).error == "taken"
     await shop.quiet()
     assert len(shop.simulator.sent()) == 1

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from omni.gateway.inbox.asking import InboxError
-from omni.gateway.inbox.casework import Casework, assigned_if_nobody
+from omni.gateway.inbox.casework import Casework, assigned, assigned_if_nobody
 from omni.gateway.inbox.guard import Actor
 from omni.gateway.inbox.kit import Kit
 from omni.gateway.inbox.naming import party_of
@@ -46,7 +46,8 @@ class Holding:
             )
             check_free(call, actor, steals=steals)
         if actor.operator is not None and has(call, actor):
-            await self._casework.change(actor.org, call.conversation, actor.id, assigned_if_nobody(actor.id))
+            alter = assigned(actor.id) if steals else assigned_if_nobody(actor.id)
+            await self._casework.change(actor.org, call.conversation, actor.id, alter)
         return call
 
     async def until(self, call: Call, act: Callable[[], Awaitable[None]], is_done: Callable[[Call], bool]) -> Call:

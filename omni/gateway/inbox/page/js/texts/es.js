@@ -436,7 +436,7 @@ export default {
   "panel.edit_name": "Cambiar el nombre",
   "panel.saved": "Guardado.",
   "panel.copy": "Copiar {value}",
-  "panel.paused": "Bot en pausa",
+  "panel.paused": "En pausa",
   "panel.opted_out": "Se dio de baja: {what}",
   "panel.pause": "Pausar el bot para esta persona",
   "panel.pause_hint": "En todos los canales, hasta que se desactive aquí",

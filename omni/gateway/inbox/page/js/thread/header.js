@@ -99,10 +99,12 @@ export class Header {
     const row = this.#row;
     const bot = app.agents.get(row.agent)?.name ?? row.agent;
     if (row.state === "ended") return h("span", { class: "holder" }, t("thread.has_ended"));
-    if (row.handler === "bot" && isSilent(row)) return h("span", { class: "holder is-nobody" }, icon("pause", { size: 14 }), h("span", {}, t("panel.paused")));
-    if (row.handler === "bot") return h("span", { class: "holder is-bot" }, icon("bot", { size: 14 }), said("span", { class: "holder-long" }, t("thread.bot_has_it", { bot })), said("span", { class: "holder-short" }, bot));
-    if (row.handler === "nobody") return h("span", { class: "holder is-nobody" }, icon("hand", { size: 14 }), t("thread.nobody_has_it"));
-    return h("span", { class: "holder is-human" }, icon("person", { size: 14 }), said("span", {}, app.isMe(row.handled_by) ? t("thread.you_have_it") : t("thread.they_have_it", { name: app.nameOf(row.handled_by) ?? t("event.somebody") })));
+    if (row.handler === "bot" && isSilent(row)) return holder("nobody", "pause", t("panel.paused"));
+    if (row.handler === "bot") return holder("bot", "bot", t("thread.bot_has_it", { bot }), bot);
+    if (row.handler === "nobody") return holder("nobody", "hand", t("thread.nobody_has_it"));
+    if (app.isMe(row.handled_by)) return holder("human", "person", t("thread.you_have_it"));
+    const name = app.nameOf(row.handled_by) ?? t("event.somebody");
+    return holder("human", "person", t("thread.they_have_it", { name }), name);
   }
 
   #acting() {
@@ -177,10 +179,16 @@ export class Header {
     this.window.hidden = false;
     this.window.dataset.state = left <= 0 ? "closed" : left < SHORT ? "short" : "open";
     this.window.title = t("thread.window_title");
-    const text = left <= 0 ? t("thread.window_closed") : t("thread.window", { left: timeLeft(left) });
-    if (this.window.textContent !== text) this.window.textContent = text;
+    const said = left <= 0 ? t("thread.window_closed") : t("thread.window", { left: timeLeft(left) });
+    if (this.window.dataset.said === said) return;
+    this.window.dataset.said = said;
+    fill(this.window, left <= 0 ? said : [h("span", { class: "long" }, said), h("span", { class: "short" }, timeLeft(left))]);
   }
 }
+
+/** Who has the conversation; `short` has to do in a narrow head. */
+const holder = (kind, name, words, short = null) =>
+  h("span", { class: `holder is-${kind}`, title: words }, icon(name, { size: 14 }), said("span", { class: short ? "long" : "" }, words), short ? said("span", { class: "short" }, short) : null);
 
 /** A colleague who has the conversation open; in a narrow head their initials have to do. */
 function here({ operator, typing }) {
