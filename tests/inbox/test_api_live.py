@@ -124,6 +124,30 @@ async def test_ticks_reach_whoever_has_the_conversation_open(
     assert ticked["conversation"] == row["id"]
 
 
+async def test_a_page_that_comes_back_learns_how_far_its_messages_went_meanwhile(
+    open_shop: OpenShop, hire: Hire, engine: dict[str, Any]
+) -> None:
+    """A message that seems to be on its way for good is sent once more by whoever waits for it."""
+    shop = await open_shop(engine)
+    tess = await hire(shop)
+    shop.say("hello")
+    await shop.answers(1)
+    row = await tess.row()
+    page = await tess.look_on()
+    await page.say(type="open", conversation=row["id"], after=None)
+    await page.heard(lambda frame: frame["type"] == "caught_up")
+    await tess.send(row["id"], {"text": "Tess here"})
+    said = await page.heard(lambda frame: frame["type"] == "items" and "Tess here" in str(frame))
+    await page.close()
+    await shop.delivered("read", 2)
+    back = await tess.look_on()
+    await back.say(type="open", conversation=row["id"], after=said["after"])
+    await back.heard(lambda frame: frame["type"] == "caught_up")
+    told = {one["delivery"]["id"]: one["delivery"]["state"] for one in back.frames if one["type"] == "delivery"}
+    (sent,) = await tess.items(row["id"], "human.message")
+    assert told[sent["delivery"]["id"]] == "read"
+
+
 async def test_colleagues_see_each_other_and_who_types(open_shop: OpenShop, hire: Hire, engine: dict[str, Any]) -> None:
     shop = await open_shop(engine)
     tess, sam = await hire(shop), await hire(shop, "sam")

@@ -31,6 +31,9 @@ SOON_SECONDS: Final = 1.0
 
 RETRY_SECONDS: Final = 1.0
 
+TOLD_AGAIN: Final = 60
+"""Deliveries of a call, the newest, whose state a page that comes back is told."""
+
 Put = Callable[[Mapping[str, Any]], None]
 
 
@@ -84,12 +87,17 @@ class Watch:
         await asyncio.sleep(RETRY_SECONDS)
 
     async def _begin(self) -> None:
+        """A cursor tells which items a page has, and not how far their deliveries were when it was last connected."""
+        comes_back = self._place is not None
         if self._place is None:
             self._place = await end_of(self._thread)
+        had = self._place.call
         await self._read_on()
-        for delivery in await self._store.deliveries(self.call):
-            if not delivery.is_settled:
-                self._under_way[delivery.id] = delivery
+        for call in dict.fromkeys((had, self.call)):
+            deliveries = await self._store.deliveries(call)
+            self._under_way |= {each.id: each for each in deliveries if not each.is_settled}
+            for delivery in deliveries[-TOLD_AGAIN:] if comes_back else ():
+                self._put({"type": "delivery", "conversation": self.id, "delivery": delivery_of(delivery)})
         self._put({"type": "caught_up", "conversation": self.id, "after": self._cursor()})
 
     async def _heed(self) -> None:
