@@ -17,10 +17,7 @@ SETTING: Final = "OMNI_ALLOW_PRIVATE_WEBHOOKS"
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
-_NEVER: Final = (
-    ipaddress.ip_network("0.0.0.0/8"),  # a way to write "this machine"
-    ipaddress.ip_network("64:ff9b:1::/48"),  # a translator's own prefix: it may lead anywhere
-)
+_THIS_MACHINE: Final = ipaddress.ip_network("0.0.0.0/8")
 _METADATA: Final = frozenset(
     map(
         ipaddress.ip_address,
@@ -117,7 +114,7 @@ def _judged(address: _Address) -> Standing:
             return _judged(inner)
     if address in _METADATA or address.is_link_local or address.is_multicast or address.is_unspecified:
         return "never"
-    if any(address.version == network.version and address in network for network in _NEVER):
+    if address in _THIS_MACHINE:
         return "never"
     if address.is_loopback:
         return "private"

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from omni.outgoing.addresses import standing, webhook_url
+from omni.outgoing.addresses import Gate, RefusedAddressError, standing, webhook_url
 from omni.outgoing.errors import (
     AddressRefusedError,
     BrokenOffError,
@@ -203,11 +203,20 @@ async def test_what_was_judged_is_connected_to_however_the_name_changes(receiver
     await http.close()
 
 
-async def test_redirects_are_not_followed_and_cookies_not_kept(receiver: Receiver, near: OutgoingHttp) -> None:
-    base = f"http://127.0.0.1:{receiver.port}"
+def test_the_gate_judges_the_address_itself_whatever_was_judged_before() -> None:
+    for host, allow_private in (("127.0.0.1", False), ("169.254.169.254", True)):
+        with pytest.raises(RefusedAddressError):
+            Gate(allow_private=allow_private)((socket.AF_INET, socket.SOCK_STREAM, 0, "", (host, 80)))
+    Gate(allow_private=True)((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 80))).close()
+
+
+async def test_redirects_are_not_followed_and_cookies_not_kept(receiver: Receiver) -> None:
+    near = OutgoingHttp(allow_private=True, resolver=Names(*[("127.0.0.1",)] * 3))
+    base = f"http://shop.example:{receiver.port}"
     assert (await fetch(near, f"{base}/moved"))[0] == 302
     await fetch(near, f"{base}/cookie")
     await fetch(near, f"{base}/ok")
+    await near.close()
     assert [request.path for request in receiver.requests] == ["/moved", "/cookie", "/ok"]
     assert "Cookie" not in receiver.requests[-1].headers
 

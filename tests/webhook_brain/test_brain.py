@@ -305,6 +305,19 @@ async def test_a_gap_closes_the_turn_with_what_was_said(
     await asyncio.wait_for(receiver.asked[0].gone.wait(), 10)
 
 
+async def test_the_gap_counts_from_the_newest_piece(receiver: Receiver, answer: Any, turn_of: Any, kept: Any) -> None:
+    async def steadily(talk: Talk) -> None:
+        talk.head()
+        for n in range(4):
+            await asyncio.sleep(0.4)
+            await talk.send(b'{"text":"%d","interim":true}\n' % n)
+        await talk.end()
+
+    receiver.will(steadily)
+    assert await answer(turn_of(timeout_s=1)) == [Say("0"), Say("1"), Say("2"), Say("3")]
+    assert kept.last.error is None
+
+
 async def test_a_turn_has_an_end_however_the_stream_trickles(
     receiver: Receiver, http: OutgoingHttp, turn_of: Any
 ) -> None:

@@ -12,6 +12,7 @@ from omni.model.call import Call
 from omni.model.message import Message
 from omni.sdk import webhooks
 from sessions.book import Book
+from sessions.brains.webhook.envelope import moment
 from tests.brains.llm_server import LlmServer, calls, says
 from tests.chat.conftest import OpenChat
 from tests.chat.pages import agent_of as chat_agent_of
@@ -47,7 +48,9 @@ async def test_what_is_written_reaches_the_server_and_its_answer_the_phone(
     assert words(second.envelope) == [("user", "hello"), ("agent", "Hello Ada.")]
     assert second.envelope["data"]["message"] == "when do you close?"
     assert second.envelope["data"]["from"] == f"+{ADA}"
-    assert second.envelope["recent_history"][0]["at"] < second.envelope["created"]
+    logged = [moment(entry.ts) for entry in await shop.log() if entry.fact.type in ("user.message", "bot.speaking")]
+    assert [said["at"] for said in second.envelope["recent_history"]] == logged[:2]
+    assert logged[0] < logged[1] < second.envelope["created"]
     said = (await shop.logged("user.message", 2))[1]
     assert second.envelope["data"]["message_id"] == said.id
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from omni.access.webhooks import signed_headers
+from omni.model.agent import Agent
 from omni.model.ids import NewId, new_id
 from omni.outgoing.errors import OutgoingError
 from omni.outgoing.http import Answer, OutgoingHttp, host_of
@@ -22,7 +23,7 @@ from omni.store.base import StoreError
 from omni.telemetry.metrics import BRAIN_ERRORS
 from sessions.brains.base import BrainError, Chunk, Say, Spoken, Turn
 from sessions.brains.webhook.acts import WRITTEN, Acts
-from sessions.brains.webhook.address import Address, Endpoints, address_of, no_endpoints
+from sessions.brains.webhook.address import Address, Endpoints, address_of, no_endpoints, registered
 from sessions.brains.webhook.envelope import MediaLink, providers_link, request_body
 from sessions.brains.webhook.joining import Joining
 from sessions.brains.webhook.ndjson import reader_for
@@ -117,6 +118,15 @@ class WebhookBrain:
             took = round(max(0.0, self._clock() - began) * 1000)
             self._tell(turn, address, outcome)
             self._turns.note(_record(turn, address, outcome, delivery, body, began, took, was_cut=was_cut))
+
+    async def hears_texts_of(self, agent: Agent) -> bool:
+        """Whether a registered endpoint of AgentPhone's dialect is told of what is written to an agent, and answers it
+        by sending messages. Raises BrainError."""
+        try:
+            found = registered(await self._endpoints(agent.org), agent, in_writing=True)
+        except StoreError as error:
+            raise BrainError(f"who answers for the agent {agent.slug!r} cannot be looked up: {error}") from error
+        return found is not None and found.dialect == "agentphone"
 
     async def _look_up(self, turn: Turn) -> tuple[Address, Sequence[Spoken]] | None:
         try:

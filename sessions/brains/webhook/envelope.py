@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from omni.model.contact import Contact, address_of
 from omni.model.conversations import conversation_id
 from omni.model.message import Media, Message
+from omni.model.numbers import number_id_of
 from omni.model.webhook import Dialect
 from sessions.brains.base import Setting, Spoken, Turn
 from sessions.brains.webhook.acts import WRITTEN
@@ -97,7 +98,7 @@ def _ends(dialect: Dialect, setting: Setting) -> dict[str, JsonValue]:
     """Who speaks with whom: `from` is the customer."""
     return {
         "conversation_id": conversation_id(setting.conversation),
-        "number_id": setting.channel,
+        "number_id": number_id_of(setting.channel, setting.business) if dialect == "agentphone" else setting.channel,
         "from": dialled(setting.person),
         "to": dialled(setting.business),
         "contact": contact_fields(dialect, setting.contact),

@@ -78,7 +78,7 @@ class Lines:
         self._parts.append(part)
 
     def _line(self) -> Iterator[Reply]:
-        line = b"".join(self._parts).removesuffix(b"\r")
+        line = b"".join(self._parts)
         self._parts, self._length, self._is_skipping = [], 0, False
         if line.strip():
             try:
