@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, WebSocketRoute, expect
 
 from tests.brains.llm_server import LlmServer, says
 from tests.chat.conftest import OpenChat, open_chat
@@ -547,3 +547,34 @@ async def test_the_person_beside_the_conversation_is_named_and_paused(
     assert (await shop.answers(2))[1] == "You said: but this"
     assert ADA in await panel.inner_text()
     assert desk.window.complaints == []
+
+
+async def test_a_thread_whose_cursor_is_worth_nothing_any_more_is_read_again_and_goes_on(
+    open_shop: OpenShop, hire: Hire, open_window: OpenWindow, embedded: dict[str, Any]
+) -> None:
+    """As after an upgrade, or when the store was put back to yesterday's."""
+    shop = await open_shop(embedded)
+    tess = await hire(shop)
+    shop.say("hello")
+    await shop.answers(1)
+    desk = await sit_down(shop, tess, open_window)
+    spoilt: list[str] = []
+
+    def through(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def said(body: str | bytes) -> None:
+            frame = json.loads(body)
+            if frame["type"] == "open" and not spoilt:
+                spoilt.append(frame["after"])
+                frame["after"] = "of-another-release"
+            server.send(json.dumps(frame))
+
+        socket.on_message(said)
+
+    await desk.page.route_web_socket("**/v1/inbox/live", through)
+    await desk.page.reload()
+    await until(lambda: spoilt)
+    shop.say("can you hear me?")
+    await desk.sees("You said: can you hear me?")
+    assert (await desk.reads("user")) == ["hello", "can you hear me?"]

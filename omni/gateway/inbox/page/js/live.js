@@ -55,8 +55,9 @@ class Live {
 
   /**
    * Follows a conversation from `after` (a cursor of its items; null: only what is new). `handlers` by message type:
-   * `items`, `caught_up`, `delivery`, `typing`, `words`, `hearing`, `presence`, each given the message. Returns
-   * {close(), typing(on)}. After a reconnect it goes on after the last items it was given.
+   * `items`, `caught_up`, `delivery`, `typing`, `words`, `hearing`, `presence`, and `stale` when it cannot go on from its
+   * cursor and must be read and opened again; each is given the message. Returns {close(), typing(on)}. After a reconnect
+   * it goes on after the last items it was given.
    */
   open(id, after, handlers) {
     const watch = { id, after, handlers };
@@ -181,7 +182,8 @@ class Live {
         app.drop(message.ids);
         return;
       case "stale":
-        this.onStale();
+        if (message.conversation) this.#handed(message); // its cursor is good for nothing: it is followed no more
+        else this.onStale();
         return;
       case "agents":
         app.setAgents(message.agents);

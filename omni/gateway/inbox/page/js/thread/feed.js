@@ -115,6 +115,7 @@ export class Feed extends EventTarget {
 
   #follow(after) {
     this.#watch = live.open(this.#id, after, {
+      stale: () => this.start(),
       items: (message) => this.#took(message.items),
       delivery: (message) => this.log.deliver(message.delivery) && this.#tell("change"),
       typing: (message) => this.#heardTyping(message),
