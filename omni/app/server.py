@@ -51,6 +51,7 @@ from sessions.tools import ToolRunner
 from sessions.webhooks.book import EndpointBook
 from sessions.webhooks.courier import Courier
 from sessions.webhooks.service import WebhookService
+from sessions.webhooks.turns import TurnList
 from sessions.world import World
 from workers.session import SessionWorker
 
@@ -176,6 +177,9 @@ class Server:
         http = OutgoingHttp(allow_private=settings.allow_private_webhooks)
         stack.push_async_callback(http.close)
         links = await open_links(settings, opened, self._public_url)
+        turns = TurnList(opened.store, endpoints)
+        turns.start()
+        stack.push_async_callback(turns.stop)
         brains = Brains(
             LlmDefaults(base_url=settings.llm_base_url, api_key=settings.openai_api_key, model=settings.llm_model),
             WebhookBrain(http, endpoints.endpoints, link=media_link(links)),

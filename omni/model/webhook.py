@@ -35,6 +35,9 @@ OMNI_EVENTS: Final[tuple[str, ...]] = get_args(OmniEvent)
 
 AGENTPHONE_EVENTS: Final = ("agent.message", "agent.reaction", "agent.call_ended")
 
+ONCE: Final = "once:"
+"""How the lane of a delivery begins that is never tried again: a test, or a turn that was asked for its answer."""
+
 TEST_EVENT: Final = "endpoint.test"
 """What a test delivery of omni's own dialect is called; AgentPhone's is an `agent.message`."""
 

@@ -17,6 +17,7 @@ from omni.model.call import Call
 from omni.model.contact import Contact
 from omni.model.entry import BotSaid, Entry, HumanSaid, UserReacted, UserSaid
 from omni.model.message import Media, Message
+from omni.model.numbers import number_id_of
 from omni.model.webhook import Dialect, WebhookDelivery, WebhookEndpoint
 from sessions.brains.base import Spoken
 from sessions.brains.webhook.envelope import channel_name, contact_fields, dialled, moment
@@ -31,7 +32,7 @@ class Scene:
     """Where a call's events happen: who speaks with whom, and what was said in it.
 
     `conversation` is its public id, `business` our side's number or name, `person` theirs; `entries` are the call's
-    around its events, `earlier` what was said in the conversation before them.
+    around its events, `earlier` what was said in the conversation before them, `memory` what developers keep of it.
     """
 
     call: Call
@@ -42,6 +43,12 @@ class Scene:
     metadata: dict[str, JsonValue]
     entries: Sequence[Entry]
     earlier: Sequence[Spoken] = ()
+    memory: dict[str, JsonValue] | None = None
+
+    @property
+    def state(self) -> JsonValue:
+        """What developers keep of the conversation, or else what the call began with."""
+        return self.metadata or None if self.memory is None else self.memory
 
     def past(self, seq: int, limit: int) -> list[Spoken]:
         """What was said before an entry: at most `limit` messages, oldest first."""
@@ -115,17 +122,18 @@ def _omni(event: Event, endpoint: WebhookEndpoint, scene: Scene) -> dict[str, Js
         "agent_id": call.agent,
         "channel": channel_name(call.transport),
         "data": {"call_id": call.id, **_ends(scene, "omni"), **about},
-        "conversation_state": scene.metadata or None,
+        "conversation_state": scene.state,
         "recent_history": _history(event, endpoint, scene),
     }
 
 
 def _ends(scene: Scene, dialect: Dialect) -> dict[str, JsonValue]:
     """Who speaks with whom: `from` is the customer."""
+    call = scene.call
     names = ("conversationId", "numberId") if dialect == "agentphone" else ("conversation_id", "number_id")
     return {
         names[0]: scene.conversation,
-        names[1]: scene.call.channel,
+        names[1]: number_id_of(call.channel, scene.business) if dialect == "agentphone" else call.channel,
         "from": dialled(scene.person),
         "to": dialled(scene.business),
         "contact": contact_fields(dialect, scene.contact),
@@ -178,7 +186,7 @@ def _agentphone(name: str, event: Event, endpoint: WebhookEndpoint, scene: Scene
         "timestamp": moment(event.at),
         "agentId": scene.call.agent,
         "data": about,
-        "conversationState": scene.metadata or None,
+        "conversationState": scene.state,
         "recentHistory": _history(event, endpoint, scene),
     }
 

@@ -12,7 +12,15 @@ from pydantic import JsonValue, SecretStr
 
 from omni.bus.base import Bus, BusError
 from omni.model.ids import NewId, new_id
-from omni.model.webhook import AGENTPHONE_EVENTS, OMNI_EVENTS, TEST_EVENT, WebhookDelivery, WebhookEndpoint, replayed
+from omni.model.webhook import (
+    AGENTPHONE_EVENTS,
+    OMNI_EVENTS,
+    ONCE,
+    TEST_EVENT,
+    WebhookDelivery,
+    WebhookEndpoint,
+    replayed,
+)
 from omni.outgoing.addresses import webhook_url
 from omni.store.base import Store
 from omni.store.webhooks import WebhookFilter, WebhookPage, WebhookTally
@@ -30,6 +38,10 @@ _REMOVED: Final = "the webhook was removed"
 
 class UnknownEventError(ValueError):
     """An event that the dialect does not have; the text names it and those there are."""
+
+
+class NotRepeatableError(ValueError):
+    """A delivery that is never sent again; the text says why."""
 
 
 class WebhookService:
@@ -113,7 +125,7 @@ class WebhookService:
             endpoint=endpoint.id,
             agent=endpoint.agent,
             dialect=endpoint.dialect,
-            lane=f"test:{id_}",
+            lane=f"{ONCE}{id_}",
             seq=0,
             event=event,
             body=packed(body),
@@ -144,10 +156,15 @@ class WebhookService:
         return found if found is not None and found.org == org else None
 
     async def replay(self, org: str, delivery_id: str) -> WebhookDelivery | None:
-        """Send it again at once, under its id; None when there is no such delivery, or its endpoint is gone."""
+        """Send it again at once, under its id; None when there is no such delivery, or its endpoint is gone. Raises
+        NotRepeatableError for what is asked only once."""
         found = await self.delivery(org, delivery_id)
         if found is None or await self.get(org, found.endpoint) is None:
             return None
+        if found.lane.startswith(ONCE):
+            raise NotRepeatableError(
+                f"{delivery_id} was a test or a turn, which are sent once; only events are repeated"
+            )
         now = self._clock()
         again = await self._store.change_webhook_delivery(delivery_id, lambda each: replayed(each, now), now=now)
         with contextlib.suppress(BusError):  # it is found within seconds

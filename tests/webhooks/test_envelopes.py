@@ -32,6 +32,7 @@ from omni.model.entry import (
     UserSaid,
 )
 from omni.model.message import Media, MediaKind, Message, Text
+from omni.model.numbers import number_id, number_id_of
 from omni.model.webhook import OMNI_EVENTS, WebhookEndpoint, listeners
 from sessions.brains.base import Spoken
 from sessions.webhooks.envelopes import Scene, delivery_of
@@ -159,13 +160,13 @@ def test_agentphones_envelope_is_its_clients() -> None:
     ]  # fmt: skip
     data = message["data"]
     assert data["messageId"] == row.message == "m3"
-    assert (data["conversationId"], data["numberId"]) == ("cv_1", "whatsapp:100")
+    assert (data["conversationId"], data["numberId"]) == ("cv_1", "num_4930100")
     assert (data["from"], data["to"], data["direction"]) == ("+4917012345678", "+4930100", "inbound")
     assert data["contact"]["phoneNumber"] == "+4917012345678"
     assert (data["mediaUrl"], data["mediaUrls"]) == (PICTURE.link, [PICTURE.link])
     _, reaction, _ = found[2]
     assert reaction["data"] == {
-        "conversationId": "cv_1", "numberId": "whatsapp:100", "reactionType": "❤", "fromNumber": "+4917012345678",
+        "conversationId": "cv_1", "numberId": "num_4930100", "reactionType": "❤", "fromNumber": "+4917012345678",
         "direction": "inbound", "messageId": "m1", "messageBody": "hello", "messageMediaUrl": None,
         "messageMediaUrls": [], "createdAt": "2027-01-15T08:00:05.000Z",
     }  # fmt: skip
@@ -209,3 +210,20 @@ def test_an_agents_own_agentphone_endpoint_is_the_one_of_its_dialect_that_hears(
     everyone = (of_org, own, others, mine, rival)
     assert [each.id for each in listeners(everyone, "default", "desk")] == ["b", "d"]
     assert [each.id for each in listeners(everyone, "default", "third")] == ["a"]
+
+
+def test_what_developers_keep_of_a_conversation_comes_with_its_events() -> None:
+    for dialect, name in (("omni", "conversation_state"), ("agentphone", "conversationState")):
+        (_, body, _), *_ = [
+            each for each in told(endpoint(dialect=dialect), memory={"step": 2}) if "message" in each[0]
+        ]
+        assert body[name] == {"step": 2}
+        (_, body, _), *_ = [each for each in told(endpoint(dialect=dialect), memory={}) if "message" in each[0]]
+        assert body[name] == {}  # emptied on purpose
+
+
+def test_a_number_has_the_same_id_in_events_and_in_urls() -> None:
+    assert number_id_of("sms:+12025550142", "+12025550142") == "num_12025550142" == number_id("+12025550142")
+    assert number_id_of("whatsapp:106540352242922", "+49 30 100200") == "num_4930100200"
+    for nameless in ("whatsapp:106540352242922", "sms:MG" + "7" * 32):
+        assert number_id_of(nameless, nameless.partition(":")[2]) == nameless

@@ -13,8 +13,10 @@ from omni.model.webhook import WebhookEndpoint
 from omni.outgoing.errors import AddressRefusedError
 from omni.outgoing.http import OutgoingHttp
 from omni.store.webhooks import WebhookFilter
+from sessions.brains.webhook.record import TurnRecord
 from sessions.webhooks.courier import Courier
-from sessions.webhooks.service import UnknownEventError
+from sessions.webhooks.service import NotRepeatableError, UnknownEventError
+from sessions.webhooks.turns import TurnList
 from tests.webhooks.conftest import Stage
 from tests.webhooks.receivers import Receiver
 from tests.workers.conftest import START, until
@@ -22,6 +24,17 @@ from tests.workers.conftest import START, until
 
 def wanted(receiver: Receiver, **more: Any) -> WebhookEndpoint:
     return WebhookEndpoint.model_validate({"id": "", "url": receiver.url, "secret": "", **more})
+
+
+def record(**more: Any) -> TurnRecord:
+    return TurnRecord(
+        **{
+            "id": "whd", "org": "default", "agent": "echo", "endpoint": None, "call": "wa-1", "turn": 1,
+            "transport": "whatsapp", "message": "m1", "body": "{}", "at": START, "ms": 5, "status": 200, "error": None,
+            "was_cut": False, "reply": "{}", "notes": (),
+            **more,
+        }
+    )  # fmt: skip
 
 
 async def test_a_registered_endpoint_has_an_id_a_secret_and_hears_from_now_on(stage: Stage) -> None:
@@ -85,10 +98,41 @@ async def test_a_test_is_one_request_that_says_so_and_is_listed(stage: Stage, di
     assert {each.id for each in page.items} == {failed.id, passed.id}
     tallies = await service.stats(WebhookFilter("default"))
     assert {(tally.state, tally.number) for tally in tallies} == {("failed", 1), ("success", 1)}
+    with pytest.raises(NotRepeatableError):
+        await service.replay("default", failed.id)
     await stage.work()
     began = stage.now()
     await stage.passes(lambda: stage.now() >= began + 900)
     assert len(receiver.heard) == 2  # never tried again
+
+
+async def test_a_turn_that_was_asked_for_is_listed_and_never_repeated(stage: Stage) -> None:
+    receiver, service = await stage.receiver(), stage.service()
+    endpoint = await service.create(wanted(receiver, dialect="agentphone"))
+    turns = TurnList(stage.store, stage.book)
+    turns.start()
+    for id_, more in (
+        ("whd_1", {}), ("whd_2", {"status": None, "error": "timeout"}), ("whd_3", {"was_cut": True, "status": None}),
+        ("whd_4", {"endpoint": None}),
+    ):  # fmt: skip
+        turns.note(record(**{"id": id_, "endpoint": endpoint.id, **more}))
+    listed = WebhookFilter("default", endpoint=endpoint.id, dialect="agentphone")
+
+    async def are_listed() -> bool:
+        return (await service.deliveries(listed)).total == 3
+
+    await until(are_listed)
+    turns.note(record(id="whd_5", endpoint=endpoint.id))
+    await turns.stop()  # what waits is written
+    page = await service.deliveries(listed)
+    assert {(each.id, each.state, each.last.error) for each in page.items if each.last is not None} == {
+        ("whd_1", "success", None),
+        ("whd_2", "failed", "timeout"),
+        ("whd_3", "failed", "cut: the person went on, or somebody took over"),
+        ("whd_5", "success", None),
+    }
+    with pytest.raises(NotRepeatableError):
+        await service.replay("default", "whd_2")
 
 
 async def test_a_delivery_is_sent_again_under_its_id(stage: Stage) -> None:
