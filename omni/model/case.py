@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from omni.model.base import DEFAULT_ORG, Value
 
@@ -95,6 +95,8 @@ class Case(Value):
     snoozed_until: float | None = None
     snoozed_at: float | None = None
     seen: Seen | None = None
+    memory: dict[str, JsonValue] | None = None
+    """What a developer's server keeps about the conversation; every event it is told of carries it."""
     events: int = 0
     version: int = 0
 

@@ -52,3 +52,15 @@ def e164(text: str) -> str:
 def is_e164(text: str) -> bool:
     """True for `+` and 7 to 15 ASCII digits: nothing else is dialled or texted."""
     return _E164.fullmatch(text) is not None
+
+
+def number_id(number: str) -> str:
+    """The id of a phone number (E.164) in URLs and events of AgentPhone's dialect."""
+    return f"num_{digits(number)}"
+
+
+def number_id_of(channel: str, business: str) -> str:
+    """The same for a channel, given our number or name on it; the channel's own id where it has no number."""
+    _, _, account = channel.partition(":")
+    number = business if business != account else account if account.startswith("+") else ""
+    return number_id(number) if is_e164(f"+{digits(number)}") else channel

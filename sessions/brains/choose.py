@@ -15,6 +15,7 @@ from sessions.brains.endpoint import LlmDefaults, has_endpoint
 from sessions.brains.llm import LlmBrain
 from sessions.brains.script import ScriptBrain
 from sessions.brains.webhook.brain import WebhookBrain
+from sessions.brains.webhook.texts import TextsElsewhere, leaves_texts
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,11 @@ class Brains:
         self._webhook = webhook
 
     def brain_for(self, agent: Agent) -> Brain:
-        return brain_for(agent, self._defaults, llm=self._llm, script=self._script, webhook=self._webhook)
+        webhook = self._webhook
+        brain = brain_for(agent, self._defaults, llm=self._llm, script=self._script, webhook=webhook)
+        if webhook is not None and agent.brain == "llm" and leaves_texts(agent):
+            return TextsElsewhere(brain, webhook)
+        return brain
 
     async def close(self) -> None:
         await self._llm.close()

@@ -81,13 +81,16 @@ class Telling:
             if spoken < wanted:
                 earlier = await self._earlier(call)
         person = "" if started is None else started.from_ if started.direction == "inbound" else started.to
+        case = await self._store.case(call.conversation)
+        metadata = {} if started is None else started.metadata
         return Scene(
             call=call,
             conversation=conversation_id(call.conversation),
             contact=await self._store.contact(call.contact),
             person=person,
             business=self._business(call),
-            metadata={} if started is None else started.metadata,
+            metadata=metadata,
+            memory=case.memory if case is not None else None,
             entries=near,
             earlier=earlier,
         )
