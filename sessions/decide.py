@@ -106,7 +106,8 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
         case PausePerson() | PauseAgent():
             return forgo(state, turn, "the bot was paused") if happening.paused else Step(turn=turn)
         case EndCall():
-            if is_anothers(state, happening.by, happening.steals):
+            is_heard = happening.heard is None or state.user_messages <= happening.heard
+            if is_anothers(state, happening.by, happening.steals) or not is_heard:
                 return Step(turn=turn)
             return end(state, turn, happening.reason, around.now)
         case GoneElsewhere():

@@ -212,12 +212,14 @@ class Whisper(ToCall):
 
 
 class EndCall(ToCall):
-    """Without `steals` it does nothing while a person has the call who is not `by`."""
+    """Without `steals` it does nothing while a person has the call who is not `by`; with `heard`, when the customer has
+    written more messages in it than so many: what nobody has read must not end with the call."""
 
     type: Literal["end"] = "end"
     by: str
     reason: str = "hangup"
     steals: bool = True
+    heard: int | None = None
 
 
 class GoneElsewhere(ToCall):

@@ -12,6 +12,7 @@ from yarl import URL
 
 from omni.app.server import Server
 from omni.gateway.inbox.uploads import KEPT_SECONDS, Sweeper
+from omni.model.inbound import EndCall
 from tests.brains.llm_server import says
 from tests.chat.conftest import OpenChat, open_chat
 from tests.chat.pages import agent_of as chat_agent
@@ -181,3 +182,32 @@ async def test_a_file_whose_sending_is_in_doubt_is_kept(
         pass
     (said,) = await tess.told(row["id"], "human.message")
     assert (await tess.ask("GET", said["parts"][0]["url"])).body == b"the file"
+
+
+async def test_what_a_customer_wrote_while_it_was_resolved_is_not_put_away_with_it(
+    open_shop: OpenShop, hire: Hire, services: dict[str, Any]
+) -> None:
+    """Known to the gateway, it is said at once; on its way to the worker before the order is, the call stays open."""
+    shop = await open_shop(services)
+    tess = await hire(shop)
+    shop.say("hello")
+    await shop.answers(1)
+    row = await tess.row()
+    path = f"/conversations/{row['id']}"
+    await tess.post(f"{path}/take")
+    seen = await tess.row(lambda row: row["handler"] == "human")
+    shop.say("one more thing")
+    newer = await tess.row(lambda row: row["unread"] == 2)
+    late = await tess.post(f"{path}/end", {"call": seen["call"], "seq": seen["seq"]})
+    assert (late.status, late.error) == (409, "changed")
+    await shop.quiet()
+    command = EndCall(**shop.commands.head(await shop.call()), by=tess.id, reason="resolved", heard=2)
+    shop.say("and another")
+    await shop.logged("user.message", 3)
+    await shop.commands.issue(command)  # as from a gateway that has not heard of it
+    await shop.quiet()
+    assert (await tess.row())["state"] == "open"
+    assert (await tess.post(f"{path}/end", {"call": newer["call"], "seq": newer["seq"]})).error == "changed"
+    newest = await tess.row(lambda row: row["unread"] == 3)
+    done = await tess.post(f"{path}/end", {"call": newest["call"], "seq": newest["seq"]})
+    assert (done.status, done.body["open"]) == (202, False)

@@ -11,8 +11,9 @@ from pydantic import Field, JsonValue, StringConstraints
 from omni.gateway.inbox.asking import InboxError, answer, read_body
 from omni.gateway.inbox.cases import ended
 from omni.gateway.inbox.casework import Casework, reopened, resolved
+from omni.gateway.inbox.counting import user_messages_up_to
 from omni.gateway.inbox.guard import Actor
-from omni.gateway.inbox.holding import Holding, check_free, is_free
+from omni.gateway.inbox.holding import Holding, TakeBody, check_free, is_free
 from omni.gateway.inbox.kit import Kit
 from omni.gateway.inbox.naming import party_of
 from omni.gateway.inbox.rows import GROUP
@@ -26,14 +27,15 @@ RESOLVED: Final = "resolved"
 TypingSignal = Callable[[Call, bool], Awaitable[None]]
 
 
-class TakeBody(Config):
-    """`steal` takes it from a colleague, too."""
-
-    steal: bool = False
-
-
 class ReleaseBody(TakeBody):
     note: Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_TEXT)] | None = None
+
+
+class EndBody(TakeBody):
+    """With `seq` of the `call` that is seen, only if the customer has written nothing behind that entry."""
+
+    call: str | None = Field(default=None, max_length=200)
+    seq: int | None = Field(default=None, ge=0, lt=2**53)
 
 
 class WhisperBody(Config):
@@ -98,11 +100,13 @@ class Acting:
     async def end(self, request: web.Request, actor: Actor) -> web.Response:
         """Resolved: the call ends. What the customer writes next begins another."""
         call = (await self._kit.conversation(request, actor)).call
-        body = await read_body(request, TakeBody)
+        body = await read_body(request, EndBody)
         check_free(call, actor, steals=body.steal)
         if call.is_open:
+            heard = await self._heard(call, body)
             await self._audit(request, actor, "conversation.resolve", steal=body.steal)
-            command = EndCall(**self._kit.commands.head(call), by=actor.id, reason=RESOLVED, steals=body.steal)
+            head = self._kit.commands.head(call)
+            command = EndCall(**head, by=actor.id, reason=RESOLVED, steals=body.steal, heard=heard)
             ending = call.id
             call = await self._holding.until(
                 call,
@@ -113,7 +117,18 @@ class Acting:
                 await self._casework.change(actor.org, call.conversation, actor.id, resolved)
             else:
                 check_free(call, actor, steals=body.steal)
+                await self._heard(call, body)
         return _held(call)
+
+    async def _heard(self, call: Call, body: EndBody) -> int | None:
+        """How many messages of the customer's the actor knows of; None when they do not say. Raises InboxError 409 when
+        there are more: resolved now, nobody would ever answer those."""
+        if body.seq is None:
+            return None
+        heard = await user_messages_up_to(self._kit.store, call, body.seq) if body.call in (None, call.id) else 0
+        if heard < call.user_messages:
+            raise InboxError(409, "changed", "the customer has written meanwhile; read that first, and resolve it then")
+        return heard
 
     async def reopen(self, request: web.Request, actor: Actor) -> web.Response:
         call = (await self._kit.conversation(request, actor)).call

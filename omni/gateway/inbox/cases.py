@@ -10,17 +10,13 @@ from pydantic import Field, StringConstraints
 
 from omni.gateway.inbox.asking import InboxError, answer, read_body
 from omni.gateway.inbox.casework import Alter, Casework, assigned, labelled, noted, seen, snoozed
+from omni.gateway.inbox.counting import user_messages_up_to
 from omni.gateway.inbox.guard import Actor
 from omni.gateway.inbox.kit import Kit
 from omni.gateway.inbox.rows import unread
 from omni.model.base import Config
-from omni.model.call import Call
 from omni.model.case import LONGEST_NOTE, MAX_LABELS
-from omni.model.entry import UserSaid
 from omni.store.inbox import Listed
-
-STEP: Final = 500
-"""Entries that are read at once."""
 
 LONGEST_SNOOZE: Final = 400 * 86_400.0
 
@@ -123,20 +119,11 @@ class Cases:
                 422, "invalid", "user_messages: say how many were seen, or up to which `seq`", "user_messages"
             )
         if body.call == call.id:
-            number = body.user_messages if body.user_messages is not None else await self._up_to(call, body.seq or 0)
+            number = body.user_messages
+            if number is None:
+                number = await user_messages_up_to(self._kit.store, call, body.seq or 0)
             case = await self._casework.change(actor.org, call.conversation, actor.id, seen(call, number))
         return answer({"unread": unread(call, case)})
-
-    async def _up_to(self, call: Call, seq: int) -> int:
-        """How many of the customer's messages there are up to an entry."""
-        later, after = 0, seq
-        while after < call.last_seq:
-            entries = await self._kit.store.entries(call.id, after=after, limit=min(STEP, call.last_seq - after))
-            if not entries:
-                break
-            later += sum(isinstance(entry.fact, UserSaid) for entry in entries)
-            after = entries[-1].seq
-        return max(0, call.user_messages - later)
 
     async def _change(self, listed: Listed, actor: Actor, alter: Alter, status: int = 200) -> web.Response:
         case = await self._casework.change(actor.org, listed.call.conversation, actor.id, alter)

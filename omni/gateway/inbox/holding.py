@@ -14,6 +14,7 @@ from omni.gateway.inbox.kit import Kit
 from omni.gateway.inbox.naming import party_of
 from omni.gateway.inbox.rows import GROUP
 from omni.live.hub import SlowFollowerError
+from omni.model.base import Config
 from omni.model.call import Call, conversation_key
 from omni.model.inbound import Pause
 
@@ -21,6 +22,12 @@ WAIT_SECONDS: Final = 2.0
 """How long an answer waits for what it asked for to be done."""
 
 LOOK_SECONDS: Final = 0.02
+
+
+class TakeBody(Config):
+    """`steal` takes it from a colleague, too."""
+
+    steal: bool = False
 
 
 class Holding:

@@ -66,8 +66,10 @@ export const retry = (id, delivery) => held(id, `/messages/${encodeURIComponent(
 /** Somebody looked at everything up to entry `seq`; what came behind it meanwhile, nobody has seen. */
 export const seen = (id, call, seq) => post(id, "/seen", { call, seq }).catch(() => {});
 
+/** Only what is known here is done with: when the customer has written meanwhile, the server says so instead. */
 export async function resolve(id) {
-  if (!(await held(id, "/end"))) return false;
+  const { call, seq } = app.rows.get(id) ?? {};
+  if (!(await held(id, "/end", call ? { call, seq } : {}))) return false;
   toast({ text: t("thread.resolved"), kind: "ok", action: { text: t("thread.reopen"), run: () => reopen(id) } });
   return true;
 }
