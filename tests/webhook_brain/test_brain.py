@@ -8,9 +8,11 @@ import time
 from typing import Any
 
 import pytest
+from aiohttp import web
 from pydantic import SecretStr
 
 from omni.model.agent import Agent
+from omni.model.contact import Contact, Identity, IdentityKind
 from omni.model.conversations import conversation_id
 from omni.model.webhook import WebhookEndpoint
 from omni.outgoing.http import OutgoingHttp
@@ -21,6 +23,7 @@ from sessions.brains.base import BrainError, Break, Finish, HandOver, Say, Spoke
 from sessions.brains.choose import Brains
 from sessions.brains.endpoint import LlmDefaults
 from sessions.brains.webhook.brain import WebhookBrain
+from sessions.brains.webhook.envelope import contact_fields
 from sessions.brains.webhook.record import TurnRecord
 from tests.webhook_brain.receiver import Receiver, Talk, answers, babbles, hangs, resets, streams, streams_then_stays
 
@@ -115,6 +118,11 @@ async def test_a_voice_turn_asks_with_a_transcript(receiver: Receiver, answer: A
     assert "message" not in envelope["data"]
 
 
+def test_somebody_without_a_number_has_none_in_the_request() -> None:
+    visitor = Contact(id="ct_2", home="x", identities=(Identity(kind=IdentityKind.VISITOR, value="v-1"),))
+    assert contact_fields("omni", visitor) == {"id": "ct_2", "name": None, "email": None, "phone_number": None}
+
+
 async def test_every_request_has_an_id_of_its_own_and_none_is_sent_before_the_person_spoke(
     receiver: Receiver, answer: Any, turn_of: Any
 ) -> None:
@@ -205,6 +213,33 @@ async def test_what_follows_the_closing_object_is_ignored_and_the_stream_closed(
     receiver.will(streams_then_stays({"text": "Bye."}, {"text": "And another thing"}))
     assert await answer(turn_of()) == [Say("Bye.")]
     await asyncio.wait_for(receiver.asked[0].gone.wait(), 10)
+
+
+async def test_a_stream_that_ends_with_its_closing_object_leaves_its_connection_for_the_next(
+    brain: WebhookBrain, turn_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessions.brains.webhook.brain.LEFTOVER", 5.0)  # this machine may be busy
+    connections = set()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        connections.add(id(request.transport))
+        reply = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await reply.prepare(request)
+        await reply.write(b'{"text":"a","interim":true}\n')
+        await reply.write(b'{"text":"b"}\n')
+        await asyncio.sleep(0.01)  # the end of the stream comes by itself
+        return reply
+
+    app = web.Application()
+    app.router.add_post("/turn", handle)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/turn"
+    for _ in range(5):
+        assert [chunk async for chunk in brain.answer(turn_of(url=url))] == [Say("a"), Say("b")]
+    await runner.cleanup()
+    assert len(connections) == 1
 
 
 async def test_a_stream_that_ends_without_closing_object_is_closed(
