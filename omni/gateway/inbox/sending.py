@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue
 
 from omni.gateway.inbox.asking import InboxError, answer, read_body
 from omni.gateway.inbox.guard import Actor
-from omni.gateway.inbox.holding import Holding, check_free, has
+from omni.gateway.inbox.holding import Holding, TakeBody, check_free, has
 from omni.gateway.inbox.items import is_retryable
 from omni.gateway.inbox.kit import AWAY, Kit
 from omni.gateway.inbox.limits import limits_of
@@ -25,7 +25,6 @@ from omni.gateway.inbox.writing import (
     messages_of,
 )
 from omni.model.access import Lease
-from omni.model.base import Config
 from omni.model.call import Call
 from omni.model.inbound import SendMessage
 from omni.model.message import Message, Reaction, Template
@@ -35,11 +34,7 @@ MARK_SECONDS: Final = 30 * 86_400.0
 """How long it is remembered which message a key came with. That the key acts once is remembered for good."""
 
 
-class RetryBody(Config):
-    steal: bool = False
-
-
-class ReactionBody(RetryBody):
+class ReactionBody(TakeBody):
     """No emoji takes the reaction back. `target` is the provider's id of the message."""
 
     target: str = Field(min_length=1, max_length=1_000)
@@ -93,7 +88,7 @@ class Sending:
         """A message that failed is sent again, as another one; each failure once."""
         kit = self._kit
         call = (await kit.conversation(request, actor)).call
-        body = await read_body(request, RetryBody)
+        body = await read_body(request, TakeBody)
         delivery = await kit.store.delivery(request.match_info["delivery"])
         of = await kit.store.call(delivery.call) if delivery is not None else None
         if delivery is None or of is None or of.conversation != call.conversation:

@@ -23,7 +23,7 @@ async function turn(agent, paused) {
     await api("POST", `/agents/${encodeURIComponent(agent.slug)}/${paused ? "pause" : "resume"}`, {});
     const known = app.agents.get(agent.slug);
     if (known) app.setAgents([...app.agents.values()].map((one) => (one === known ? { ...one, paused } : one)));
-    toast({ text: t(paused ? "agent.paused" : "agent.resumed", { name: agent.name }), kind: paused ? "info" : "ok" });
+    if (!paused) toast({ text: t("agent.resumed", { name: agent.name }), kind: "ok" }); // that it is paused, the banner says
   } catch (error) {
     problem(error);
   }

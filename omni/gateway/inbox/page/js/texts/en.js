@@ -82,7 +82,6 @@ export default {
   "agent.pause.title": "Pause {name}?",
   "agent.pause.text": "It stops answering on every channel at once, until somebody resumes it.",
   "agent.pause.yes": "Pause the bot",
-  "agent.paused": "{name} is paused.",
   "agent.resumed": "{name} answers again.",
 
   // -- the list ---------------------------------------------------------------------------------------------------

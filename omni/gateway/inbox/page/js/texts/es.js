@@ -82,7 +82,6 @@ export default {
   "agent.pause.title": "¿Pausar {name}?",
   "agent.pause.text": "Deja de contestar en todos los canales al momento, hasta que alguien lo reanude.",
   "agent.pause.yes": "Pausar el bot",
-  "agent.paused": "{name} está en pausa.",
   "agent.resumed": "{name} vuelve a contestar.",
 
   // -- la lista ---------------------------------------------------------------------------------------------------
