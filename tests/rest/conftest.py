@@ -12,7 +12,9 @@ from tests.server.conftest import (  # noqa: F401 - fixtures
     clean_environment,
     embedded,
     engine,
+    llm,
     open_shop,
+    proxy_to,
     services,
 )
 from tests.server.conftest import OpenShop

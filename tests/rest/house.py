@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,7 +62,7 @@ class House:
     ) -> Answer:
         secret = await self.key(org) if key == "" else key
         sent = {**({"Authorization": f"Bearer {secret}"} if secret is not None else {}), **(headers or {})}
-        content = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        content: Any = io.BytesIO(raw) if raw is not None else None if body is None else json.dumps(body).encode()
         async with self.shop.http.request(
             method, self.shop.url + path, headers=sent, data=content, params=query or None, allow_redirects=False
         ) as answer:

@@ -76,7 +76,7 @@ class Page(Shown, Generic[T]):
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page.")
 
     @classmethod
-    def model_parametrized_name(cls, params: tuple[type[Any], ...]) -> str:
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
         return f"{params[0].__name__.removesuffix('Shown')}List"
 
     @classmethod

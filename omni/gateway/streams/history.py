@@ -1,4 +1,7 @@
-"""`GET /v1/calls/{id}/events` and `GET /v1/agents/{slug}/calls`: pages of JSON, or server-sent events."""
+"""`GET /v1/calls/{id}/events` and `GET /v1/agents/{slug}/calls`: pages of JSON, or server-sent events.
+
+The second address is also that of REST's list of an agent's calls (`is_log_question` tells them apart).
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,15 @@ RETRY: Final = b"retry: 1000\n\n"
 PING: Final = b": ping\n\n"
 
 
+AGENT_CALLS: Final = "/v1/agents/{agent_id}/calls"
+
+
+def is_log_question(request: web.Request) -> bool:
+    """Whether somebody at `AGENT_CALLS` wants the agent's log: they say so with a token, a place in it, types of its
+    entries, or by wanting events. Everybody else wants the list."""
+    return _wants_events(request) or any(name in request.query for name in ("token", "after", "types"))
+
+
 def refused(status: int, text: str) -> web.Response:
     return web.json_response({"detail": text, "error": text}, status=status)
 
@@ -59,7 +71,7 @@ class History:
         return for_pages(
             [
                 web.get("/v1/calls/{id}/events", _answering(self.call_events)),
-                web.get("/v1/agents/{slug}/calls", _answering(self.agent_calls)),
+                web.get(AGENT_CALLS, _answering(self.agent_calls)),
             ]
         )
 
@@ -80,7 +92,7 @@ class History:
     async def agent_calls(self, request: web.Request) -> web.StreamResponse:
         after, which, limit = cursor(request.query), wanted(request.query), page_size(request.query)
         viewer = await viewer_of(self._access, request)
-        slug = slug_of(request.match_info["slug"])
+        slug = slug_of(request.match_info["agent_id"])
         viewer.check_agent(slug, is_there=self._book.get(viewer.org, slug) is not None)
         if not _wants_events(request):
             return await self._agent_page(viewer.org, slug, after or 0, limit, which)
