@@ -17,6 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from omni.model.agent import Agent
+from omni.model.channel import PhoneChannel, SmsChannel
 
 Role = Literal["all", "gateway", "session", "delivery"]
 
@@ -87,6 +88,8 @@ class Settings(BaseSettings):
     oidc_role: Literal["admin", "agent", "viewer"] = "agent"
     """What they may do then."""
     agents: tuple[Agent, ...] = ()
+    inventory: tuple[Annotated[SmsChannel | PhoneChannel, Field(discriminator="kind")], ...] = ()
+    """Numbers that whoever asks for one over `/agentphone` is given."""
 
     @classmethod
     def settings_customise_sources(
@@ -257,8 +260,8 @@ def _sentence(error: ValidationError, path: Path | None) -> str:
     problem = error.errors(include_url=False, include_context=False)[0]
     where = [str(step) for step in problem["loc"]]
     what = problem["msg"].removeprefix("Value error, ")
-    if where and where[0] == "agents":
-        return f"{path or 'agents'}: {'.'.join(where)}: {what}"
+    if where and where[0] in ("agents", "inventory"):
+        return f"{path or where[0]}: {'.'.join(where)}: {what}"
     name = where[0] if where else "the settings"
     variable = name.upper() if name.upper().startswith("OPENAI") else f"{PREFIX}{name.upper()}"
     given = _without_password(problem.get("input"))

@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 
 from omni.app.parts import Parts, Surface
 from omni.app.surfaces.access import access
+from omni.app.surfaces.agentphone import agentphone
 from omni.app.surfaces.chat import chat
 from omni.app.surfaces.client import client
 from omni.app.surfaces.inbox import inbox
@@ -17,7 +18,7 @@ from omni.app.surfaces.rest import rest
 from omni.app.surfaces.streams import streams
 from omni.gateway.streams.history import AGENT_CALLS, is_log_question
 
-SURFACES: Final[tuple[Surface, ...]] = (access, chat, client, streams, inbox, rest)
+SURFACES: Final[tuple[Surface, ...]] = (access, chat, client, streams, inbox, rest, agentphone)
 
 
 async def open_front(parts: Parts, stack: AsyncExitStack) -> list[web.RouteDef]:
