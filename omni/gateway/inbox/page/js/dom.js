@@ -70,6 +70,25 @@ export function perFrame(run) {
   };
 }
 
+/** `run` in the next frame, but no sooner than `ms` after the last time: at once while little happens, and a few times a
+ *  second while much does. */
+export function paced(ms, run) {
+  let last = -Infinity;
+  let asked = false;
+  const frame = perFrame(() => {
+    asked = false;
+    last = performance.now();
+    run();
+  });
+  return () => {
+    if (asked) return;
+    asked = true;
+    const wait = last + ms - performance.now();
+    if (wait > 0) setTimeout(frame, wait);
+    else frame();
+  };
+}
+
 /** `run` once calls have stopped for `ms`. `.now()` runs what waits at once, `.cancel()` forgets it. */
 export function debounced(ms, run) {
   let timer = null;

@@ -1,6 +1,6 @@
 /** <omni-list>: the list of conversations. */
 
-import { fill, h, perFrame } from "../dom.js";
+import { fill, h, paced } from "../dom.js";
 import { icon } from "../icons.js";
 import { app } from "../model.js";
 import { filterQuery, go, onRoute, route } from "../router.js";
@@ -17,6 +17,7 @@ import { Scroller } from "./scroller.js";
 import { Search } from "./search.js";
 
 const TICK_MS = 1000;
+const REDRAW_MS = 250; // nobody reads rows that move more often, and each time is a layout of the whole list
 
 class OmniList extends HTMLElement {
   #abort = null;
@@ -31,7 +32,7 @@ class OmniList extends HTMLElement {
   #newAbove = 0;
   #changed = new Set();
   #gone = new Set();
-  #flush = perFrame(() => this.#takeChanges());
+  #flush = paced(REDRAW_MS, () => this.#takeChanges());
   #takenBack = [];
   #timer = null;
 

@@ -138,7 +138,7 @@ class Loading extends EventTarget {
 
   #countLater() {
     if (this.#countTimer !== null) return;
-    this.#countTimer = setTimeout(() => this.#count(), this.allOpen ? 250 : COUNT_AGAIN_MS);
+    this.#countTimer = setTimeout(() => this.#count(), this.allOpen ? 500 : COUNT_AGAIN_MS);
   }
 
   async #count() {
