@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.rest.house import KEY, House
 from tests.server.conftest import (  # noqa: F401 - fixtures
+    OpenShop,
     clean_environment,
     embedded,
     engine,
@@ -17,17 +17,16 @@ from tests.server.conftest import (  # noqa: F401 - fixtures
     proxy_to,
     services,
 )
-from tests.server.conftest import OpenShop
 from tests.server.shop import agent_of
 
 
 @pytest.fixture
-async def house(embedded: dict[str, Any], open_shop: OpenShop) -> AsyncIterator[House]:  # noqa: F811
+async def house(embedded: dict[str, Any], open_shop: OpenShop) -> House:  # noqa: F811
     """On the embedded engines."""
-    yield House(await open_shop(embedded, agent_of(), api_key=KEY, allow_private_webhooks=True))
+    return House(await open_shop(embedded, agent_of(), api_key=KEY, allow_private_webhooks=True))
 
 
 @pytest.fixture
-async def each_house(engine: dict[str, Any], open_shop: OpenShop) -> AsyncIterator[House]:  # noqa: F811
+async def each_house(engine: dict[str, Any], open_shop: OpenShop) -> House:  # noqa: F811
     """On the embedded engines, and on RabbitMQ and MongoDB."""
-    yield House(await open_shop(engine, agent_of(), api_key=KEY, allow_private_webhooks=True))
+    return House(await open_shop(engine, agent_of(), api_key=KEY, allow_private_webhooks=True))

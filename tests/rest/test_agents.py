@@ -58,7 +58,7 @@ async def test_every_field_of_an_agent_is_kept_and_shown(each_house: House) -> N
 async def test_the_smallest_agent_has_the_documented_defaults(house: House) -> None:
     made = await house.post("/v1/agents", {"name": "X", "system_prompt": "p"})
     expected = {"interruption_threshold": 0.5, "context_window": 10, "tools": [], "tool_url": None, "metadata": {},
-                "first_message": None, "voice_id": None, "phone_numbers": [], "paused": False, "webhook": None}  # fmt: skip
+                "first_message": None, "voice_id": None, "phone_numbers": [], "paused": False}  # fmt: skip
     assert {name: made[name] for name in expected} == expected
 
 
