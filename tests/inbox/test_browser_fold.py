@@ -378,3 +378,21 @@ def test_markup_means_what_it_means_on_the_phone(page: Page, text: str, html: st
     )
     link = '<a href="HTTPS://a.example/x" rel="noopener noreferrer nofollow" target="_blank">HTTPS://a.example/x</a>'
     assert found == html.replace("{link}", link)
+
+
+def test_the_next_call_is_shown_though_its_worker_has_another_time(page: Page) -> None:
+    found = page.evaluate(
+        """async () => {
+        const { app } = await import("/js/model.js");
+        const row = (call, state, started_at, seq) => ({ id: "cv", call, state, started_at, seq, case: 0 });
+        const ended = row("wa-1", "ended", 100, 9);
+        const shown = [];
+        const next = [row("wa-2", "open", 98, 1), ended, row("wa-2", "ended", 98, 5)];
+        for (const one of [row("wa-1", "open", 100, 8), ended, ...next]) {
+          app.take([one]);
+          shown.push(`${app.rows.get("cv").call} ${app.rows.get("cv").state}`);
+        }
+        return shown;
+        }"""
+    )
+    assert found == ["wa-1 open", "wa-1 ended", "wa-2 open", "wa-2 open", "wa-2 ended"]

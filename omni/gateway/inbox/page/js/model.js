@@ -120,9 +120,15 @@ class App extends EventTarget {
   }
 }
 
-/** Of the same call the one with fewer entries, or an older case, is older. Another call: the one that began first. */
+/**
+ * Of the same call the one with fewer entries, or an older case, is older. Of two calls the one that has ended, since one
+ * is open at a time and it is the newest; only between two that have ended their clocks decide, which may differ.
+ */
 function isOlder(row, known) {
-  if (row.call !== known.call) return (row.started_at ?? 0) < (known.started_at ?? 0);
+  if (row.call !== known.call) {
+    if ((row.state === "ended") !== (known.state === "ended")) return row.state === "ended";
+    return (row.started_at ?? 0) < (known.started_at ?? 0);
+  }
   return row.seq < known.seq || (row.seq === known.seq && (row.case ?? 0) < (known.case ?? 0));
 }
 
