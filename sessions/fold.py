@@ -273,6 +273,7 @@ def _(fact: BotSaid, state: CallState, ts: float) -> Changes:
         "last_activity": ts,
         "last_text": fact.text[:200],
         "last_from": "bot",
+        "waiting_since": None if state.handler == "bot" else state.waiting_since,
         "first_answer_at": _first_answer(state, ts),
         "bot_messages": state.bot_messages + 1,
         "spoken_turn": fact.turn or state.spoken_turn,

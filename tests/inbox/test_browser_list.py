@@ -494,3 +494,27 @@ async def test_an_admin_pauses_an_agent_and_everybody_sees_it(shop: Shop, hire: 
     await page.get_by_role("button", name="Resume Front desk").click()
     await expect(other.get_by_text("Front desk is paused: it answers nobody")).to_be_hidden()
     assert admin.complaints == agent.complaints == []
+
+
+async def test_who_writes_to_a_paused_bot_needs_a_person_until_somebody_answers(
+    shop: Shop, hire: Hire, open_window: OpenWindow
+) -> None:
+    boss = await hire(shop, "boss", role="admin")
+    shop.say("hello", ADA, name="Ada")
+    await shop.answers(1)
+    window = await open_window(shop, boss)
+    page = await at_list(window)
+    await page.get_by_role("link", name="Needs a person").click()
+    await expect(rows(page)).to_have_count(0)
+    assert (await boss.post("/agents/echo/pause")).status == 202
+    await expect(page.get_by_text("Front desk is paused: it answers nobody")).to_be_visible()
+    shop.say("anybody there?", ADA)
+    await expect(page.get_by_text("Ada waits for a person", exact=True)).to_be_visible()
+    assert await names(page) == ["Ada"]
+    await expect(page.get_by_role("link", name="Needs a person, 1")).to_be_visible()
+    assert (await boss.post("/agents/echo/resume")).status == 202
+    await expect(page.get_by_text("Front desk is paused: it answers nobody")).to_be_hidden()
+    assert await names(page) == ["Ada"], "what was written meanwhile is still not answered"
+    shop.say("and now?", ADA)
+    await shop.answers(2)
+    await expect(rows(page)).to_have_count(0)

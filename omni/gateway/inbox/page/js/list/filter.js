@@ -62,7 +62,10 @@ export const narrowed = (filter) => filter.transports.length + filter.agents.len
 export function serverQuery(filter, limit, before = null) {
   const params = new URLSearchParams();
   params.set("state", filter.view === "snoozed" ? "snoozed" : filter.view === "ended" ? "ended" : "open");
-  if (filter.view === "waiting") params.set("handler", "nobody");
+  if (filter.view === "waiting") {
+    params.set("handler", "bot,nobody");
+    params.set("order", "waiting");
+  }
   const assignee = filter.view === "mine" ? "me" : filter.view === "unassigned" ? "none" : filter.assignee;
   if (assignee) params.set("assignee", assignee);
   if (filter.transports.length) params.set("transport", filter.transports.join(","));
@@ -72,6 +75,9 @@ export function serverQuery(filter, limit, before = null) {
   if (before) params.set("before", before);
   return params.toString();
 }
+
+/** Whether a person is wanted and none has it: the bot asked for one, or somebody wrote to a bot that is paused. */
+export const needsPerson = (row) => row.state === "open" && (row.handler === "nobody" || (row.handler === "bot" && row.waiting_since !== null));
 
 /** Whether a row belongs to the list. `me` is the person's operator id. */
 export function belongs(row, filter, me) {
@@ -83,7 +89,7 @@ export function belongs(row, filter, me) {
       if (row.state !== "open" || row.assignee || row.handled_by) return false;
       break;
     case "waiting":
-      if (row.state !== "open" || row.handler !== "nobody") return false;
+      if (!needsPerson(row)) return false;
       break;
     case "snoozed":
       if (row.state !== "snoozed") return false;

@@ -6,7 +6,7 @@
 import { api } from "../api.js";
 import { app } from "../model.js";
 import { live } from "../live.js";
-import { belongs, narrowed, parseFilter, serverQuery, viewCounts } from "./filter.js";
+import { belongs, narrowed, needsPerson, parseFilter, serverQuery, viewCounts } from "./filter.js";
 
 const FIRST_PAGE = 100;
 const PAGE = 500;
@@ -178,7 +178,7 @@ class Loading extends EventTarget {
 function fromRows() {
   const counts = [];
   for (const row of app.rows.values()) {
-    if (row.state === "open") counts.push({ number: 1, handler: row.handler, assignee: row.assignee ?? row.handled_by, snoozed: false });
+    if (row.state === "open") counts.push({ number: 1, handler: needsPerson(row) ? "nobody" : row.handler, assignee: row.assignee ?? row.handled_by, snoozed: false });
   }
   return counts;
 }

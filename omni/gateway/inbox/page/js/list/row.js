@@ -2,9 +2,9 @@
 
 import { h } from "../dom.js";
 import { channelIcon, icon } from "../icons.js";
-import { app, isSilent, titleOf } from "../model.js";
+import { app, titleOf } from "../model.js";
 import { fullTime, shortTime, span, spanInWords, t } from "../texts.js";
-import { touchedAt } from "./filter.js";
+import { needsPerson, touchedAt } from "./filter.js";
 
 export const ROW_HEIGHT = 78;
 
@@ -81,8 +81,8 @@ export class RowView {
     const { row } = this;
     const waits = isWaiting(row) && row.waiting_since !== null ? now - row.waiting_since : null;
     const isNobodys = row.handler !== "human";
-    this.#once("waiting", waits === null ? `${isTask(row)}` : `${isNobodys} ${span(waits)}`, () => {
-      this.#waiting.hidden = waits === null && !isTask(row);
+    this.#once("waiting", waits === null ? `${needsPerson(row)}` : `${isNobodys} ${span(waits)}`, () => {
+      this.#waiting.hidden = waits === null && !needsPerson(row);
       this.#waiting.replaceChildren(icon(isNobodys ? "hand" : "clock", { size: 13 }), waits === null ? t("row.waiting") : span(waits));
     });
     this.#waiting.classList.toggle("calm", !isNobodys);
@@ -136,11 +136,8 @@ export class RowView {
   }
 }
 
-/** Whether a person is asked for and none has it. */
-export const isTask = (row) => row.state === "open" && row.handler === "nobody";
-
 /** Whether a person is waited for now. */
-const isWaiting = (row) => row.state === "open" && (row.handler === "nobody" || (row.waiting_since !== null && (row.handler === "human" || isSilent(row))));
+const isWaiting = (row) => needsPerson(row) || (row.state === "open" && row.handler === "human" && row.waiting_since !== null);
 
 const LONGEST = 160;
 

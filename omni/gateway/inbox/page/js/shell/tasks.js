@@ -4,7 +4,7 @@ import { app, titleOf } from "../model.js";
 import { chime, desktop, titleCount, toast, withdraw } from "../notices.js";
 import { go } from "../router.js";
 import { t } from "../texts.js";
-import { isTask } from "../list/row.js";
+import { needsPerson } from "../list/filter.js";
 
 const TOGETHER_MS = 250;
 const MOST_AT_ONCE = 2;
@@ -15,7 +15,7 @@ let fresh = [];
 let timer = null;
 
 export function startTasks() {
-  for (const row of app.rows.values()) seen.set(row.id, isTask(row));
+  for (const row of app.rows.values()) seen.set(row.id, needsPerson(row));
   app.on("rows", ({ detail }) => {
     for (const id of detail.gone) {
       seen.delete(id);
@@ -36,7 +36,7 @@ const JUST_NOW_S = 20;
 function look(row) {
   if (!row) return;
   const before = seen.get(row.id);
-  const now = isTask(row);
+  const now = needsPerson(row);
   seen.set(row.id, now);
   if (before && !now) withdraw(noticeOf(row.id));
   if (!now || before === true) return;
@@ -49,7 +49,7 @@ function look(row) {
 
 function tell() {
   timer = null;
-  const rows = fresh.filter((row) => isTask(app.rows.get(row.id) ?? row));
+  const rows = fresh.filter((row) => needsPerson(app.rows.get(row.id) ?? row));
   fresh = [];
   if (!rows.length) return;
   for (const row of rows.slice(0, MOST_AT_ONCE)) {
