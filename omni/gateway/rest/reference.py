@@ -83,7 +83,8 @@ def render(document: Schema) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
         'content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
-        f'<title>omni API</title><link rel="stylesheet" href="{PATH}/reference.css"></head><body>'
+        '<title>omni API</title><link rel="icon" href="data:,">'
+        f'<link rel="stylesheet" href="{PATH}/reference.css"></head><body>'
         '<a class="skip" href="#top">Skip to the reference</a>'
         f'<nav aria-label="Contents"><details open><summary>Contents</summary><ul>{menu}</ul></details></nav>'
         f'<main id="top"><h1>omni API <small>{escape(about["version"])}</small></h1>'
@@ -120,8 +121,10 @@ class _Writer:
         return "".join(parts) + "</article>"
 
     def errors(self) -> str:
-        schema = {"$ref": "#/components/schemas/ErrorBody"}
-        return f'<section aria-labelledby="errors"><h2 id="errors">Errors</h2>{self._object(schema)}</section>'
+        schema = {"$ref": "#/components/schemas/ErrorDetail"}
+        about = '<p>A refusal is answered with <code>{"error": {…}}</code>, which has these fields.</p>'
+        fields = self._object(schema)
+        return f'<section aria-labelledby="errors"><h2 id="errors">Errors</h2>{about}{fields}</section>'
 
     def _answers(self, responses: Schema) -> str:
         parts: list[str] = []
