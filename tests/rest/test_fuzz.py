@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
 from omni.gateway.rest.openapi import PATH
 from tests.rest.house import KEY, SMS_LINE, SUPPORT, House
 
-EXAMPLES = 12
+EXAMPLES = 15
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 LATE = {("DELETE", "/v1/contacts/{contact_id}"), ("DELETE", "/v1/agents/{agent_id}")}
 """What takes away what the others ask about."""
@@ -40,7 +40,7 @@ def fuzz(schema: Any, url: str, names: dict[str, str], mode: Any) -> dict[str, i
     for operation in operations(schema):
 
         @settings(
-            max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+            max_examples=EXAMPLES, deadline=None, database=None, phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )  # fmt: skip
         @given(case=operation.as_strategy(generation_mode=mode), is_real=st.booleans())
@@ -50,7 +50,10 @@ def fuzz(schema: Any, url: str, names: dict[str, str], mode: Any) -> dict[str, i
                     name: names.get(name, value) for name, value in (case.path_parameters or {}).items()
                 }
             headers = {"Authorization": f"Bearer {KEY}"}
-            case.call_and_validate(base_url=url, headers=headers, checks=CHECKS, timeout=20)
+            answer = case.call(base_url=url, headers=headers, timeout=20)
+            if answer.status_code == 400 and "Got more than 8190 bytes" in answer.text:
+                return  # an address that HTTP itself does not take reaches no route
+            case.validate_response(answer, checks=CHECKS)
             asked[case.operation.label] = asked.get(case.operation.label, 0) + 1
 
         run()

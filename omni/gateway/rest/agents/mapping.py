@@ -7,7 +7,14 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from omni.gateway.rest.agents.shapes import AgentFields, AgentShown, ToolFunction, ToolSpec, WebhookBrainSpec
+from omni.gateway.rest.agents.shapes import (
+    AgentFields,
+    AgentShown,
+    ToolFunction,
+    ToolSpec,
+    WebhookBrainShown,
+    WebhookBrainSpec,
+)
 from omni.gateway.rest.channels.shapes import shown_channel
 from omni.model.agent import Agent
 from omni.model.behaviour import Tool
@@ -174,13 +181,14 @@ def _shown_tool(tool: Tool) -> ToolSpec:
     return ToolSpec(function=function, url=tool.url, timeout=tool.timeout)
 
 
-def _shown_webhook(known: WebhookSettings | None) -> WebhookBrainSpec | None:
+def _shown_webhook(known: WebhookSettings | None) -> WebhookBrainShown | None:
     if known is None:
         return None
-    return WebhookBrainSpec(
+    return WebhookBrainShown(
         url=known.url,
         dialect=known.dialect,
         timeout_s=known.timeout_s,
         context_limit=known.context_limit,
         fallback=known.fallback,
+        signed=known.secret is not None,
     )

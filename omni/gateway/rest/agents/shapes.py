@@ -78,6 +78,17 @@ class WebhookBrainSpec(Asked):
     fallback: str | None = Field(default=None, max_length=4_000)
 
 
+class WebhookBrainShown(Shown):
+    """`signed`: there is a secret, which is never shown."""
+
+    url: str | None
+    dialect: Dialect
+    timeout_s: float
+    context_limit: int
+    fallback: str | None
+    signed: bool
+
+
 class AgentFields(Asked):
     """What may be said of an agent when it is created and later. In a PATCH, null takes a field back to what it is for
     an agent of which nothing was said."""
@@ -160,7 +171,7 @@ class AgentShown(Shown):
     channels: tuple[ChannelShown, ...]
     metadata: dict[str, JsonValue]
     variables: dict[str, str]
-    webhook: WebhookBrainSpec | None
+    webhook: WebhookBrainShown | None
     fallback: str | None
     debounce_ms: int
     idle_timeout_s: int
