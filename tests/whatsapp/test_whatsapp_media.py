@@ -21,13 +21,13 @@ from channels.whatsapp.directory import Directory
 from channels.whatsapp.media import MEDIA_HOSTS
 from channels.whatsapp.signature import appsecret_proof
 from channels.whatsapp.simulator import FaultRule, Rules, Simulator, SimulatorSettings, running
-from omni.outgoing.addresses import AddressRefusedError, PublicResolver, checked, is_public
 from omni.blobs.folder import FolderBlobs
 from omni.model.channel import WhatsAppChannel
 from omni.model.contact import Identity, IdentityKind
 from omni.model.delivery import Delivery, Recipient
 from omni.model.inbound import UserMessage
 from omni.model.message import Media, MediaKind, Message
+from omni.outgoing.addresses import AddressRefusedError, PublicResolver, checked, is_public
 
 TOKEN = "an-access-token-of-the-tests"
 SECRET = "an-app-secret-of-the-tests"

@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from channels.whatsapp.directory import Directory
 from channels.per_minute import PerMinute
+from channels.whatsapp.directory import Directory
 from channels.whatsapp.signature import HEADER, appsecret_proof, sign
 from channels.whatsapp.simulator import SimulatorSettings, running
 from channels.whatsapp.webhook import PATH, WebhookLimits
