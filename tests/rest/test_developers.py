@@ -61,6 +61,9 @@ async def test_a_webhook_is_registered_tried_told_and_replayed(each_house: House
     signed = hmac.new(made["secret"].encode(), f"{headers['Omni-Timestamp']}.".encode() + body, hashlib.sha256)
     assert headers["Omni-Signature"] == signed.hexdigest()
 
+    once = await house.ask("POST", f"{path}/deliveries/{tried['id']}/replay")
+    assert (once.status, once.error["code"]) == (409, "not_repeatable")
+
     await house.conversation("tell me")
     await until(lambda: len(receiver.came) == 2)
     assert receiver.events[1]["type"] == "message.received"

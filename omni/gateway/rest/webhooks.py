@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, SecretStr
 
 from omni.gateway.rest.agents.keeping import Agents
-from omni.gateway.rest.errors import ApiError, missing
+from omni.gateway.rest.errors import ApiError, conflict, missing
 from omni.gateway.rest.kit import RestKit
 from omni.gateway.rest.paging import closed, opened
 from omni.gateway.rest.routing import Route, Wanted, route
@@ -17,6 +17,7 @@ from omni.model.webhook import OmniEvent, WebhookDelivery, WebhookEndpoint, Webh
 from omni.outgoing.errors import AddressRefusedError
 from omni.store.cursors import read_cursor, write_cursor
 from omni.store.webhooks import WebhookFilter
+from sessions.webhooks.service import NotRepeatableError
 
 TAG = "Webhooks"
 FARTHEST = 10_000
@@ -138,7 +139,7 @@ class WebhookRoutes:
             ),
             route(
                 "POST", f"{each}/{{delivery_id}}/replay", self.replay_delivery, tag=TAG,
-                summary="Send a delivery again", answer=WebhookDeliveryShown, status=202, errors=(404,),
+                summary="Send a delivery again", answer=WebhookDeliveryShown, status=202, errors=(404, 409),
             ),
         ]  # fmt: skip
 
@@ -229,7 +230,10 @@ class WebhookRoutes:
         found = await self._kit.webhooks.delivery(wanted.org, wanted.path["delivery_id"])
         if found is None or found.endpoint != endpoint.id:
             raise missing("delivery of this webhook", "GET its deliveries; finished ones are kept for a week")
-        again = await self._kit.webhooks.replay(wanted.org, found.id)
+        try:
+            again = await self._kit.webhooks.replay(wanted.org, found.id)
+        except NotRepeatableError as error:
+            raise conflict("not_repeatable", str(error)) from None
         if again is None:
             raise _missing()
         return _delivery(again)
