@@ -11,6 +11,8 @@ HANDED_OVER = "the webhook asked for a transfer"
 HUNG_UP = "agent_hangup"
 WRITTEN = frozenset({"whatsapp", "chat", "sms"})
 """Transports on which the answer itself is a message, and a call is handed to a colleague, not to a number."""
+MOST_BESIDE = 10
+"""Messages beside one answer."""
 
 
 class Acts:
@@ -18,23 +20,26 @@ class Acts:
 
     def __init__(self) -> None:
         self.notes: list[str] = []
-        self._digits: list[str] = []
+        self._has_digits = False
         self._beside: list[Beside] = []
+        self._left_out = 0
         self._transfers = False
         self._hangs_up = False
 
     def take(self, reply: Reply) -> None:
-        if reply.digits is not None:
-            self._digits.append(reply.digits)
+        self._has_digits |= reply.digits is not None
         if reply.beside is not None:
-            self._beside.append(reply.beside)
+            self._left_out += len(self._beside) == MOST_BESIDE
+            self._beside = [*self._beside, reply.beside][:MOST_BESIDE]
         self._transfers |= reply.transfers
         self._hangs_up |= reply.hangs_up
 
     def chunks(self, setting: Setting, *, has_spoken: bool) -> Iterator[Chunk]:
         """In the order in which they are done. A transfer and a hang-up together are a transfer."""
-        if self._digits:
+        if self._has_digits:
             self.notes.append(f"`digits` were not sent: there are no keys to press on {setting.transport}")
+        if self._left_out:
+            self.notes.append(f"{self._left_out:,} of `send_message` were left out: {MOST_BESIDE} go beside an answer")
         for beside in self._beside:
             if setting.transport not in WRITTEN or not _is_the_person(beside, setting):
                 self.notes.append("`send_message` was not sent: here it can only go to the person of the conversation")

@@ -26,7 +26,7 @@ from sessions.brains.webhook.acts import WRITTEN, Acts
 from sessions.brains.webhook.address import Address, Endpoints, address_of, no_endpoints, registered
 from sessions.brains.webhook.envelope import MediaLink, providers_link, request_body
 from sessions.brains.webhook.joining import Joining
-from sessions.brains.webhook.ndjson import reader_for
+from sessions.brains.webhook.ndjson import reader_for, slices
 from sessions.brains.webhook.record import EVENT, KEPT_REPLY, NoTurnLog, TurnLog, TurnRecord
 from sessions.brains.webhook.reply import Reply
 
@@ -163,11 +163,16 @@ class WebhookBrain:
                     async with asyncio.timeout_at(until):
                         piece = await answer.piece()
                     outcome.keep(piece)
-                    for reply in reader.feed(piece) if piece else reader.end():
-                        yield reply
-                        if reply.closes:
-                            await self._finish_reading(answer)
-                            return
+                    for part in slices(piece):
+                        for reply in reader.feed(part) if part else reader.end():
+                            yield reply
+                            if reply.closes:
+                                await self._finish_reading(answer)
+                                return
+                        if reader.problem is not None:
+                            break
+                        if len(part) < len(piece):
+                            await asyncio.sleep(0)  # other conversations have their turn
                     if reader.problem is not None:
                         outcome.fail(reader.problem, "garbage")
                     if not piece or reader.problem is not None:

@@ -39,21 +39,23 @@ class Joining:
 
     def _speech(self, text: str) -> str:
         said: list[str] = []
+        place = 0  # a text may hold thousands of tags: the rest of it is not copied for each
         while True:
             if self._closing is not None:
-                before, closing, after = text.partition(self._closing)
-                if not closing:
-                    self._held = before[-len(self._closing) + 1 :]
+                end = text.find(self._closing, place)
+                if end < 0:
+                    self._held = text[max(place, len(text) - len(self._closing) + 1) :]
                     return "".join(said)
-                text, self._closing = after, None
-            opening = _OPENING.search(text)
+                place, self._closing = end + len(self._closing), None
+            opening = _OPENING.search(text, place)
             if opening is None:
-                kept = _where_a_tag_may_begin(text)
-                said.append(text[:kept])
-                self._held = text[kept:]
+                rest = text[place:]
+                kept = _where_a_tag_may_begin(rest)
+                said.append(rest[:kept])
+                self._held = rest[kept:]
                 return "".join(said)
-            said.append(text[: opening.start()])
-            text, self._closing = text[opening.end() :], f"</{opening[1]}>"
+            said.append(text[place : opening.start()])
+            place, self._closing = opening.end(), f"</{opening[1]}>"
 
 
 def _where_a_tag_may_begin(text: str) -> int:

@@ -14,6 +14,12 @@ MEBIBYTE: Final = 1024 * 1024
 MAX_LINE: Final = MEBIBYTE
 MAX_BODY: Final = MEBIBYTE
 MAX_STREAM: Final = 16 * MEBIBYTE
+MAX_LINES: Final = 100_000
+"""Of one stream, empty ones too: reading a line takes microseconds, however little it says."""
+MAX_WHOLE_LINES: Final = 10_000
+"""Of a body that is read in one go."""
+AT_ONCE: Final = 8 * 1024
+"""Bytes to feed before others have their turn: so many can be thousands of lines."""
 MAX_NOTES: Final = 20
 
 NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "text/x-ndjson"})
@@ -29,6 +35,12 @@ class Reader(Protocol):
 
     def end(self) -> Iterator[Reply]:
         """No more bytes will come."""
+
+
+def slices(piece: bytes) -> Iterator[bytes]:
+    """A piece in parts of `AT_ONCE` bytes; one part, also of nothing, when it is small."""
+    for start in range(0, len(piece) or 1, AT_ONCE):
+        yield piece[start : start + AT_ONCE]
 
 
 def reader_for(media_type: str) -> Reader:
@@ -59,6 +71,9 @@ class Lines:
         for part in complete:
             self._keep(part)
             yield from self._line()
+            if self._number > MAX_LINES:
+                self.problem = f"sent more than {MAX_LINES:,} lines"
+                return
         self._keep(rest)
 
     def end(self) -> Iterator[Reply]:
@@ -124,8 +139,9 @@ class Whole:
             reply = parse(body)
         except NotAReplyError as error:
             lines = Lines()  # some servers stream under the wrong name
-            replies = [*lines.feed(body), *lines.end()]
-            if lines.skipped:
+            is_readable = body.count(b"\n") <= MAX_WHOLE_LINES
+            replies = [*lines.feed(body), *lines.end()] if is_readable else []
+            if lines.skipped or not is_readable:
                 self.problem = f"answered with something that is {error}"
                 return
             self.notes += lines.notes
