@@ -182,7 +182,7 @@ class Server:
         stack.push_async_callback(turns.stop)
         brains = Brains(
             LlmDefaults(base_url=settings.llm_base_url, api_key=settings.openai_api_key, model=settings.llm_model),
-            WebhookBrain(http, endpoints.endpoints, link=media_link(links)),
+            WebhookBrain(http, endpoints.endpoints, turns=turns, link=media_link(links)),
         )
         stack.push_async_callback(brains.close)
         tools = ToolRunner(http, endpoints.endpoints)

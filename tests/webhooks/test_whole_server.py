@@ -6,12 +6,14 @@ import time
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from omni.app.engines import engines
 from omni.model.webhook import WebhookEndpoint
 from omni.settings import Settings
+from omni.store.webhooks import WebhookFilter
 from tests.server.conftest import OpenShop, clean_environment, embedded, engine, open_shop, services
-from tests.server.shop import until
+from tests.server.shop import agent_of, until
 from tests.webhooks.conftest import SECRET
 from tests.webhooks.receivers import Receiver
 
@@ -65,3 +67,26 @@ async def test_without_an_endpoint_nothing_is_marked_and_nothing_published(
     assert await shop.engines.store.untold_calls(9e12) == []
     assert await shop.engines.store.untold(call.id) == []
     assert receiver.heard == []
+
+
+async def test_the_turns_that_an_endpoint_was_asked_for_are_listed(
+    open_shop: OpenShop, embedded: dict[str, Any], receiver: Receiver
+) -> None:
+    endpoint = await registered(embedded, receiver, events=("call.ended",))
+    receiver.always = web.json_response({"text": "Hello Ada."})
+    shop = await open_shop(embedded, agent_of(brain="webhook", script=[]))
+    shop.say("hello")
+    assert await shop.answers(1) == ["Hello Ada."]
+    (heard,) = receiver.heard
+    where = WebhookFilter("default", endpoint=endpoint.id)
+
+    async def is_listed() -> bool:
+        return (await shop.engines.store.webhook_deliveries(where)).total == 1
+
+    await until(is_listed)
+    (listed,) = (await shop.engines.store.webhook_deliveries(where)).items
+    assert listed.id == heard.id
+    assert listed.body.encode() == heard.body
+    assert listed.state == "success"
+    assert listed.last is not None
+    assert listed.last.status == 200
