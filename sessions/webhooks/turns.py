@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from itertools import islice
 from typing import Final
 
 from omni.model.webhook import ONCE, Dialect, WebhookAttempt, WebhookDelivery
-from omni.store.base import Store, StoreError
+from omni.store.base import Store, StoreError, StoreUnavailableError
 from sessions.brains.webhook.envelope import channel_name
 from sessions.brains.webhook.record import EVENT, TurnRecord
 from sessions.webhooks.book import EndpointBook
@@ -55,13 +56,19 @@ class TurnList:
                 pass
 
     async def _write(self) -> bool:
-        some = [self._waiting.popleft() for _ in range(min(len(self._waiting), AT_ONCE))]
+        """Whether the oldest are out of the way. They wait until the store has them: being cut loses none."""
+        some = list(islice(self._waiting, AT_ONCE))
         rows = [self._listed(record) for record in some]
         try:
             await self._store.tell("", 0, rows, now=some[-1].at)
+        except StoreUnavailableError as error:
+            log.warning("%d turns of webhooks are not listed yet: %s", len(self._waiting), error)
+            return False
         except StoreError as error:
             log.warning("%d turns of webhooks are not listed: %s", len(rows), error)
-            return False
+        for record in some:
+            if self._waiting and self._waiting[0] is record:  # else it was given up meanwhile
+                self._waiting.popleft()
         return True
 
     def _listed(self, record: TurnRecord) -> WebhookDelivery:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,18 @@ async def test_a_turn_that_was_asked_for_is_listed_and_never_repeated(stage: Sta
     }
     with pytest.raises(NotRepeatableError):
         await service.replay("default", "whd_2")
+
+
+async def test_a_turn_that_is_being_listed_while_the_server_stops_is_not_lost(stage: Stage) -> None:
+    for n in range(12):
+        turns = TurnList(stage.store, stage.book)
+        turns.start()
+        turns.note(record(id=f"whd_{n}", endpoint="wh_1"))
+        for _ in range(n):
+            await asyncio.sleep(0)
+        await turns.stop()
+    page = await stage.service().deliveries(WebhookFilter("default", endpoint="wh_1"))
+    assert {each.id for each in page.items} == {f"whd_{n}" for n in range(12)}
 
 
 async def test_a_delivery_is_sent_again_under_its_id(stage: Stage) -> None:
