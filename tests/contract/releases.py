@@ -8,8 +8,24 @@ from typing import Any
 import pymongo
 
 
+def forget_counts(kind: str, place: str) -> None:
+    """The release before conversations were counted in an index."""
+    if kind == "sqlite":
+        with sqlite3.connect(place) as db:
+            for index in ("calls_counted", "calls_open_not_with_bot"):
+                db.execute(f"DROP INDEX {index}")
+            db.execute("UPDATE omni_schema SET version = 6 WHERE component = 'store'")
+        db.close()
+        return
+    with pymongo.MongoClient[dict[str, Any]](place) as client:
+        database = client.get_default_database()
+        database["calls"].drop_index("org_counted")
+        database["schema"].update_one({"_id": "omni"}, {"$set": {"version": 6}})
+
+
 def forget_pages(kind: str, place: str) -> None:
     """The release before pages of calls and people."""
+    forget_counts(kind, place)
     if kind == "sqlite":
         with sqlite3.connect(place) as db:
             for index in ("calls_in_vain", "contacts_of_org", "said_of_conversation"):

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from omni.model.call import Call
 from omni.model.case import Case
 from omni.model.entry import Custom
@@ -217,6 +219,8 @@ async def test_open_conversations_are_counted_by_what_they_have_in_common(store:
     ]
     assert by_number(await store.conversation_counts("default", 2_000.0)) == [theirs, count(4)]
     assert await store.conversation_counts("none", 1_000.0) == []
+    await go_on(store, make, away, last_user_at=950.0)
+    assert by_number(await store.conversation_counts("default", 1_000.0)) == [theirs, count(4)]
 
 
 async def test_a_case_of_before_its_conversation_began_is_listed_with_it(store: Store, make: Any) -> None:
@@ -257,3 +261,15 @@ async def test_figures_are_made_of_the_calls_that_began_in_a_period(store: Store
     assert full == Tally(agent="echo", waiting_since=None, started_at=10.0, **figures)
     assert (still.is_open, still.started_at, still.waiting_since, still.reason) == (True, 19.9, 15.0, None)
     assert await store.tallies("default", 10.0, 20.0, limit=1) == [full]
+
+
+async def test_many_calls_are_tallied_once_each_however_they_are_read(
+    store: Store, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omni.store.sqlite.tallies.AT_ONCE", 2)
+    monkeypatch.setattr("omni.store.mongodb.lists._AT_ONCE", 2)
+    for name, at in (("a", 10.0), ("b", 11.0), ("c", 11.0), ("d", 11.0), ("e", 12.0), ("late", 13.0)):
+        await begin(store, make, name, 1.0, started_at=at)
+    assert [tally.started_at for tally in await store.tallies("default", 10.0, 13.0)] == [10.0, 11.0, 11.0, 11.0, 12.0]
+    assert len(await store.tallies("default", 10.0, 13.0, limit=3)) == 3
+    assert len(await store.tallies("default", 11.0, 12.0, limit=4)) == 3

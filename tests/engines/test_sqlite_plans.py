@@ -121,7 +121,9 @@ ANY = InboxFilter("default", 1.0)
     [
         (ANY, "calls_open_newest", True),
         (replace(ANY, state=None, before="5.0~7"), "calls_open_newest", True),
-        (replace(ANY, assignee="op_1", labels=("vip",), handlers=("bot",), agents=("a",)), "calls_open_newest", True),
+        (replace(ANY, labels=("vip",), handlers=("bot", "human"), agents=("a",)), "calls_open_newest", True),
+        (replace(ANY, assignee="", handlers=("human", "nobody"), before="5.0~7"), "calls_open_not_with_bot", True),
+        (replace(ANY, assignee="op_1", labels=("vip",), handlers=("human",)), "cases_assigned", False),
         (replace(ANY, order="waiting", before="5.0~7"), "calls_waiting", True),
         (replace(ANY, state="ended", before="5.0~7"), "calls_ended_newest", True),
         (replace(ANY, state="ended", assignee="", transports=("chat",)), "calls_ended_newest", True),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Final
 
 from omni.model.call import Call
 from omni.model.contact import Contact
+from omni.model.entry import Handler
 from omni.mongodb import Document, lookup_text
 from omni.store.cursors import read_cursor, write_cursor
 from omni.store.inbox import Count, InboxFilter, Listed, Page, Tally
 from omni.store.mongodb.calls import WITHOUT_STATE, Calls, call_of
-from omni.store.mongodb.collections import CALLS, CONTACTS
+from omni.store.mongodb.collections import CALLS, CONTACTS, both
 from omni.store.mongodb.contacts import Contacts
 from omni.store.mongodb.heads import Heads
 from omni.store.mongodb.search import have_words
@@ -38,6 +38,12 @@ _TALLIED: Final = (
 )
 _COUNTED: Final = frozenset({"handoffs", "user_messages", "bot_messages", "human_messages", "failed"})
 
+_AT_ONCE: Final = 1_000
+"""Calls that come in one answer: the event loop reads an answer in one go."""
+
+_Which = tuple[Handler, str, str, str | None]
+"""Handler, transport, agent, assignee."""
+
 _UNTIL: Final[Document] = {"$ifNull": ["$case.snoozed_until", 0]}
 _SINCE: Final[Document] = {"$ifNull": ["$case.snoozed_at", 0]}
 
@@ -57,16 +63,34 @@ class Lists(Calls, Contacts, Heads):
         return Page(rows, None if last is None else write_cursor(last[field], last["_id"]))
 
     async def conversation_counts(self, org: str, now: float) -> list[Count]:
+        """All of them are counted in an index without a look at a document; those that sleep are few."""
         common: Document = {name: f"${name}" for name in ("handler", "transport", "agent")}
-        common |= {"assignee": {"$ifNull": ["$case.assignee", None]}, "is_snoozed": is_snoozed(now)}
-        steps: list[Document] = [
-            {"$match": {"org": lookup_text(org), "is_open": True}},
-            {"$group": {"_id": common, "number": {"$sum": 1}}},
-        ]
+        common |= {"assignee": {"$ifNull": ["$case.assignee", None]}}
+        group: Document = {"$group": {"_id": common, "number": {"$sum": 1}}}
+        is_open: Document = {"org": lookup_text(org), "is_open": True}
+        may_sleep: Document = {"$match": {**is_open, "case.snoozed_until": {"$gt": now}}}
         with self._told():
             await self._settle_all({"org": lookup_text(org)})
-            groups = await (await self._in(CALLS).aggregate(steps)).to_list()
-        return [Count(number=group["number"], **group["_id"]) for group in groups]
+            every, asleep = await both(
+                self._counted([{"$match": is_open}, group], "org_counted"),
+                self._counted([may_sleep, {"$match": {"$expr": is_snoozed(now)}}, group], "org_snoozed"),
+            )
+        awake = {which: number - asleep.get(which, 0) for which, number in every.items()}
+        return [
+            Count(number, *which, is_snoozed=sleeps)
+            for sleeps, counted in ((False, awake), (True, asleep))
+            for which, number in counted.items()
+            if number > 0  # one that fell asleep between the two is counted as that
+        ]
+
+    async def _counted(self, steps: list[Document], index: str) -> dict[_Which, int]:
+        groups = await (await self._in(CALLS).aggregate(steps, hint=index)).to_list()
+        return {
+            (each["_id"]["handler"], each["_id"]["transport"], each["_id"]["agent"], each["_id"]["assignee"]): each[
+                "number"
+            ]
+            for each in groups
+        }
 
     async def listed(self, conversations: Sequence[str]) -> list[Listed]:
         newest = await self.newest_calls(conversations)
@@ -118,17 +142,11 @@ class Lists(Calls, Contacts, Heads):
         where = {"org": lookup_text(org), "started_at": {"$gte": since, "$lt": until}}
         with self._told():
             found = self._in(CALLS).find(where, dict.fromkeys(_TALLIED, 1)).sort([("started_at", 1), ("_id", 1)])
-            tallies: list[Tally] = []
-            async for document in found.limit(limit):
-                tallies.append(_tally(document))
-                if len(tallies) % 1_000 == 0:
-                    await asyncio.sleep(0)  # a batch is read without waiting: others want the loop too
-        return tallies
+            return [_tally(document) async for document in found.limit(limit).batch_size(_AT_ONCE)]
 
 
 def _tally(document: Document) -> Tally:
-    fields: Document = {name: document.get(name, 0 if name in _COUNTED else None) for name in _TALLIED}
-    return Tally(**fields)
+    return Tally._make([document.get(name, 0 if name in _COUNTED else None) for name in _TALLIED])
 
 
 def is_snoozed(now: float) -> Document:

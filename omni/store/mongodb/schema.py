@@ -234,7 +234,23 @@ async def _rest(database: AsyncDatabase[Document]) -> None:
         await database[collection].create_indexes(indexes)
 
 
-_MIGRATIONS = (_first, _access, _milestones, _inbox, _webhooks, _rest)
+_INDEXES_OF_COUNTS = {
+    CALLS: [
+        IndexModel(
+            [(name, ASCENDING) for name in ("org", "is_open", "handler", "transport", "agent", "case.assignee")],
+            name="org_counted",
+        ),
+    ],
+}
+
+
+async def _counts(database: AsyncDatabase[Document]) -> None:
+    """A hundred thousand conversations are counted without their documents."""
+    for collection, indexes in _INDEXES_OF_COUNTS.items():
+        await database[collection].create_indexes(indexes)
+
+
+_MIGRATIONS = (_first, _access, _milestones, _inbox, _webhooks, _rest, _counts)
 """The n-th brings version n to n + 1. Each may run twice, and in several processes at once."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
@@ -15,10 +16,17 @@ from omni.store.sqlite.documents import text
 from omni.store.sqlite.tables import Tables
 
 NEWEST: Final = "SELECT doc FROM calls WHERE conversation = ? ORDER BY number DESC LIMIT 1"
-IS_SNOOZED: Final = """ifnull(k.snoozed_until > ? AND
-    json_extract(c.doc, '$.last_user_at') <= ifnull(k.snoozed_at, 0), 0)"""
-COUNTS: Final = f"""SELECT count(*), c.handler, c.transport, c.agent, k.assignee, {IS_SNOOZED} AS is_snoozed
-    FROM calls c INDEXED BY calls_open_newest LEFT JOIN cases k ON k.conversation = c.conversation
+# The document is opened for those that may be snoozed only, and is no part of what is grouped.
+IS_SNOOZED: Final = """CASE WHEN k.snoozed_until > ? THEN ifnull((SELECT json_extract(d.doc, '$.last_user_at')
+    FROM calls d WHERE d.number = c.number) <= ifnull(k.snoozed_at, 0), 0) ELSE 0 END"""
+_IS_TOUCHED: Final = "(k.assignee IS NOT NULL OR k.snoozed_until > ?)"
+# Those that nobody of ours has touched are most, and counted in the order of their index.
+COUNTS: Final = f"""SELECT count(*), c.handler, c.transport, c.agent, NULL, 0 FROM calls c INDEXED BY calls_counted
+    WHERE c.org = ? AND c.is_open = 1 AND NOT EXISTS (
+        SELECT 1 FROM cases k WHERE k.conversation = c.conversation AND {_IS_TOUCHED})
+    GROUP BY c.handler, c.transport, c.agent
+    UNION ALL SELECT count(*), c.handler, c.transport, c.agent, k.assignee, {IS_SNOOZED} AS is_snoozed
+    FROM calls c INDEXED BY calls_counted CROSS JOIN cases k ON k.conversation = c.conversation AND {_IS_TOUCHED}
     WHERE c.org = ? AND c.is_open = 1 GROUP BY 2, 3, 4, 5, 6"""  # noqa: S608 - our own words
 OF_CONTACT: Final = """SELECT doc FROM calls WHERE contact = ? AND +org = ?
     ORDER BY started_at DESC, number DESC LIMIT ?"""
@@ -26,12 +34,14 @@ CONVERSATIONS: Final = """SELECT conversation FROM calls WHERE contact = ? GROUP
     ORDER BY max(last_at) DESC, max(number) DESC"""
 
 _OPEN: Final = "calls c INDEXED BY calls_open_newest LEFT JOIN cases k ON k.conversation = c.conversation"
+_NOT_WITH_BOT: Final = "calls c INDEXED BY calls_open_not_with_bot LEFT JOIN cases k ON k.conversation = c.conversation"
 _WAITING: Final = "calls c INDEXED BY calls_waiting LEFT JOIN cases k ON k.conversation = c.conversation"
 _ENDED: Final = "calls c INDEXED BY calls_ended_newest LEFT JOIN cases k ON k.conversation = c.conversation"
 _ONE_OPEN: Final = "calls c INDEXED BY calls_open ON c.conversation = k.conversation"
 _ONES_CALLS: Final = "calls c INDEXED BY calls_of_conversation ON c.conversation = k.conversation"
 _SNOOZED: Final = f"cases k INDEXED BY cases_snoozed CROSS JOIN {_ONE_OPEN}"
 _ASSIGNED: Final = f"cases k INDEXED BY cases_assigned CROSS JOIN {_ONES_CALLS}"
+_OPEN_ASSIGNED: Final = f"cases k INDEXED BY cases_assigned CROSS JOIN {_ONE_OPEN}"
 _LABELLED: Final = f"case_labels l CROSS JOIN cases k ON k.conversation = l.conversation CROSS JOIN {_ONES_CALLS}"
 _IS_LABELLED: Final = "EXISTS (SELECT 1 FROM case_labels WHERE conversation = c.conversation AND label = ?)"
 _IS_NEWEST: Final = "NOT EXISTS (SELECT 1 FROM calls n WHERE n.conversation = c.conversation AND n.number > c.number)"
@@ -52,10 +62,14 @@ class ListTables(Tables):
         return await self._read(job)
 
     async def conversation_counts(self, org: str, now: float) -> list[Count]:
-        rows = await self._read(lambda db: db.execute(COUNTS, (now, text(org))).fetchall())
+        values = (text(org), now, now, now, text(org))
+        rows = await self._read(lambda db: db.execute(COUNTS, values).fetchall())
+        numbers: Counter[tuple[Any, ...]] = Counter()
+        for number, *common in rows:
+            numbers[tuple(common)] += number
         return [
             Count(number, handler, transport, agent, assignee, bool(is_snoozed))
-            for number, handler, transport, agent, assignee, is_snoozed in rows
+            for (handler, transport, agent, assignee, is_snoozed), number in numbers.items()
         ]
 
     async def listed(self, conversations: Sequence[str]) -> list[Listed]:
@@ -119,19 +133,22 @@ def select_list(where: InboxFilter) -> tuple[str, list[Any]] | None:
 
 
 def _source(where: InboxFilter, also: _Also) -> str:
-    """Few are snoozed and few wait, open ones are thousands at most; of ended ones there is no end, so whoever asks for
-    an operator's or a label's begins with these."""
+    """Few are snoozed, few wait, few are one operator's and few not with the bot. Of ended ones there is no end, so
+    whoever asks for a label's begins with these."""
     if where.order == "waiting":
         return _WAITING
     if where.state == "snoozed":
         also("k.org = ? AND k.snoozed_until > ?", text(where.org), where.now)
         return _SNOOZED
-    if where.state == "ended" and where.assignee:
+    if where.assignee:
         also("k.org = ?", text(where.org))
-        return _ASSIGNED
+        return _ASSIGNED if where.state == "ended" else _OPEN_ASSIGNED
     if where.state == "ended" and where.labels:
         also("l.org = ? AND l.label = ?", text(where.org), text(where.labels[0]))
         return _LABELLED
+    if where.state != "ended" and where.handlers and "bot" not in where.handlers:
+        also("c.handler <> 'bot'")
+        return _NOT_WITH_BOT
     return _ENDED if where.state == "ended" else _OPEN
 
 

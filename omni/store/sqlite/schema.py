@@ -160,4 +160,8 @@ MIGRATIONS: Final[tuple[tuple[str | Job[None], ...], ...]] = (
         "CREATE INDEX contacts_of_org ON contacts (org, id)",
         "CREATE INDEX said_of_conversation ON said (conversation) WHERE conversation IS NOT NULL",
     ),
+    (
+        "CREATE INDEX calls_counted ON calls (org, handler, transport, agent, conversation) WHERE is_open = 1",
+        "CREATE INDEX calls_open_not_with_bot ON calls (org, last_at) WHERE is_open = 1 AND handler <> 'bot'",
+    ),
 )
