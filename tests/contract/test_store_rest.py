@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +18,7 @@ from omni.model.webhook import WebhookDelivery, WebhookEndpoint
 from omni.store.base import Store
 from omni.store.inbox import InboxFilter
 from omni.store.rest import CallPage, CallQuery
+from omni.store.sqlite.search import mark_of
 
 ALL = CallQuery("default")
 
@@ -191,6 +194,25 @@ async def test_whoever_comes_after_an_erased_person_has_nothing_of_theirs(store:
     assert [each.entry.call for each in await store.milestones("default", "echo")].count("wa-new") == 1
     assert await store.search_messages("default", "secret 49170111") == []
     assert len(await store.search_messages("default", "secret 49170222")) == 2
+
+
+async def test_no_word_of_an_erased_person_is_left_in_the_index(engine: Any, make: Any) -> None:
+    if engine.kind != "sqlite":
+        pytest.skip("of MongoDB the documents themselves are the index")
+    store = await engine.store()
+    await lived(store, make, "ct_ada", "49170111")
+    await lived(store, make, "ct_bob", "49170222")
+    assert await store.search_messages("default", "secret")
+    await store.erase_contact("default", "ct_ada")
+    with closing(sqlite3.connect(engine.place)) as db:
+        match = f'"{mark_of("default")}49170%s"*'
+        found = {
+            number: db.execute("SELECT count(*) FROM said_words WHERE said_words MATCH ?", (match % number,)).fetchone()
+            for number in ("111", "222")
+        }
+        left = db.execute("SELECT count(*) FROM said").fetchone()
+    assert found == {"111": (0,), "222": (7,)}
+    assert left == (7,)
 
 
 async def test_a_person_of_another_organisation_is_not_erased(store: Store, make: Any) -> None:

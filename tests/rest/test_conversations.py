@@ -72,6 +72,23 @@ async def test_a_message_with_an_idempotency_key_is_sent_once(each_house: House)
     assert texts.count("only once") == 1
 
 
+async def test_a_message_is_sent_once_although_nobody_remembers_its_key(house: House) -> None:
+    """The process died between handing the message over and writing down that it was answered."""
+    conversation = await house.conversation()
+    body = {"conversation_id": conversation["id"], "text": "only once"}
+    first = await house.ask("POST", "/v1/messages", body, headers={"Idempotency-Key": "m-1"})
+    await house.message(first.body, "sent", "delivered", "read")
+    [lease] = await house.store.leases("idempotent:", now=0)
+    assert await house.store.drop_lease(lease.name, lease.holder)
+    again = await house.ask("POST", "/v1/messages", body, headers={"Idempotency-Key": "m-1"})
+    assert (again.status, again.body) == (202, first.body)
+    assert "Idempotent-Replayed" not in again.headers
+    house.shop.say("and then")
+    await until(lambda: "You said: and then" in str([sent.body for sent in house.shop.simulator.sent()]))
+    texts = [one["text"] for one in (await house.get(f"/v1/conversations/{conversation['id']}/messages"))["data"]]
+    assert texts.count("only once") == 1
+
+
 async def test_sending_with_takes_over_silences_the_bot(house: House) -> None:
     conversation = await house.conversation()
     body = {"conversation_id": conversation["id"], "text": "I am here", "takes_over": True}
