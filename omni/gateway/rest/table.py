@@ -16,7 +16,7 @@ from omni.gateway.rest.people.routes import ContactRoutes
 from omni.gateway.rest.routing import Route
 from omni.gateway.rest.tokens import TokenRoutes
 from omni.gateway.rest.voices import VoiceRoutes
-from omni.gateway.rest.webhooks import WebhookRoutes
+from omni.gateway.rest.webhooks.routes import WebhookRoutes
 from omni.gateway.tokens import TokenMint
 
 

@@ -1,0 +1,1 @@
+"""Webhooks: where a developer's server is told of events."""
