@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from omni.model.webhook import WebhookAttempt, WebhookDelivery, attempted
 from omni.store.base import Store, StoreUnavailableError
+from omni.store.mongodb import MongoStore
 from tests.webhooks.conftest import PARTITIONS, Stage, said
 from tests.workers.conftest import until
 from workers.webhooks.telling import Telling
@@ -203,3 +205,45 @@ async def test_a_store_that_answers_late_has_nothing_sent_twice(stage: Stage) ->
     await until(lambda: len(receiver.taken) >= 2)
     await stage.finished()
     assert [heard.words for heard in receiver.heard] == ["t0", "t1"]
+
+
+class Halved(MongoStore):
+    """A process that is killed after it finished a delivery, and before the next of the lane is due."""
+
+    async def _first_of_lane(self, endpoint: str, lane: str, now: float) -> None:
+        raise StoreUnavailableError("killed")
+
+
+@pytest.mark.mongodb
+@pytest.mark.parametrize("is_too_old", [False, True])
+async def test_who_dies_between_finishing_one_and_the_next_leaves_a_lane_that_goes_on(
+    request: pytest.FixtureRequest, stage: Stage, is_too_old: bool
+) -> None:
+    """Nothing else is due to the endpoint, so nothing else makes anybody look at it."""
+    if request.node.callspec.params.get("stage") != "mongodb":
+        pytest.skip("SQLite does both in one transaction")
+    receiver = await stage.receiver()
+    await stage.listens(receiver, events=("message.received",))
+    await stage.say("wa-1", "t0", noticed=False)
+    stage.clock.time += 10
+    await stage.say("wa-1", "t1", noticed=False)
+    await Telling(stage.store, stage.clock).tell("wa-1")
+    first, _ = await stage.deliveries()
+    dying = Halved(request.getfixturevalue("mongo_url"))
+    await dying.open()
+    now = stage.now()
+
+    def change(each: WebhookDelivery) -> WebhookDelivery:
+        return attempted(each, WebhookAttempt(at=now, ms=1, status=200), now, lambda: 1.0)
+
+    with pytest.raises(StoreUnavailableError):
+        if is_too_old:
+            await dying.give_up_webhooks("wh_1", "gone", now=now, since=now - 5)
+        else:
+            await dying.change_webhook_delivery(first.id, change, now=now)
+    await dying.close()
+    await stage.work()
+    await stage.passes(lambda: receiver.taken, most=60.0)
+    assert receiver.by_call() == {"wa-1": ["t1"]}
+    await stage.finished()
+    assert await stage.store.webhook_work() == {}

@@ -3,7 +3,8 @@
 What is to be told is marked on its batch of the log (`untold`, a sparse index). Deliveries are inserted before the mark
 is taken away, and by ids that follow from the log, so whoever dies in between is repeated without harm. The next of a
 lane becomes due after the one before it is finished, which may be by another process: whoever inserts, and whoever
-finishes, looks afterwards for the first that is pending.
+finishes, looks afterwards for the first that is pending. Until whoever finished one has looked, it keeps a `next_at`:
+so there is work for its endpoint whatever dies in between, and who comes to do it looks instead.
 """
 
 from __future__ import annotations
@@ -120,8 +121,13 @@ class Webhooks(Collections):
     async def due_webhooks(self, endpoint_id: str, now: float, *, limit: int = 64) -> list[WebhookDelivery]:
         due = {"endpoint": lookup_text(endpoint_id), "next_at": {"$gt": 0, "$lte": now}}
         with self._told():
-            found = self._in(WEBHOOK_DELIVERIES).find(due).sort("next_at", 1).limit(limit)
-            return [_delivery(document) async for document in found]
+            while True:
+                found = await self._in(WEBHOOK_DELIVERIES).find(due).sort("next_at", 1).limit(limit).to_list()
+                left = [document for document in found if document["state"] != "pending"]
+                if not left:
+                    return [_delivery(document) for document in found]
+                for document in left:
+                    await self._hand_on(document, now)
 
     async def change_webhook_delivery(
         self, delivery_id: str, change: WebhookChange, *, now: float
@@ -132,16 +138,27 @@ class Webhooks(Collections):
                 document = await newest.find_one({"_id": lookup_text(delivery_id)})
                 if document is None:
                     return None
+                if document["state"] != "pending" and document["next_at"] is not None:
+                    await self._hand_on(document, now)
                 before = _delivery(document)
                 after = change(before)
                 if after is None or after is before:
                     return before
                 saved = after.model_copy(update={"version": before.version + 1})
-                if await self._replace_version(_document(saved), before.version):
+                is_finished = before.state == "pending" and saved.state != "pending"
+                document = _document(saved) | ({"next_at": now} if is_finished else {})
+                if await self._replace_version(document, before.version):
                     break
-            if before.state == "pending" and saved.state != "pending":
-                await self._first_of_lane(before.endpoint, before.lane, now)
+            if is_finished:
+                await self._hand_on(document, now)
         return saved
+
+    async def _hand_on(self, finished: Document, now: float) -> None:
+        """Make what follows in its lane due, and then note that this is done."""
+        await self._first_of_lane(finished["endpoint"], finished["lane"], now)
+        done = {"_id": finished["_id"], "state": {"$ne": "pending"}}
+        collection = self._in(WEBHOOK_DELIVERIES).with_options(write_concern=SOON)
+        await collection.update_one(done, {"$set": {"next_at": None}})
 
     async def _replace_version(self, document: Document, version: int) -> bool:
         which = {"_id": document["_id"], "version": version}
@@ -161,14 +178,18 @@ class Webhooks(Collections):
         if since is not None:
             which["since"] = {"$lt": since}
         change: Document = {
-            "$set": {"state": "failed", "next_at": None, "finished_at": now},
+            "$set": {"state": "failed", "next_at": None if since is None else now, "finished_at": now},
             "$push": {"attempts": {"$each": [_note(why, now)], "$slice": -KEPT_ATTEMPTS}},
             "$inc": {"version": 1},
         }
+        finished: Document = {"endpoint": which["endpoint"], "next_at": {"$gt": 0}, "state": {"$ne": "pending"}}
         with self._told():
             number = (await self._in(WEBHOOK_DELIVERIES).update_many(which, change)).modified_count
-        if number and since is not None:
-            await self.mend_webhooks(endpoint_id, now=now)
+            if number and since is not None:
+                await self.mend_webhooks(endpoint_id, now=now)
+                finished["finished_at"] = now
+            if number or since is None:
+                await self._in(WEBHOOK_DELIVERIES).update_many(finished, {"$set": {"next_at": None}})
         return number
 
     async def webhook_delivery(self, delivery_id: str) -> WebhookDelivery | None:
@@ -248,7 +269,8 @@ def _document(delivery: WebhookDelivery) -> Document:
 
 
 def _delivery(document: Document) -> WebhookDelivery:
-    return WebhookDelivery.model_validate({**document, "id": document["_id"]})
+    due = document["next_at"] if document["state"] == "pending" else None
+    return WebhookDelivery.model_validate({**document, "id": document["_id"], "next_at": due})
 
 
 def _query(where: WebhookFilter) -> Document:
