@@ -233,6 +233,19 @@ async def test_what_is_pending_is_given_up_by_age_or_altogether(store: Store) ->
     assert await due(store, NOW + 99, to="wh_2") == ["wh_2-wa-1-1"]
 
 
+async def test_giving_much_up_lets_other_writes_in_between(store: Store) -> None:
+    crowd = 3_000
+    await store.tell("wa-1", crowd, [delivery(n, f"wa-{n % 50}") for n in range(crowd)], now=NOW)
+    giving_up = asyncio.create_task(store.give_up_webhooks("wh_1", "removed", now=NOW + 1))
+    others = 0
+    while not giving_up.done():
+        await store.drop_lease("webhook:wh_none", "nobody")
+        others += not giving_up.done()
+    assert await giving_up == crowd
+    assert others >= 3
+    assert await store.webhook_work() == {}
+
+
 async def test_deliveries_are_listed_and_counted_by_what_they_are(store: Store) -> None:
     rows = [delivery(n, created_at=NOW + 3_600 * n, event="call.ended" if n == 4 else "message.sent") for n in range(5)]
     rows += [delivery(1, to="wh_2", agent="desk", dialect="agentphone"), delivery(1, to="wh_3", org="rival")]

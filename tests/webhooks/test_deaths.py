@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -236,11 +236,13 @@ async def test_who_dies_between_finishing_one_and_the_next_leaves_a_lane_that_go
     def change(each: WebhookDelivery) -> WebhookDelivery:
         return attempted(each, WebhookAttempt(at=now, ms=1, status=200), now, lambda: 1.0)
 
+    finishing: Coroutine[Any, Any, object] = (
+        dying.give_up_webhooks("wh_1", "gone", now=now, since=now - 5)
+        if is_too_old
+        else dying.change_webhook_delivery(first.id, change, now=now)
+    )
     with pytest.raises(StoreUnavailableError):
-        if is_too_old:
-            await dying.give_up_webhooks("wh_1", "gone", now=now, since=now - 5)
-        else:
-            await dying.change_webhook_delivery(first.id, change, now=now)
+        await finishing
     await dying.close()
     await stage.work()
     await stage.passes(lambda: receiver.taken, most=60.0)

@@ -51,7 +51,9 @@ ONE: Final = "SELECT doc, next_at, version FROM webhook_deliveries WHERE id = ?"
 CHANGE: Final = """UPDATE webhook_deliveries SET lane = ?, state = ?, next_at = ?, since = ?, finished_at = ?,
     version = ?, doc = ? WHERE id = ?"""
 PENDING: Final = """SELECT doc, next_at, version FROM webhook_deliveries
-    WHERE endpoint = ? AND state = 'pending' AND since < ?"""
+    WHERE endpoint = ? AND state = 'pending' AND since < ? LIMIT ?"""
+GIVEN_UP_AT_ONCE: Final = 200
+"""A day's events of a busy server take seconds to give up: other writes come in between."""
 FORGET: Final = """DELETE FROM webhook_deliveries WHERE number IN (SELECT number FROM webhook_deliveries
     WHERE finished_at < ? ORDER BY finished_at LIMIT ?)"""
 ERASE: Final = "DELETE FROM webhook_deliveries WHERE call = ?"
@@ -152,12 +154,15 @@ class WebhookTables(Tables):
         until = float("inf") if since is None else since
 
         def job(db: sqlite3.Connection) -> int:
-            rows = [_delivery(row) for row in db.execute(PENDING, (text(endpoint_id), until))]
+            rows = [_delivery(row) for row in db.execute(PENDING, (text(endpoint_id), until, GIVEN_UP_AT_ONCE))]
             for before in rows:
                 _put(db, before, given_up(before, why, now), now)
             return len(rows)
 
-        return await self._write(job, long=True)
+        number = 0
+        while found := await self._write(job, long=True):
+            number += found
+        return number
 
     async def webhook_delivery(self, delivery_id: str) -> WebhookDelivery | None:
         row = self._look(lambda db: db.execute(ONE, (text(delivery_id),)).fetchone())
