@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from omni.model.agent import Agent
@@ -24,19 +24,18 @@ class Line:
 
 
 class Directory:
-    """Lines by account and number, or account and service. `own_keys` are the canonical keys of our own numbers."""
+    """Lines by account and number, or account and service."""
 
     def __init__(self, lines: Iterable[Line] = ()) -> None:
         self._lines: dict[tuple[str, str], list[Line]] = {}
-        own: set[str] = set()
+        self._own: dict[str, set[str]] = {}
         for line in lines:
             channel = line.channel
             for name in (channel.number, channel.messaging_service_sid):
                 if name is not None:
                     self._lines.setdefault((channel.account_sid, name), []).append(line)
             if channel.number is not None:
-                own.add(canonical(channel.number[1:]))
-        self.own_keys = frozenset(own)
+                self._own.setdefault(line.org, set()).add(canonical(channel.number[1:]))
 
     @classmethod
     def of(cls, agents: Iterable[Agent]) -> Directory:
@@ -46,6 +45,11 @@ class Directory:
             for channel in agent.channels
             if isinstance(channel, SmsChannel)
         )
+
+    def own_keys(self, org: str) -> Collection[str]:
+        """The canonical keys of an organisation's own numbers. Another's say nothing here: anybody may name a number as
+        theirs, and could silence who writes from it."""
+        return self._own.get(org, ())
 
     def find(self, account: str, number: str, service: str) -> tuple[Line, ...]:
         """Those who may be meant, the number's before the service's. There are several when two organisations claim

@@ -101,7 +101,7 @@ class Webhook:
             return self._refuse(request, refused)
         started, now = time.perf_counter(), self._clock()
         try:
-            made = payloads.message(line, filled, now, own=self._directory().own_keys)
+            made = payloads.message(line, filled, now, own=self._directory().own_keys(line.org))
         except payloads.OddFormError as odd:
             return self._odd("message", str(odd))
         if made is None:

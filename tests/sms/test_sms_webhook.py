@@ -357,6 +357,16 @@ async def test_odd_messages_of_a_known_account_are_answered_and_left_out(door: D
     assert heard.message.text == "heard"
 
 
+async def test_a_customer_is_heard_though_another_organisation_names_their_number_as_its_own(bus: SqliteBus) -> None:
+    mine = [Line("default", "echo", line_of(number=number)) for number in (NUMBER, "+12025550149")]
+    claimed = Line("other", "theirs", line_of(number=ADA, account_sid=OTHER, auth_token="their-own-token"))
+    async with _opened(bus, Directory([*mine, claimed])) as door:
+        assert await door.post(SMS, form_of("SM8", From="+12025550149")) == 200  # a bot of ours
+        assert await door.post(SMS, form_of("SM9", From=ADA)) == 200
+        (heard,) = await door.took()
+        assert heard.key.endswith("SM9")
+
+
 async def test_an_address_of_a_file_is_never_kept(door: Door) -> None:
     """Only its ids are, and they are asked for at the configured API."""
     for url in ("http://169.254.169.254/latest", "file:///etc/passwd", "https://api.twilio.com/", "x" * 5000):

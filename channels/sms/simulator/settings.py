@@ -48,15 +48,17 @@ class WebhookPlan(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class SimulatorSettings:
-    """One account with one number. With a ``signing_key`` webhooks carry the newer HMAC-SHA256 signature. An empty
-    ``webhook_url`` means that messages are recorded but posted nowhere. ``public_url`` is its own address in media
-    links, when it is not the one it listens on. Secrets are left out of ``repr``."""
+    """One account with one number, and ``more_numbers`` that it can send from too. With a ``signing_key`` webhooks
+    carry the newer HMAC-SHA256 signature. An empty ``webhook_url`` means that messages are recorded but posted nowhere.
+    ``public_url`` is its own address in media links, when it is not the one it listens on. Secrets are left out of
+    ``repr``."""
 
     webhook_url: str = ""
     account_sid: str = "AC" + "5" * 32
     auth_token: str = field(default="simulated-auth-token", repr=False)
     signing_key: str = field(default="", repr=False)
     number: str = "+12025550142"
+    more_numbers: tuple[str, ...] = ()
     messaging_service_sid: str = "MG" + "7" * 32
     opt_out_type: bool = True
     statuses: StatusPlan = StatusPlan()

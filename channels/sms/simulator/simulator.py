@@ -129,7 +129,7 @@ class Simulator:
             raise Refused(21211, f"The 'To' number {to} is not a valid phone number.")
         if not sender and not service:
             raise Refused(21603, "A 'From' phone number is required.")
-        if sender and sender != self.settings.number:
+        if sender and sender not in (self.settings.number, *self.settings.more_numbers):
             raise Refused(21606, f"The 'From' phone number provided ({sender}) is not a valid number for this account.")
         if service and service != self.settings.messaging_service_sid:
             raise Refused(21705, "The Messaging Service Sid is invalid.")
