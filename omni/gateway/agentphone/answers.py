@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from aiohttp import web
@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 Fields = dict[str, JsonValue]
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -30,7 +31,17 @@ def nothing() -> web.Response:
 
 def moment(at: float) -> str:
     """Epoch seconds as `2026-02-01T10:00:00.120000Z`. Microseconds, because lists are paged by these."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return _date(at).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def micros(at: float | datetime) -> int:
+    """The same as a number that can be compared without loss."""
+    date = _date(at) if isinstance(at, float) else at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return (date - _EPOCH) // timedelta(microseconds=1)
+
+
+def _date(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
 
 
 def moment_or_none(at: float | None) -> str | None:

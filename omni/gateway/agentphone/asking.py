@@ -41,14 +41,14 @@ class Asked:
         try:
             return shape.model_validate(given)
         except ValidationError as error:
-            raise misshapen(error, "body") from None
+            raise misshapen(error, "body", shape) from None
 
     def query(self, shape: type[S]) -> S:
         """Raises Refusal 422."""
         try:
             return shape.model_validate(dict(self.request.query))
         except ValidationError as error:
-            raise misshapen(error, "query") from None
+            raise misshapen(error, "query", shape) from None
 
     def named(self, name: str) -> str:
         """What stands in the path. Raises Refusal 404 for what can be no id."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
-from pydantic import JsonValue, ValidationError
+from pydantic import AliasChoices, BaseModel, JsonValue, ValidationError
 
 from omni.gateway.agentphone.answers import packed
 from omni.gateway.inbox.asking import InboxError
@@ -33,7 +33,7 @@ _CODES: Final[Mapping[int, str]] = {
     429: "RATE_LIMIT_EXCEEDED",
     501: "NOT_IMPLEMENTED",
 }
-_MAY_NOT: Final = frozenset({"opted_out", "window_closed", "no_voice"})
+_MAY_NOT: Final = frozenset({"opted_out", "window_closed"})
 """Refusals of `/v1` that are a 403 here: the destination or number is not one to send to."""
 
 
@@ -88,10 +88,11 @@ def not_here(sentence: str) -> Refusal:
     return Refusal(501, sentence)
 
 
-def misshapen(error: ValidationError, where: str) -> Refusal:
+def misshapen(error: ValidationError, where: str, shape: type[BaseModel]) -> Refusal:
+    """Fields are named as they are documented, however they were spelled."""
     problems = [
         Problem(
-            ".".join(str(step) for step in problem["loc"]) or where,
+            ".".join(_documented(shape, str(step)) for step in problem["loc"]) or where,
             problem["msg"].removeprefix("Value error, "),
             problem["type"],
             where,
@@ -100,6 +101,14 @@ def misshapen(error: ValidationError, where: str) -> Refusal:
     ]
     first = problems[0]
     return Refusal(422, f"{first.field}: {first.message}", first.field, problems=problems)
+
+
+def _documented(shape: type[BaseModel], name: str) -> str:
+    for field in shape.model_fields.values():
+        spelled = field.validation_alias
+        if isinstance(spelled, AliasChoices) and name in spelled.choices:
+            return str(spelled.choices[0])
+    return name
 
 
 def of_api(error: ApiError | InboxError) -> Refusal:

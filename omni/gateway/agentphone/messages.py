@@ -142,12 +142,13 @@ class MessageOperations:
         404."""
         if id_ is None:
             return None, False
+        nobody = missing(f"the reply target {id_[:80]!r} does not exist in this conversation; nothing was sent")
+        if line.call is None:
+            raise nobody
         try:
             entry = await entry_of(self._kit.store, line.conversation, id_)
         except ApiError:
-            raise missing(
-                f"the reply target {id_[:80]!r} does not exist in this conversation; nothing was sent"
-            ) from None
+            raise nobody from None
         [shown] = await shown_of(self._kit.store, line.conversation, [entry])
         if line.transport != "whatsapp" or not shown.provider_ids:
             return None, True

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from pydantic import Field, JsonValue
 
-from omni.gateway.agentphone.answers import Fields, moment
+from omni.gateway.agentphone.answers import Fields, micros, moment
 from omni.gateway.agentphone.shapes import Camel
 from omni.gateway.rest.kit import RestKit
 from omni.gateway.rest.messages.reading import page_of
@@ -44,7 +44,10 @@ class Span:
 
     @classmethod
     def of(cls, query: TimeQuery) -> Span:
-        return cls(_micros(query.before), _micros(query.after))
+        return cls(
+            micros(query.before) if query.before is not None else None,
+            micros(query.after) if query.after is not None else None,
+        )
 
     def has(self, at: int) -> bool:
         return (self.before is None or at < self.before) and (self.after is None or at > self.after)
@@ -69,7 +72,7 @@ class Talk:
 
 
 def at_of(message: MessageShown) -> int:
-    return round(message.created * 1_000_000)
+    return micros(message.created)
 
 
 async def newest(kit: RestKit, conversation: str, span: Span, limit: int) -> tuple[list[MessageShown], bool]:
@@ -109,7 +112,7 @@ def shown_message(message: MessageShown, talk: Talk, url: Callable[[], str]) -> 
     transport = talk.call.transport
     return {
         "id": message.id,
-        "body": message.text,
+        "body": _body(message),
         "fromNumber": from_,
         "toNumber": to,
         "from": from_,
@@ -162,15 +165,17 @@ def shown_in_conversation(messages: Sequence[MessageShown], talk: Talk, url: Cal
 
 
 def _answered(message: MessageShown, url: Callable[[], str]) -> Fields:
-    return {"messageId": message.id, "message": message.text, "mediaUrls": _media(message, url)}
+    return {"messageId": message.id, "message": _body(message), "mediaUrls": _media(message, url)}
+
+
+def _body(message: MessageShown) -> str:
+    """What was written, captions too; of what has no text of its own, such as a location, its description."""
+    if any(part.get("type") not in ("text", "media") for part in message.parts) or not message.parts:
+        return message.text
+    said = [part.get("text") if part.get("type") == "text" else part.get("caption") for part in message.parts]
+    return "\n".join(text for text in said if isinstance(text, str) and text)
 
 
 def _media(message: MessageShown, url: Callable[[], str]) -> list[JsonValue]:
     links = [part["url"] for part in message.parts if isinstance(part.get("url"), str) and part.get("type") == "media"]
     return [f"{url()}{link}" if str(link).startswith("/") else link for link in links]
-
-
-def _micros(at: datetime | None) -> int | None:
-    if at is None:
-        return None
-    return round((at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp() * 1_000_000)
