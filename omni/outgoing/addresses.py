@@ -8,10 +8,10 @@ from typing import Final, Literal
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.connector import AddrInfoType
-from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from omni.outgoing.errors import AddressRefusedError
+from omni.outgoing.lookups import Lookups
 
 SETTING: Final = "OMNI_ALLOW_PRIVATE_WEBHOOKS"
 
@@ -138,7 +138,7 @@ class PublicResolver(AbstractResolver):
     address that is not allowed is refused. What it returns is connected to: nothing is looked up twice."""
 
     def __init__(self, resolver: AbstractResolver | None = None, *, allow_private: bool = False) -> None:
-        self._resolver = resolver or ThreadedResolver()
+        self._resolver = resolver or Lookups()
         self._allow_private = allow_private
 
     async def resolve(

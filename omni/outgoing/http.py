@@ -92,6 +92,7 @@ class OutgoingHttp:
     def __init__(self, *, allow_private: bool = False, resolver: AbstractResolver | None = None) -> None:
         self.allow_private = allow_private
         self._resolver = resolver
+        self._names: PublicResolver | None = None
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
@@ -130,11 +131,12 @@ class OutgoingHttp:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
+            self._names = PublicResolver(self._resolver, allow_private=self.allow_private)
             connector = aiohttp.TCPConnector(
                 limit=CONNECTIONS,
                 limit_per_host=CONNECTIONS_PER_HOST,
                 keepalive_timeout=KEEP_ALIVE,
-                resolver=PublicResolver(self._resolver, allow_private=self.allow_private),
+                resolver=self._names,
                 socket_factory=Gate(allow_private=self.allow_private),
             )
             self._session = aiohttp.ClientSession(
@@ -146,6 +148,9 @@ class OutgoingHttp:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+        names, self._names = self._names, None
+        if names is not None:
+            await names.close()
 
 
 def problem(error: Exception, host: str) -> OutgoingError:
