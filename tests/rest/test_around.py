@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from typing import Any
 
 import pytest
@@ -164,23 +163,30 @@ async def test_a_key_that_is_none_is_refused(house: House, key: str) -> None:
     assert (answer.status, answer.error["param"]) == (400, "Idempotency-Key")
 
 
-# PyMongo's monitor leaves its socket to the garbage collector when it is cancelled while it connects.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_an_engine_that_is_away_is_a_503_that_says_when_to_ask_again(
     services: Any, open_shop: OpenShop, proxy_to: Any
 ) -> None:
-    real = URL(services["store_url"])
+    real = URL(services["bus_url"])
     proxy = await proxy_to(real.host, real.port)
-    through = real.with_host("127.0.0.1").with_port(proxy.port).update_query(serverSelectionTimeoutMS="500")
-    house = House(await open_shop({**services, "store_url": str(through)}, agent_of(), api_key=KEY))
-    assert (await house.ask("GET", "/v1/calls")).status == 200
+    through = str(real.with_host("127.0.0.1").with_port(proxy.port))
+    house = House(await open_shop({**services, "bus_url": through}, agent_of(), api_key=KEY))
+    conversation = await house.conversation()
+    body = {"conversation_id": conversation["id"], "text": "meanwhile"}
     proxy.cut()
-    answer = await house.ask("GET", "/v1/calls")
-    assert (answer.status, answer.error["code"], answer.headers["Retry-After"]) == (503, "unavailable", "2")
+
+    async def refused() -> Any:
+        answer = await house.ask("POST", "/v1/messages", body, headers=once("k"))
+        return answer if answer.status == 503 else None
+
+    answer = await until(refused)
+    assert (answer.error["type"], answer.error["code"]) == ("api_error", "unavailable")
+    assert answer.headers["Retry-After"] == "2"
     proxy.restore()
 
-    async def is_back() -> bool:
-        return (await house.ask("GET", "/v1/calls")).status == 200
+    async def is_back() -> Any:
+        answer = await house.ask("POST", "/v1/messages", body, headers=once("k"))
+        return answer.body if answer.status == 202 else None
 
-    await until(is_back)
-    gc.collect()  # here, where the monitor's socket is known
+    await house.message(await until(is_back), "sent", "delivered", "read")
+    texts = [one["text"] for one in (await house.get(f"/v1/conversations/{conversation['id']}/messages"))["data"]]
+    assert texts.count("meanwhile") == 1

@@ -159,19 +159,22 @@ class _Writer:
         self, name: str, field: Schema, required: bool, about: str | None, depth: int = 0, *, asked: bool = False
     ) -> str:
         need = ' <span class="need">required</span>' if required else ""
+        about = about or next((each["description"] for each in field.get("anyOf", ()) if "description" in each), None)
         said = f"<p>{_code(about)}</p>" if about else ""
         limits = "; ".join(self._limits(field))
         said += f'<p class="limits">{escape(limits)}</p>' if limits else ""
-        inner = next((each for each in self._inside(field) if self._found(each).get("properties")), None)
-        if inner is not None and depth < DEEPEST:
-            title = f"Fields of {escape(name)}"
-            said += f"<details><summary>{title}</summary>{self._object(inner, depth + 1, asked=asked)}</details>"
+        inside = [each for each in self._inside(field) if self._found(each).get("properties")]
+        for each in inside if depth < DEEPEST else ():
+            title = f"Fields of {name}" if len(inside) == 1 else f"{name}: {self._name(self._found(each))}"
+            fields = self._object(each, depth + 1, asked=asked)
+            said += f"<details><summary>{escape(title)}</summary>{fields}</details>"
         return f"<dt><code>{escape(name)}</code> <span>{escape(self._type(field))}</span>{need}</dt><dd>{said}</dd>"
 
     def _inside(self, field: Schema) -> Iterator[Schema]:
         """What a field may be an object of."""
-        for each in (field, *field.get("anyOf", ())):
+        for each in (field, *field.get("anyOf", ()), *field.get("oneOf", ())):
             yield each
+            yield from each.get("oneOf", ())
             if isinstance(each.get("items"), dict):
                 yield each["items"]
 
@@ -198,7 +201,7 @@ class _Writer:
 
     def _limits(self, field: Schema) -> Iterator[str]:
         found = next((each for each in (field, *field.get("anyOf", ())) if each.get("type") != "null"), field)
-        if field.get("default") not in (None, "", [], {}):
+        if field.get("default") not in (None, "", [], {}) and "const" not in field:
             yield f"default {json.dumps(field['default'])}"
         for name, words in (
             ("minimum", "at least"),
