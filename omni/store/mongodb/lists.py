@@ -38,7 +38,10 @@ _TALLIED: Final = (
 )
 _COUNTED: Final = frozenset({"handoffs", "user_messages", "bot_messages", "human_messages", "failed"})
 
-_AT_ONCE: Final = 1_000
+_TEXT: Final[Document] = {"$type": "string"}
+"""The condition of the indexes of assignees and labels: only a query that has it may use them."""
+
+_AT_ONCE: Final = 500
 """Calls that come in one answer: the event loop reads an answer in one go."""
 
 _Which = tuple[Handler, str, str, str | None]
@@ -176,9 +179,9 @@ def list_query(where: InboxFilter) -> Document | None:
         if any_of:
             query[field] = {"$in": [lookup_text(each) for each in any_of]}
     if where.labels:
-        query["case.labels"] = {"$all": [lookup_text(label) for label in where.labels]}
+        query["case.labels"] = {"$all": [lookup_text(label) for label in where.labels], **_TEXT}
     if where.assignee is not None:
-        query["case.assignee"] = lookup_text(where.assignee) if where.assignee else None
+        query["case.assignee"] = {"$eq": lookup_text(where.assignee), **_TEXT} if where.assignee else None
     field, beyond = ("waiting_since", "$gt") if waits else ("newest_at", "$lt")
     if waits:
         query["waiting_since"] = {"$gt": 0}
