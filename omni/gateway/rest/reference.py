@@ -151,7 +151,7 @@ class _Writer:
         required = whole.get("required", ()) if asked else ()
         rows = "".join(
             self._row(name, field, name in required, field.get("description"), depth, asked=asked)
-            for name, field in whole.get("properties", {}).items()
+            for name, field in sorted(whole.get("properties", {}).items(), key=lambda each: each[0] not in required)
         )
         return f"{about}<dl>{rows}</dl>" if rows else about
 
