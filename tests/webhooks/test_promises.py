@@ -14,7 +14,7 @@ from aiohttp import web
 from omni.model.webhook import AGENTPHONE_GAPS, DAY
 from tests.webhooks.conftest import SECRET, Stage, said
 from tests.webhooks.receivers import HANG, RESET
-from tests.workers.conftest import START, until
+from tests.workers.conftest import START, StillClock, until
 
 HOUR = 3_600.0
 
@@ -273,6 +273,27 @@ async def test_one_process_at_a_time_has_an_endpoint_and_another_goes_on_where_i
     await stage.passes(lambda: len(receiver.taken) == 4, most=60.0)
     assert receiver.by_call() == {"wa-1": texts(0, 1, 2, 3)}
     assert len(receiver.heard) == 4
+
+
+async def test_a_process_whose_clock_is_set_back_keeps_no_endpoint_that_another_took(stage: Stage) -> None:
+    receiver = await stage.receiver()
+    await stage.listens(receiver, events=("message.received",))
+    clock = StillClock()  # type: ignore[no-untyped-call]
+    first = await stage.work(holder="a", clock=clock, partitions=range(1))
+    await stage.say("wa-1", "t0")
+    await until(lambda: len(receiver.taken) == 1)
+    clock.time -= HOUR
+    stage.clock.time += 60.0
+    receiver.always = gate = asyncio.Event()
+    await stage.say("wa-1", "t1")
+    await until(lambda: len(receiver.heard) == 2)
+    second = await stage.work(holder="b", partitions=range(1, 2))
+    await until(lambda: second._owning.owned)
+    clock.advance(11.0)  # type: ignore[no-untyped-call]
+    await until(lambda: not first._owning.owned)
+    gate.set()
+    await until(lambda: receiver.by_call() == {"wa-1": texts(0, 1)})
+    assert len({heard.id for heard in receiver.heard}) == 2
 
 
 async def test_finished_deliveries_are_forgotten_in_time(stage: Stage) -> None:

@@ -131,3 +131,13 @@ def test_a_resting_endpoint_is_asked_by_one_at_a_time_ever_less_often() -> None:
     assert pauses[-1] == LONGEST_PAUSE
     circuit.went_well()
     assert circuit.room(now, 8, 0) == 8
+
+
+def test_a_clock_that_is_set_back_lets_no_endpoint_rest_for_longer_than_it_would() -> None:
+    circuit = Circuit()
+    for lane in "abcde":
+        circuit.failed(lane, T0)
+    assert circuit.room(T0, 8, 0) == 0
+    assert circuit.room(T0 - DAY, 8, 0) == 1
+    assert circuit.failed("a", T0 - DAY)
+    assert circuit.room(T0 - DAY, 8, 0) == 0

@@ -28,7 +28,7 @@ class Circuit:
         """How many more requests may begin."""
         if self.open_until is None:
             return slots - in_hand
-        return 1 - in_hand if now >= self.open_until else 0
+        return 0 if self._rests(now) else 1 - in_hand
 
     def went_well(self) -> None:
         self._failing.clear()
@@ -38,7 +38,7 @@ class Circuit:
     def failed(self, lane: str, now: float) -> bool:
         """Note a failure that is the endpoint's; True when that opens it, or keeps it open."""
         if self.open_until is not None:
-            if now < self.open_until:
+            if self._rests(now):
                 return False  # it began before the others failed
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
         else:
@@ -47,3 +47,7 @@ class Circuit:
                 return False
         self.open_until = now + self._pause
         return True
+
+    def _rests(self, now: float) -> bool:
+        """False too when the end is farther away than any pause: the clock was set back."""
+        return self.open_until is not None and self.open_until - LONGEST_PAUSE <= now < self.open_until

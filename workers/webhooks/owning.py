@@ -50,12 +50,12 @@ class Owning:
     async def keep(self, now: float) -> None:
         """Renew leases in time, and let go of what somebody else has or nobody needs."""
         for endpoint_id, owned in list(self.owned.items()):
-            if owned.is_at_work or owned.circuit.is_open:
+            if owned.is_at_work or owned.circuit.is_open or now < owned.used_at:
                 owned.used_at = now
             if now > owned.used_at + IDLE_SECONDS:
                 del self.owned[endpoint_id]
                 await self._store.drop_lease(_lease_name(endpoint_id), self._holder)
-            elif now >= owned.until - LEASE_SECONDS / 2:
+            elif not owned.until - LEASE_SECONDS <= now < owned.until - LEASE_SECONDS / 2:  # before: a clock set back
                 if await self._lease(endpoint_id, now):
                     owned.until = now + LEASE_SECONDS
                     continue
