@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
@@ -33,7 +34,7 @@ class Asked:
     def body(self, shape: type[S]) -> S:
         """Nothing at all is `{}`. Raises Refusal 422."""
         try:
-            given = json.loads(self.text) if self.text.strip() else {}
+            given = json.loads(self.text, parse_constant=_refuse, parse_float=_finite) if self.text.strip() else {}
         except (ValueError, RecursionError):
             raise unfit("body", "it is not JSON; send an object") from None
         if not isinstance(given, dict):
@@ -56,6 +57,16 @@ class Asked:
         if not value or len(value) > LONGEST_ID or not value.isascii() or not value.isprintable():
             raise missing("there is no such thing; ids are letters, digits, _ and -")
         return value
+
+
+def _refuse(name: str) -> float:
+    """`NaN` and its like are no JSON, and nobody could read them back."""
+    raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
 
 
 Method = Literal["GET", "POST", "PATCH", "PUT", "DELETE"]

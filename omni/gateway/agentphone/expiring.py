@@ -14,7 +14,7 @@ from omni.store.base import StoreError
 
 log = logging.getLogger("omni.agentphone")
 
-LOOK_SECONDS: Final = 60.0
+LOOK_SECONDS: Final = 5.0
 
 
 class Expiring:

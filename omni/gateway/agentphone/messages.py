@@ -19,6 +19,7 @@ from omni.gateway.agentphone.numbers import Numbers
 from omni.gateway.agentphone.reading import Span, Talk, TimeQuery, at_of, newest, shown_message
 from omni.gateway.agentphone.senders import Senders
 from omni.gateway.agentphone.talks import PublicUrl, Talks
+from omni.gateway.inbox.limits import limits_of
 from omni.gateway.rest.errors import ApiError
 from omni.gateway.rest.kit import RestKit
 from omni.gateway.rest.messages.reading import entry_of, shown_of
@@ -88,11 +89,14 @@ class MessageOperations:
     async def deliver(
         self, by: Caller, line: Line, text: str | None, media: Sequence[str], reply_to: str | None = None
     ) -> str:
-        """One message a file, the text with the first. Returns the id of the first, once it is in the conversation."""
+        """One message a file, the text with the first; a long text in several. Returns the id of the first once all are
+        in the conversation."""
+        first, *more = pieces(text or "", limits_of(line.transport).text)
         contents = [
-            Content(text=(text or None) if place == 0 else None, media=MediaRef(url=link, kind=_kind(link)))
+            Content(text=(first or None) if place == 0 else None, media=MediaRef(url=link, kind=_kind(link)))
             for place, link in enumerate(media)
-        ] or [Content(text=text)]
+        ] or [Content(text=first)]
+        contents += [Content(text=piece) for piece in more]
         messages = [
             (await self._sending.message(by, line, content, reply_to if place == 0 else None))[0]
             for place, content in enumerate(contents)
@@ -172,6 +176,18 @@ class MessageOperations:
             if asyncio.get_running_loop().time() >= deadline:
                 return
             await asyncio.sleep(LOOK_SECONDS)
+
+
+def pieces(text: str, most: int) -> list[str]:
+    """A text in parts of at most so many characters, cut between words where there are any; one part at least."""
+    found: list[str] = []
+    rest = text.strip()
+    while len(rest) > most:
+        cut = max(rest.rfind(sign, most // 2, most + 1) for sign in (" ", "\n"))
+        cut = cut if cut > 0 else most
+        found.append(rest[:cut].rstrip())
+        rest = rest[cut:].lstrip()
+    return [*found, rest]
 
 
 def _kind(link: str) -> MediaKind:

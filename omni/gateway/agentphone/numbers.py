@@ -96,6 +96,8 @@ class Numbers:
         found: dict[str, Number] = {}
         for agent in await store.agents(org):
             for number, channels in _by_number(agent.channels).items():
+                if number in found and "sms" in found[number].kinds:
+                    continue  # two agents share it by its channels: it counts as the one's that texts
                 known = records.get(number)
                 at = known.created_at if known is not None else agent.created_at
                 found[number] = Number(number, org, "active", at, channels, agent.slug, known)
