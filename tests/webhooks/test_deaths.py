@@ -247,5 +247,37 @@ async def test_who_dies_between_finishing_one_and_the_next_leaves_a_lane_that_go
     await stage.work()
     await stage.passes(lambda: receiver.taken, most=60.0)
     assert receiver.by_call() == {"wa-1": ["t1"]}
-    await stage.finished()
-    assert await stage.store.webhook_work() == {}
+
+    async def is_done() -> bool:
+        return await stage.store.webhook_work() == {}
+
+    await until(is_done)
+
+
+@pytest.mark.parametrize("method", ["tell", "call"])
+async def test_nothing_is_told_of_a_person_who_is_erased_while_it_is_written_down(stage: Stage, method: str) -> None:
+    receiver = await stage.receiver()
+    await stage.listens(receiver)
+    await stage.say("wa-1", "t0", noticed=False)
+
+    class Erased:
+        """The person is erased at the last moment before a method is carried out for the last time."""
+
+        def __getattr__(self, name: str) -> Any:
+            found = getattr(stage.store, name)
+            if name != method:
+                return found
+
+            async def late(*args: Any, **kwargs: Any) -> Any:
+                if method == "tell" or await stage.deliveries():
+                    await stage.store.erase_contact("default", "ct_1")
+                return await found(*args, **kwargs)
+
+            return late
+
+    erased: Any = Erased()
+    assert await Telling(erased, stage.clock).tell("wa-1") == 0
+    assert await stage.deliveries() == []
+    await stage.work()
+    assert await stage.store.untold_calls(9e12) == []
+    assert receiver.heard == []

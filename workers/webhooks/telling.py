@@ -49,7 +49,11 @@ class Telling:
         new = 0
         while entries := await self._store.untold(call_id, limit=AT_ONCE):
             deliveries = await self._deliveries(call_id, entries)
-            new += await self._store.tell(call_id, entries[-1].seq, deliveries, now=self._clock.now())
+            added = await self._store.tell(call_id, entries[-1].seq, deliveries, now=self._clock.now())
+            if added and await self._store.call(call_id) is None:  # the person was erased while this was written down
+                await self._store.erase_webhooks([call_id])
+                return new
+            new += added
         return new
 
     async def _deliveries(self, call_id: str, entries: Sequence[Entry]) -> list[WebhookDelivery]:

@@ -39,6 +39,7 @@ class Erasing(Webhooks):
         await self._in(DELIVERIES).delete_many({"call": {"$in": [storable_text(id_) for id_ in ids]}})
         await self._in(LOG).delete_many({"call": {"$in": ids}})
         await self._in(CALLS).delete_many({"_id": {"$in": ids}})
+        await self.erase_webhooks(ids)  # again: whoever was telling of a call now sees that it is gone
 
     async def _erase_case(self, conversation: str) -> None:
         note = f"note:{conversation}"
