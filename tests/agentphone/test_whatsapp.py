@@ -11,11 +11,13 @@ from agentphone import AgentPhoneError, AsyncAgentPhone
 
 from omni.model.channel import SmsChannel
 from tests.agentphone.house import POOL
+from tests.brains.llm_server import LlmServer, says
 from tests.server.conftest import (  # noqa: F401 - fixtures
     OpenShop,
     clean_environment,
     embedded,
     engine,
+    llm,
     open_shop,
     services,
 )
@@ -112,3 +114,27 @@ async def test_numbers_are_bought_moved_and_released_on_every_engine(
         with pytest.raises(AgentPhoneError) as caught:
             await c.agents.delete("desk")
         assert caught.value.status == 409  # the configuration declares it
+
+
+async def test_a_hosted_agent_writes_itself_only_where_no_webhook_hears(
+    open_shop: OpenShop,  # noqa: F811
+    embedded: dict[str, Any],  # noqa: F811
+    llm: LlmServer,  # noqa: F811
+) -> None:
+    hosted = agent_of(
+        "desk", brain="llm", script=[], prompt="You are it.", audio={"texts": "webhook"}, channel={"phone": OURS}
+    )
+    shop = await open_shop(embedded, hosted, api_key=KEY, llm_base_url=llm.base_url)
+    receiver = Receiver(lambda: 0.0)
+    await receiver.start()
+    llm.will(says("from the model"))
+    async with client_of(shop) as c:
+        await c.webhooks.set(receiver.url)
+        shop.say("one")
+        await until(lambda: receiver.taken)
+        (ended,) = await shop.logged("turn.end")
+        assert (ended.outcome, llm.requests, shop.simulator.sent()) == ("silent", [], [])
+        await c.webhooks.delete()
+        shop.say("two")
+        assert await shop.answers(1) == ["from the model"]
+    await receiver.stop()
