@@ -6,7 +6,7 @@ A `Directory` is an immutable snapshot. Whoever knows the agents makes a new one
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -42,7 +42,7 @@ class Line:
 
 
 class Directory:
-    """Numbers by id. `own_keys` are the canonical keys of the numbers that are configured with their phone."""
+    """Numbers by id."""
 
     def __init__(self, numbers: Iterable[tuple[str, str, WhatsAppChannel]]) -> None:
         """`numbers` are (organisation, agent slug, channel); a number named twice belongs to the last."""
@@ -50,14 +50,14 @@ class Directory:
         places: dict[str, int] = {}
         tokens: dict[bytes, None] = {}
         self._lines: dict[str, Line] = {}
-        own: set[str] = set()
+        self._own: dict[str, set[str]] = {}
         for phone_number_id, (org, agent, channel) in listed.items():
             accepted = [channel.app_secret.get_secret_value()]
             if channel.previous_app_secret is not None:
                 accepted.append(channel.previous_app_secret.get_secret_value())
             tokens[channel.verify_token.get_secret_value().encode()] = None
             if channel.phone:
-                own.add(canonical(digits(channel.phone)))
+                self._own.setdefault(org, set()).add(canonical(digits(channel.phone)))
             self._lines[phone_number_id] = Line(
                 org=org,
                 agent=agent,
@@ -70,7 +70,11 @@ class Directory:
             )
         self.secrets = AppSecrets(places)
         self.verify_tokens = tuple(token for token in tokens if token)
-        self.own_keys = frozenset(own)
+
+    def own_keys(self, org: str) -> Collection[str]:
+        """The canonical keys of an organisation's numbers that are configured with their phone. Another's say nothing
+        here: anybody may name a number as theirs, and could silence who writes from it."""
+        return self._own.get(org, ())
 
     @classmethod
     def of(cls, agents: Iterable[Agent]) -> Directory:

@@ -39,6 +39,8 @@ MESSAGING: Final = frozenset(
 )
 IMPORTED: Final = frozenset({"history", "smb_app_state_sync"})
 
+Own = Callable[[str], Collection[str]]
+
 
 def read(
     document: object,
@@ -46,11 +48,11 @@ def read(
     *,
     find: Callable[[str], Line | None],
     secret: int,
-    own: Collection[str] = frozenset(),
+    own: Own = lambda org: (),
 ) -> Batch:
     """All that a webhook says, for the numbers that `find` knows and that the matching secret may speak for.
 
-    `now` is the time of receipt in epoch seconds; `own` are canonical keys of our own numbers.
+    `now` is the time of receipt in epoch seconds; `own` gives the canonical keys of an organisation's own numbers.
     """
     return _Reading(now, find, secret, own).read(document)
 
@@ -58,7 +60,7 @@ def read(
 class _Reading:
     """One webhook being read."""
 
-    def __init__(self, now: float, find: Callable[[str], Line | None], secret: int, own: Collection[str]) -> None:
+    def __init__(self, now: float, find: Callable[[str], Line | None], secret: int, own: Own) -> None:
         self._now = now
         self._find = find
         self._secret = secret
@@ -211,7 +213,7 @@ class _Reading:
         )
         if person is None:
             raise OddItemError("no sender")
-        if is_ours(item.get("from"), line, display, self._own):
+        if is_ours(item.get("from"), line, display, self._own(line.org)):
             self._batch.count("message", "own_number")
             return
         if kind == "interactive" and mapping(item.get("interactive")).get("type") == "call_permission_reply":

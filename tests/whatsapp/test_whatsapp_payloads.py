@@ -311,6 +311,9 @@ def test_our_own_number_is_never_a_customer(
     document = load(fixture_body("text"))
     batch = payloads.read(document, NOW, find=ours.find, secret=0, own=ours.own_keys)
     assert batch.inputs == []
+    theirs = ("rival", "echo", our_channel("204917735580288", phone="+1 202 555 0171"))
+    both = Directory([("default", "echo", our_channel(NUMBER)), theirs])
+    assert len(payloads.read(document, NOW, find=both.find, secret=0, own=both.own_keys).inputs) == 1
 
 
 def test_a_call_permission_is_clamped_and_opens_the_window_when_a_person_gave_it(read: Read) -> None:
