@@ -33,8 +33,6 @@ NEEDS_VOICE: Final = {
 }
 """Each is begun elsewhere where it can be: refusals, shapes, what a finished call answers."""
 
-NOT_BUILT: Final = {"69": "sub-accounts: an organisation and a key are made by the operator"}
-
 HELD: Final[set[str]] = set()
 
 

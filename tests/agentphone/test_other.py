@@ -93,7 +93,6 @@ def test_registration_is_none(desk: Desk) -> None:
         lambda c: c.location.refresh(),
         lambda c: c.whatsapp.whatsapp_connect("code"),
         lambda c: c.whatsapp.whatsapp_available_numbers("1"),
-        lambda c: c.sub_accounts.create("x"),
         lambda c: c.sip_trunks.create(),
     ],
 )  # fmt: skip
@@ -110,4 +109,29 @@ def test_what_only_a_carrier_or_a_billed_host_can_do_says_so(desk: Desk, ask: ob
 def test_whatsapps_state_is_told(desk: Desk) -> None:
     assert desk.c.whatsapp.whatsapp_status() == {"connected": False, "connections": []}
     assert desk.c.sip_trunks.list() == []
+
+
+@row(69)
+def test_sub_accounts_see_nothing_of_each_other(desk: Desk) -> None:
     assert desk.c.sub_accounts.list() == []
+    one, two = desk.c.sub_accounts.create("One"), desk.c.sub_accounts.create("Two")
+    assert [each["name"] for each in desk.c.sub_accounts.list()] == ["Two", "One"]
+    assert desk.c.sub_accounts.update(one["id"], "First")["name"] == "First"
+    inside = {"X-Sub-Account-Id": one["id"]}
+    made = desk.raw("POST", "/v1/agents", json={"name": "Shop"}, headers=inside).json()
+    number = desk.raw("POST", "/v1/numbers", json={"agentId": made["id"]}, headers=inside).json()
+    assert [each["id"] for each in desk.raw("GET", "/v1/agents", headers=inside).json()["data"]] == [made["id"]]
+    assert desk.c.agents.list().data == []
+    assert desk.c.numbers.list().data == []
+    assert desk.raw("GET", f"/v1/agents/{made['id']}", headers={"X-Sub-Account-Id": two["id"]}).status_code == 404
+    assert desk.raw("GET", "/v1/agents", headers={"X-Sub-Account-Id": "sub_none"}).status_code == 404
+    assert desk.raw("GET", "/v1/sub-accounts", headers=inside).json()["data"] == []
+    with pytest.raises(AgentPhoneError) as caught:
+        desk.c.sub_accounts.delete(one["id"])
+    assert caught.value.status == 409
+    for path in (f"/v1/numbers/{number['id']}", f"/v1/agents/{made['id']}"):
+        assert desk.raw("DELETE", path, headers=inside).status_code == 200
+    assert desk.c.sub_accounts.delete(one["id"])["success"] is True
+    assert [each["id"] for each in desk.c.sub_accounts.list()] == [two["id"]]
+    with pytest.raises(NotFoundError):
+        desk.c.sub_accounts.delete(one["id"])

@@ -21,7 +21,6 @@ log = logging.getLogger("omni.agentphone")
 
 _REGISTRATION: Final = "numbers are registered for texting in the US at their carrier; do it in your carrier's console"
 _LOCATION: Final = "where a phone is, only its carrier knows; this server does not ask"
-_SUB_ACCOUNTS: Final = "this server has no sub-accounts; its operator makes an organisation and a key for each"
 _WHATSAPP: Final = (
     "WhatsApp numbers are connected in the server's configuration, or with POST /v1/agents/{id}/channels of its own API"
 )
@@ -34,9 +33,6 @@ REFUSED: Final[tuple[tuple[Method, str, str], ...]] = (
     ("PATCH", "/v1/register", _REGISTRATION),
     ("GET", "/v1/location/{number}", _LOCATION),
     ("POST", "/v1/location/refresh", _LOCATION),
-    ("POST", "/v1/sub-accounts", _SUB_ACCOUNTS),
-    ("PATCH", "/v1/sub-accounts/{id}", _SUB_ACCOUNTS),
-    ("DELETE", "/v1/sub-accounts/{id}", _SUB_ACCOUNTS),
     ("POST", "/v1/sip-trunks", _TRUNK),
     ("PATCH", "/v1/sip-trunks/{id}", _TRUNK),
     ("POST", "/integrations/whatsapp/connect", _WHATSAPP),
@@ -67,7 +63,6 @@ class Elsewhere:
         return [
             *(Operation(method, path, _refusing(sentence)) for method, path, sentence in REFUSED),
             Operation("GET", "/v1/register/status", self.registration),
-            Operation("GET", "/v1/sub-accounts", self.nothing_listed),
             Operation("GET", "/v1/sip-trunks", self.nothing_listed),
             Operation("GET", "/v1/sip-trunks/{id}", self.no_trunk),
             Operation("DELETE", "/v1/sip-trunks/{id}", self.no_trunk),

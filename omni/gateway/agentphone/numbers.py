@@ -107,6 +107,8 @@ class Numbers:
         if with_released:
             for lease in await store.leases(f"{RELEASED}{org}:", now=now):
                 gone = Record.model_validate(lease.data)
+                if gone.org != org:
+                    continue  # its name only begins so
                 found.setdefault(gone.number, Number(gone.number, org, "released", gone.created_at, record=gone))
         return sorted(found.values(), key=lambda each: (-each.created_at, each.number))
 

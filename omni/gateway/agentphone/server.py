@@ -16,6 +16,7 @@ from omni.access.web import NO_KEY, WRONG_KEY, Handler, address_of, bearer
 from omni.blobs.base import BlobError
 from omni.bus.base import BusError
 from omni.gateway.agentphone.asking import Asked, Operation
+from omni.gateway.agentphone.children import Children
 from omni.gateway.agentphone.errors import Refusal, error_response, missing, of_api
 from omni.gateway.inbox.asking import InboxError
 from omni.gateway.rest.errors import AWAY, TOO_LARGE, ApiError
@@ -44,6 +45,7 @@ class AgentPhoneServer:
         self._operations = sorted(operations, key=lambda each: _PLACEHOLDER.sub("~", each.path))
         self._buckets = Buckets(per_minute)
         self._idempotency = Idempotency(kit.store, kit.clock)
+        self._children = Children(kit.store, kit.clock)
 
     def routes(self) -> list[web.RouteDef]:
         """The last one answers for paths and methods that there are not: nothing here redirects."""
@@ -59,8 +61,7 @@ class AgentPhoneServer:
             key, secret = await self._key(request)
             if buckets is not None:
                 _check_pace(buckets.take(key.id))
-            if SUB_ACCOUNT in request.headers:
-                raise missing("there is no such sub-account; this server has none, leave out the header " + SUB_ACCOUNT)
+            key = await self._as_child(key, request.headers.get(SUB_ACCOUNT))
             text = await _text(request) if operation.method in ("POST", "PATCH", "PUT") else ""
             attempt = Attempt.of(request, key, secret, text) if operation.method == "POST" else None
             act = attempt.act if attempt is not None else self._kit.new_id("req")
@@ -78,6 +79,15 @@ class AgentPhoneServer:
             raise Refusal(401, WRONG_KEY if secret else NO_KEY, hdrs.AUTHORIZATION)
         _check_pace(self._buckets.take(key.id))
         return key, secret
+
+    async def _as_child(self, key: ApiKey, child: str | None) -> ApiKey:
+        """The key, for what is done in a sub-account. Raises Refusal 404."""
+        if child is None:
+            return key
+        org = await self._children.org_of(key.org, child)
+        if org is None:
+            raise missing(f"there is no sub-account {child[:80]!r}; GET /v1/sub-accounts lists them")
+        return key.model_copy(update={"org": org})
 
     async def _elsewhere(self, request: web.Request) -> web.StreamResponse:
         raise missing(

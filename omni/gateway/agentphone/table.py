@@ -12,6 +12,7 @@ from omni.gateway.agentphone.elsewhere import Elsewhere
 from omni.gateway.agentphone.messages import MessageOperations
 from omni.gateway.agentphone.number_routes import NumberOperations
 from omni.gateway.agentphone.numbers import Numbers
+from omni.gateway.agentphone.sub_accounts import SubAccountOperations
 from omni.gateway.agentphone.talks import PublicUrl, Talks
 from omni.gateway.agentphone.usage import UsageOperations
 from omni.gateway.agentphone.verification import VerificationOperations
@@ -38,5 +39,6 @@ def table(
         *CallOperations(kit, agents, numbers, talks, dialler).operations(),
         *UsageOperations(kit, numbers).operations(),
         *VerificationOperations(kit, sending, numbers, messages).operations(),
+        *SubAccountOperations(kit, numbers).operations(),
         *Elsewhere(kit).operations(),
     ]
