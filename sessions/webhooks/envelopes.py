@@ -6,7 +6,6 @@ spoken turn asks for its answer itself (`sessions.brains.webhook`), and `agent.c
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -20,7 +19,7 @@ from omni.model.message import Media, Message
 from omni.model.numbers import number_id_of
 from omni.model.webhook import Dialect, WebhookDelivery, WebhookEndpoint
 from sessions.brains.base import Spoken
-from sessions.brains.webhook.envelope import channel_name, contact_fields, dialled, moment
+from sessions.brains.webhook.envelope import channel_name, contact_fields, dialled, moment, packed
 from sessions.webhooks.events import Event, files_of
 
 AGENT_MESSAGE: Final = "agent.message"
@@ -99,15 +98,10 @@ def delivery_of(event: Event, endpoint: WebhookEndpoint, scene: Scene) -> Webhoo
         event=name,
         channel=channel_name(call.transport),
         message=event.message,
-        body=packed(body),
+        body=packed(body).decode(),
         created_at=event.at,
         since=event.at,
     )
-
-
-def packed(body: dict[str, JsonValue]) -> str:
-    """The exact text that is signed and sent."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace").decode()
 
 
 def _omni(event: Event, endpoint: WebhookEndpoint, scene: Scene) -> dict[str, JsonValue]:

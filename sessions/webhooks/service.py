@@ -24,10 +24,10 @@ from omni.model.webhook import (
 from omni.outgoing.addresses import webhook_url
 from omni.store.base import Store
 from omni.store.webhooks import WebhookFilter, WebhookPage, WebhookTally
-from sessions.brains.webhook.envelope import moment
+from sessions.brains.webhook.envelope import moment, packed
 from sessions.webhooks.book import EndpointBook
 from sessions.webhooks.courier import Courier
-from sessions.webhooks.envelopes import AGENT_MESSAGE, packed
+from sessions.webhooks.envelopes import AGENT_MESSAGE
 
 WORK_TOPIC: Final = "webhooks.work"
 """Broadcast when a delivery became due by somebody's act."""
@@ -128,7 +128,7 @@ class WebhookService:
             lane=f"{ONCE}{id_}",
             seq=0,
             event=event,
-            body=packed(body),
+            body=packed(body).decode(),
             created_at=now,
             since=now,
         )

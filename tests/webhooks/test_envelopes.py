@@ -227,3 +227,10 @@ def test_a_number_has_the_same_id_in_events_and_in_urls() -> None:
     assert number_id_of("whatsapp:106540352242922", "+49 30 100200") == "num_4930100200"
     for nameless in ("whatsapp:106540352242922", "sms:MG" + "7" * 32):
         assert number_id_of(nameless, nameless.partition(":")[2]) == nameless
+
+
+def test_a_number_that_json_does_not_have_spoils_no_event() -> None:
+    """`1e999` in what a developer keeps of a conversation is read as infinite."""
+    _, body, delivery = told(endpoint(), metadata={"n": json.loads("-1e999"), "half": "\ud83d"})[0]
+    json.loads(delivery.body, parse_constant=pytest.fail)
+    assert body["conversation_state"] == {"n": None, "half": "?"}

@@ -54,7 +54,17 @@ def request_body(
             "recent_history": [_spoken(dialect, said) for said in past],
         },
     )
-    return json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return packed(envelope)
+
+
+def packed(body: Mapping[str, JsonValue]) -> bytes:
+    """The exact bytes to sign and send: JSON that everybody reads. A number that JSON does not have is null."""
+    try:
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        known = json.loads(json.dumps(body), parse_constant=lambda _: None)
+        text = json.dumps(known, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")
 
 
 def _written(dialect: Dialect, turn: Turn, link: MediaLink) -> JsonValue:
