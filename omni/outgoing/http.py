@@ -161,6 +161,8 @@ def problem(error: Exception, host: str) -> OutgoingError:
             return AddressRefusedError(str(seen))
         seen = getattr(seen, "os_error", None) or seen.__cause__
     match error:
+        case aiohttp.InvalidURL() | UnicodeError():
+            return AddressRefusedError(f"{host[:80]!r} is not a host that can be looked up")
         case asyncio.TimeoutError():
             return TooSlowError(f"{host} did not answer in time")
         case aiohttp.ClientConnectorDNSError():

@@ -243,6 +243,12 @@ async def test_every_failure_is_a_sentence_of_its_kind(receiver: Receiver, near:
             await fetch(near, f"http://127.0.0.1:{taken.getsockname()[1]}/?token=hush")
 
 
+@pytest.mark.parametrize("host", ["2852039166", "x..y", "a" * 70 + ".example", "127.0.0.1."])
+async def test_a_host_that_no_server_can_have_is_refused_and_not_tried_again(host: str, near: OutgoingHttp) -> None:
+    with pytest.raises(AddressRefusedError, match="not a host"):
+        await fetch(near, f"http://{host}/")
+
+
 async def test_cancelling_hangs_up_at_once(receiver: Receiver, near: OutgoingHttp) -> None:
     task = asyncio.create_task(fetch(near, f"http://127.0.0.1:{receiver.port}/hangs", timeout_s=None))
     while not receiver.visits:
