@@ -16,6 +16,7 @@ class Panel extends HTMLElement {
   #gone;
   #asked = 0;
   #version = null;
+  #shown = null;
   #draw = perFrame(() => this.#show());
 
   connectedCallback() {
@@ -44,7 +45,7 @@ class Panel extends HTMLElement {
       this.#version = version;
       this.#load();
     }
-    this.#draw();
+    if (markOf(row) !== this.#shown) this.#draw();
   }
 
   async #ask() {
@@ -92,12 +93,17 @@ class Panel extends HTMLElement {
       fill(this.body, h("div", { class: "empty" }, h("p", {}, this.#error.message), h("button", { type: "button", class: "btn", on: { click: () => this.#load() } }, t("retry"))));
       return;
     }
+    this.#shown = null; // whoever types is left alone: the next row that comes is drawn
     if (!this.#row || !this.#contact || isTyping(this.body.contains(document.activeElement) ? document.activeElement : null)) return;
     const changed = () => this.#load();
     const at = this.#stops().indexOf(document.activeElement);
     fill(this.body, contactSection(this.#contact, this.#row, { changed }), caseSection(this.#row), earlier(this.#contact, this.#row));
     if (at >= 0) this.#stops()[at]?.focus({ preventScroll: true });
+    this.#shown = markOf(this.#row);
   }
 }
+
+/** What is shown of a row: the rest of it changes with every message, several times a second. */
+const markOf = (row) => JSON.stringify([row.id, row.call, row.agent, row.contact, row.state, row.handler, row.assignee, row.labels, row.snoozed_until, row.handoff_reason]);
 
 customElements.define("omni-panel", Panel);

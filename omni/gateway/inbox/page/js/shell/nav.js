@@ -126,6 +126,8 @@ function viewLink(view, current) {
 function drawNumbers() {
   for (const [view, { badge, link: anchor }] of numbers) {
     const n = app.counts[view] ?? 0;
+    if (badge.dataset.number === String(n)) continue;
+    badge.dataset.number = n;
     badge.textContent = n > 9999 ? compact(n) : number(n);
     badge.hidden = n === 0;
     anchor.setAttribute("aria-label", n ? t("view.count", { name: t(`view.${view}`), n }) : t(`view.${view}`));

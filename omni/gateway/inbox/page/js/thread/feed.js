@@ -9,8 +9,11 @@ const KEPT = 240; // items, once the reader is at the bottom again
 const TYPING_SECONDS = 12;
 const MOST_PAGES = 60; // searched for a quoted message
 
+/** What people wait to see; how the bot works and how far a message has come may be shown a moment later. */
+const SAID = new Set(["user.message", "bot.message", "human.message", "note", "reaction", "edit", "revoke", "media"]);
+
 /**
- * Events: `change` (items, deliveries), `fleeting` (typing, words being written, hearing), `presence`, `failed`,
+ * Events: `change` (what was said, and pages of it), `aside` (deliveries and all else that happens), `fleeting` (typing, words being written, hearing), `presence`, `failed`,
  * `arrived` {detail: items} for live items only.
  */
 export class Feed extends EventTarget {
@@ -117,7 +120,7 @@ export class Feed extends EventTarget {
     this.#watch = live.open(this.#id, after, {
       stale: () => this.start(),
       items: (message) => this.#took(message.items),
-      delivery: (message) => this.log.deliver(message.delivery) && this.#tell("change"),
+      delivery: (message) => this.log.deliver(message.delivery) && this.#tell("aside"),
       typing: (message) => this.#heardTyping(message),
       words: (message) => this.#heardWords(message),
       hearing: (message) => {
@@ -135,7 +138,7 @@ export class Feed extends EventTarget {
     const fresh = items.filter((item) => !this.log.has(item.id));
     if (!this.log.add(items)) return;
     for (const item of fresh) this.#ends(item);
-    this.#tell("change");
+    this.#tell(fresh.some((item) => SAID.has(item.type)) ? "change" : "aside");
     this.dispatchEvent(new CustomEvent("arrived", { detail: fresh }));
   }
 

@@ -157,8 +157,12 @@ export class Header {
   #collision() {
     const row = this.#row;
     const other = row && row.state !== "ended" && row.handler === "human" && row.handled_by && !app.isMe(row.handled_by) ? row.handled_by : null;
-    this.notice.hidden = !other;
-    if (!other) return void fill(this.notice);
+    if (!other) {
+      if (this.notice.hidden && !this.notice.firstChild) return undefined;
+      this.notice.hidden = true;
+      return void fill(this.notice);
+    }
+    this.notice.hidden = false;
     const name = app.nameOf(other);
     const state = this.#presence.find((one) => one.operator === other);
     const mark = `${name}:${state?.typing}:${app.can("agent")}`;
@@ -177,11 +181,12 @@ export class Header {
     }
     const left = closes - app.now();
     this.window.hidden = false;
-    this.window.dataset.state = left <= 0 ? "closed" : left < SHORT ? "short" : "open";
-    this.window.title = t("thread.window_title");
+    const state = left <= 0 ? "closed" : left < SHORT ? "short" : "open";
+    if (this.window.dataset.state !== state) this.window.dataset.state = state;
     const said = left <= 0 ? t("thread.window_closed") : t("thread.window", { left: timeLeft(left) });
     if (this.window.dataset.said === said) return;
     this.window.dataset.said = said;
+    this.window.title = t("thread.window_title");
     fill(this.window, left <= 0 ? said : [h("span", { class: "long" }, said), h("span", { class: "short" }, timeLeft(left))]);
   }
 }

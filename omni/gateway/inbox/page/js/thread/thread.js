@@ -2,7 +2,7 @@
 
 import { Composer } from "../composer/composer.js";
 import { outbox } from "../composer/sending.js";
-import { announce, fill, h, perFrame } from "../dom.js";
+import { announce, fill, h, paced, perFrame } from "../dom.js";
 import { icon } from "../icons.js";
 import { app, titleOf } from "../model.js";
 import { problem } from "../notices.js";
@@ -22,6 +22,9 @@ import { Tail } from "./tail.js";
 import { dayKey } from "./times.js";
 import { View } from "./view.js";
 
+const ASIDE_MS = 200; // between two draws of what is no message: each is a frame, and messages wait for frames
+const SEEN_MS = 500;
+
 class Thread extends HTMLElement {
   #id = null;
   #row = null;
@@ -31,7 +34,11 @@ class Thread extends HTMLElement {
   #unseen = 0;
   #gone = null;
   #draw = perFrame(() => this.#show());
+  #drawSoon = paced(ASIDE_MS, () => this.#show());
+  #drawRow = paced(ASIDE_MS, () => this.#showRow());
   #seen = null;
+  #unsaid = null;
+  #saySoon = paced(SEEN_MS, () => this.#saySeen());
   #feed;
   #header;
   #composer;
@@ -49,6 +56,7 @@ class Thread extends HTMLElement {
   }
 
   disconnectedCallback() {
+    this.#saySeen();
     this.#gone?.abort();
     this.#feed?.stop();
     this.#place?.leave();
@@ -87,12 +95,13 @@ class Thread extends HTMLElement {
   #listen(signal) {
     const on = (target, name, act, options = {}) => target.addEventListener(name, act, { signal, ...options });
     on(this.#feed, "change", this.#draw);
+    on(this.#feed, "aside", this.#drawSoon);
     on(this.#feed, "failed", this.#draw);
     on(this.#feed, "fleeting", () => this.#place.keep(() => this.#tail.show(this.#feed, this.#row)));
     on(this.#feed, "presence", () => this.#header.present(this.#feed.presence));
     on(this.#feed, "arrived", ({ detail }) => this.#arrived(detail));
     on(outbox, "change", this.#draw);
-    on(app, `row:${this.#id}`, ({ detail }) => this.#took(detail));
+    on(app, `row:${this.#id}`, ({ detail }) => this.#heard(detail));
     on(app, "operators", () => this.#named());
     on(app, "agents", () => this.#named());
     on(app, "jump", () => this.#jump());
@@ -136,13 +145,29 @@ class Thread extends HTMLElement {
     }
   }
 
+  /** A row that says who has the conversation is shown at once; most say only that there was another message. */
+  #heard(row) {
+    const was = this.#row;
+    if (!row) return;
+    if (!was || was.handler !== row.handler || was.handled_by !== row.handled_by || was.state !== row.state || was.case !== row.case) return void this.#took(row);
+    this.#row = row;
+    this.#drawRow();
+    this.#look();
+  }
+
   #took(row) {
     if (!row) return;
     this.#row = row;
+    this.#showRow();
+    this.#look();
+  }
+
+  #showRow() {
+    const row = this.#row;
+    if (!this.isConnected || !row) return;
     this.#header.show(row);
     this.#composer.show(row, this.#detail);
     this.#tail.show(this.#feed, row);
-    this.#look();
   }
 
   /** Somebody's name has come or changed. */
@@ -217,6 +242,9 @@ class Thread extends HTMLElement {
   }
 
   #showPill() {
+    const mark = `${this.#place.stuck} ${this.#unseen}`;
+    if (mark === this.pill.dataset.mark) return; // every message scrolls the log, and asks
+    this.pill.dataset.mark = mark;
     this.pill.hidden = this.#place.stuck;
     fill(this.pill, icon("down", { size: 16 }), this.#unseen ? t("thread.new_messages", { n: this.#unseen }) : t("thread.to_bottom"));
   }
@@ -237,7 +265,14 @@ class Thread extends HTMLElement {
     const mark = `${row.call}:${row.seq}`;
     if (this.#seen === mark) return;
     this.#seen = mark;
-    acts.seen(this.#id, row.call, row.seq);
+    this.#unsaid = [row.call, row.seq];
+    this.#saySoon();
+  }
+
+  #saySeen() {
+    const upTo = this.#unsaid;
+    this.#unsaid = null;
+    if (upTo) acts.seen(this.#id, ...upTo);
   }
 
   #walk(event) {
