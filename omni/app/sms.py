@@ -40,5 +40,5 @@ async def open_sms(
 
 
 def _first(settings: Settings) -> SmsChannel | None:
-    declared = (channel for agent in settings.agents for channel in agent.channels)
-    return next((channel for channel in declared if isinstance(channel, SmsChannel)), None)
+    declared = [channel for agent in settings.agents for channel in agent.channels]
+    return next((channel for channel in (*declared, *settings.inventory) if isinstance(channel, SmsChannel)), None)

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.agentphone.house import Desk, House
+from omni.app.server import Server
+from omni.model.channel import SmsChannel
+from omni.settings import Settings, SettingsError
+from tests.agentphone.house import POOL, Desk, House
 from tests.agentphone.house import desk as open_desk
+from tests.sms.desk import LINE
 
 
 @pytest.fixture
@@ -88,3 +92,9 @@ def test_a_sub_account_is_not_there(desk: Desk) -> None:
 def test_who_a_key_is(desk: Desk) -> None:
     assert desk.raw("GET", "/auth/me").json()["id"] == desk.org
     assert desk.house.log().count("Traceback") == 0
+
+
+def test_an_inventory_needs_what_its_numbers_need() -> None:
+    line = SmsChannel.model_validate({**LINE, "number": POOL[0]})
+    with pytest.raises(SettingsError, match=r"OMNI_PUBLIC_URL is missing, and the channel sms:\+14155550101 needs it"):
+        Server(Settings(inventory=(line,)))

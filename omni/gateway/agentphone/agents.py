@@ -13,7 +13,8 @@ from omni.gateway.agentphone.agent_shapes import AgentCreate, AgentPatch
 from omni.gateway.agentphone.answers import Fields, answer, page
 from omni.gateway.agentphone.asking import Asked, Operation
 from omni.gateway.agentphone.errors import Refusal, missing, unfit
-from omni.gateway.agentphone.numbers import Number, Numbers, shown_on_agent
+from omni.gateway.agentphone.number_shapes import Number, shown_on_agent
+from omni.gateway.agentphone.numbers import Numbers
 from omni.gateway.agentphone.shapes import Camel, Window
 from omni.gateway.agentphone.voices import voices
 from omni.gateway.rest.agents.keeping import Agents

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Final, Literal
+from typing import Final
 
 from aiohttp import web
-from pydantic import BeforeValidator, Field, JsonValue
+from pydantic import JsonValue
 
-from omni.gateway.agentphone.agent_shapes import ModelTier
 from omni.gateway.agentphone.agents import AgentOperations
 from omni.gateway.agentphone.answers import answer, moment, page
 from omni.gateway.agentphone.asking import Asked, Operation
 from omni.gateway.agentphone.call_mapping import VOICE, direction, ends, rows, shown_call, status, turns
+from omni.gateway.agentphone.call_shapes import CallList, MakeCall, WebCall
 from omni.gateway.agentphone.dialling import CallOrder, Dialler
 from omni.gateway.agentphone.errors import Refusal, missing, wrong
-from omni.gateway.agentphone.numbers import Number, Numbers
+from omni.gateway.agentphone.number_shapes import Number
+from omni.gateway.agentphone.numbers import Numbers
 from omni.gateway.agentphone.reading import Talk
-from omni.gateway.agentphone.shapes import E164, Camel, Window, plus
+from omni.gateway.agentphone.shapes import Window
 from omni.gateway.agentphone.talks import Talks
 from omni.gateway.agentphone.transcripts import TranscriptStream
 from omni.gateway.rest.calls.ending import end_call
@@ -33,42 +34,6 @@ CREATES: Final = 120
 FARTHEST: Final = 10_000
 """Calls that a list goes through at most."""
 PAGE: Final = 500
-
-Variables = Annotated[dict[str, Annotated[str, Field(max_length=4_000)]], Field(max_length=100)]
-
-
-class MakeCall(Camel):
-    agent_id: str = Field(max_length=64)
-    to_number: E164
-    from_number_id: str | None = Field(default=None, max_length=100)
-    initial_greeting: str | None = Field(default=None, max_length=20_000)
-    voice: str | None = Field(default=None, max_length=200)
-    system_prompt: str | None = Field(default=None, max_length=200_000)
-    model_tier: ModelTier | None = None
-    variables: Variables | None = None
-    disable_recording: bool = False
-    call_screening_identity: str | None = Field(default=None, max_length=100)
-    call_screening_purpose: str | None = Field(default=None, max_length=300)
-
-
-class WebCall(Camel):
-    agent_id: str = Field(max_length=64)
-    metadata: dict[str, JsonValue] | None = Field(default=None, max_length=50)
-    variables: Variables | None = None
-
-
-def _hyphened(value: object) -> object:
-    return value.replace("_", "-") if isinstance(value, str) else value
-
-
-CallState = Literal["ringing", "in-progress", "completed", "failed", "busy", "no-answer"]
-
-
-class CallList(Window):
-    status: Annotated[CallState, BeforeValidator(_hyphened)] | None = None
-    direction: Literal["inbound", "outbound", "web"] | None = None
-    type: Literal["pstn", "web"] | None = None
-    search: Annotated[str, Field(max_length=200), BeforeValidator(plus)] | None = None
 
 
 class CallOperations:

@@ -12,7 +12,7 @@ from omni.gateway.agentphone.answers import answer
 from omni.gateway.agentphone.asking import Asked, Handle, Method, Operation
 from omni.gateway.agentphone.dialling import NO_VOICE
 from omni.gateway.agentphone.errors import missing, not_here
-from omni.gateway.agentphone.numbers import number_of
+from omni.gateway.agentphone.number_shapes import number_of
 from omni.gateway.agentphone.shapes import Snake
 from omni.gateway.rest.kit import RestKit
 from omni.model.channel import WhatsAppChannel

@@ -13,7 +13,8 @@ from omni.gateway.agentphone.answers import Fields, answer, nothing, page
 from omni.gateway.agentphone.asking import Asked, Operation
 from omni.gateway.agentphone.countries import area_of, country_of
 from omni.gateway.agentphone.errors import missing, unfit, wrong
-from omni.gateway.agentphone.numbers import Card, Number, Numbers, shown_number
+from omni.gateway.agentphone.number_shapes import Card, Number, shown_number
+from omni.gateway.agentphone.numbers import Numbers
 from omni.gateway.agentphone.shapes import Camel, Window, plus
 from omni.gateway.rest.kit import RestKit
 from omni.model.numbers import digits, is_e164

@@ -7,72 +7,23 @@ is the claim that only one organisation can make.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
 
-from pydantic import Field
-
-from omni.gateway.agentphone.answers import Fields, moment, moment_or_none
 from omni.gateway.agentphone.countries import area_of, country_of
 from omni.gateway.agentphone.errors import Refusal, missing, wrong
+from omni.gateway.agentphone.number_shapes import Number, Record, by_number
 from omni.gateway.rest.agents.keeping import Agents
 from omni.gateway.rest.kit import RestKit
 from omni.model.access import Lease
 from omni.model.agent import Agent
-from omni.model.base import Value
-from omni.model.channel import REVEAL, Channel, PhoneChannel, SmsChannel, WhatsAppChannel
-from omni.model.numbers import digits, number_id
+from omni.model.channel import REVEAL, Channel
 
 TAKEN: Final = "number:"
 """Names of leases: who has a number, and what they noted of it."""
 RELEASED: Final = "released-number:"
 _FOR_GOOD: Final = 100 * 365 * 86_400.0
-
-KIND_ORDER: Final = ("sms", "whatsapp", "phone")
-
-
-class Card(Value):
-    """The contact card of a number."""
-
-    first_name: str
-    last_name: str
-    display_name: str | None = None
-    avatar_url: str | None = None
-
-
-class Record(Value):
-    """`claim` holds the lease. `channels` are those it has while no agent has it."""
-
-    number: str
-    org: str
-    claim: str
-    created_at: float
-    external_id: str | None = None
-    expires_at: float | None = None
-    card: Card | None = None
-    channels: tuple[Channel, ...] = Field(default=())
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """`agent` is the one whose channels these are; None for one that is attached to nobody."""
-
-    number: str
-    org: str
-    status: Literal["active", "released"]
-    created_at: float
-    channels: tuple[Channel, ...] = ()
-    agent: str | None = None
-    record: Record | None = None
-
-    @property
-    def id(self) -> str:
-        return number_id(self.number)
-
-    @property
-    def kinds(self) -> list[str]:
-        return [kind for kind in KIND_ORDER if any(channel.kind == kind for channel in self.channels)]
 
 
 class Numbers:
@@ -81,7 +32,7 @@ class Numbers:
     def __init__(self, kit: RestKit, agents: Agents, inventory: Sequence[Channel]) -> None:
         self._kit = kit
         self._agents = agents
-        self._inventory = _by_number(inventory)
+        self._inventory = by_number(inventory)
 
     # looking
 
@@ -95,7 +46,7 @@ class Numbers:
         }
         found: dict[str, Number] = {}
         for agent in await store.agents(org):
-            for number, channels in _by_number(agent.channels).items():
+            for number, channels in by_number(agent.channels).items():
                 if number in found and "sms" in found[number].kinds:
                     continue  # two agents share it by its channels: it counts as the one's that texts
                 known = records.get(number)
@@ -125,7 +76,7 @@ class Numbers:
     async def free(self) -> list[str]:
         """Numbers of the inventory that nobody has, in its order."""
         store = self._kit.store
-        taken = {number for agent in await store.agents() for number in _by_number(agent.channels)} | {
+        taken = {number for agent in await store.agents() for number in by_number(agent.channels)} | {
             lease.name.removeprefix(TAKEN) for lease in await store.leases(TAKEN, now=self._kit.clock())
         }
         return [number for number in self._inventory if number not in taken]
@@ -232,54 +183,3 @@ class Numbers:
 def _lease(name: str, record: Record, now: float) -> Lease:
     kept = record.model_dump(mode="json", context=REVEAL)
     return Lease(name=name, holder=record.claim, until=now + _FOR_GOOD, data=kept)
-
-
-def number_of(channel: Channel) -> str | None:
-    """E.164; None for a channel without a number of its own."""
-    match channel:
-        case PhoneChannel() | SmsChannel():
-            return channel.number
-        case WhatsAppChannel(phone=phone) if phone is not None and 7 <= len(digits(phone)) <= 15:
-            return "+" + digits(phone)
-        case _:
-            return None
-
-
-def _by_number(channels: Iterable[Channel]) -> dict[str, tuple[Channel, ...]]:
-    found: dict[str, tuple[Channel, ...]] = {}
-    for channel in channels:
-        number = number_of(channel)
-        if number is not None:
-            found[number] = (*found.get(number, ()), channel)
-    return found
-
-
-def shown_on_agent(number: Number) -> Fields:
-    return {"id": number.id, "phoneNumber": number.number, "status": number.status, "type": type_of(number)}
-
-
-def type_of(number: Number) -> str:
-    return "whatsapp" if number.kinds == ["whatsapp"] else "sms"
-
-
-def shown_number(number: Number) -> Fields:
-    record, kinds = number.record, number.kinds
-    return {
-        "id": number.id,
-        "phoneNumber": number.number,
-        "country": country_of(number.number),
-        "status": number.status,
-        "createdAt": moment(number.created_at),
-        "purchasedAt": moment(number.created_at),
-        "agentId": number.agent,
-        "type": type_of(number),
-        "outboundSms": "enabled" if "sms" in kinds else None,
-        "inboundCallsEnabled": "phone" in kinds,
-        "readReceiptsEnabled": "whatsapp" in kinds,
-        "whatsappEnabled": "whatsapp" in kinds,
-        "dailyNewContacts": None,
-        "externalId": record.external_id if record is not None else None,
-        "expiresAt": moment_or_none(record.expires_at) if record is not None else None,
-        "rcsFallbackForAlias": None,
-        "omni": {"channels": [channel.id for channel in number.channels]},
-    }

@@ -7,7 +7,8 @@ from typing import Final
 
 from omni.gateway.agentphone.errors import missing, not_here, unfit, wrong
 from omni.gateway.agentphone.message_shapes import MessageBody
-from omni.gateway.agentphone.numbers import Number, Numbers
+from omni.gateway.agentphone.number_shapes import Number
+from omni.gateway.agentphone.numbers import Numbers
 from omni.gateway.rest.kit import RestKit
 from omni.model.channel import SmsChannel, WhatsAppChannel
 from omni.model.contact import known_by

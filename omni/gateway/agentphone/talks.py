@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 from omni.gateway.agentphone.errors import missing
-from omni.gateway.agentphone.numbers import Number, number_of
+from omni.gateway.agentphone.number_shapes import Number, number_of
 from omni.gateway.agentphone.reading import Talk
 from omni.gateway.rest.kit import RestKit
 from omni.model.call import Call
