@@ -193,6 +193,15 @@ async def test_older_and_newer_secrets_are_accepted(door: Door, signing: dict[st
     assert await door.post(SMS, form, headers(f"{PUBLIC}{SMS}", list(form.items()), **signing)) == 200
 
 
+async def test_a_request_with_two_signatures_is_refused(door: Door) -> None:
+    form = form_of()
+    right = headers(f"{PUBLIC}{SMS}", list(form.items()), auth_token=TOKEN)["X-Twilio-Signature"]
+    twice = [("X-Twilio-Signature", right), ("X-Twilio-Signature", "another")]
+    async with door.http.post(f"{door.url}{SMS}", data=list(form.items()), headers=twice) as answer:
+        assert answer.status == 401
+    assert door.inputs == []
+
+
 async def test_an_account_speaks_for_its_own_numbers_only(door: Door) -> None:
     form = form_of(To="+12025550143")
     assert await door.post(SMS, form) == 403
