@@ -289,8 +289,11 @@ async def test_a_process_whose_clock_is_set_back_keeps_no_endpoint_that_another_
     await until(lambda: len(receiver.heard) == 2)
     second = await stage.work(holder="b", partitions=range(1, 2))
     await until(lambda: second._owning.owned)
+    line = first._owning.owned["wh_1"].line
+    assert line is not None
     clock.advance(11.0)  # type: ignore[no-untyped-call]
     await until(lambda: not first._owning.owned)
+    await until(lambda: not line._in_hand)  # what it had on its way is the other's now
     gate.set()
     await until(lambda: receiver.by_call() == {"wa-1": texts(0, 1)})
     assert len({heard.id for heard in receiver.heard}) == 2
