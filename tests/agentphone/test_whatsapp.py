@@ -91,7 +91,7 @@ async def test_numbers_are_bought_moved_and_released_on_every_engine(
     engine: dict[str, Any],  # noqa: F811
 ) -> None:
     stock = tuple(SmsChannel.model_validate({**LINE, "number": number}) for number in POOL)
-    shop = await open_shop(engine, desk_of(), api_key=KEY, inventory=stock)
+    shop = await open_shop(engine, desk_of(), api_key=KEY, inventory=stock, public_url="https://omni.example")
     async with client_of(shop) as c:
         agent = await c.agents.create(name="Shop")
         number = await c.numbers.buy(agent_id=agent.id, external_id="x")

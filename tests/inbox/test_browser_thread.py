@@ -438,6 +438,7 @@ async def test_reactions_edits_and_quotes_find_their_message(
     await expect(desk.bubbles("user").last.locator(".quoted")).to_contain_text("You said: where is it?")
     await desk.bubbles("user").last.locator(".quoted").click()
     await expect(desk.bubbles("bot").first).to_be_focused()
+    await expect(desk.bubbles("bot")).to_have_count(2)  # its answer would move what the pointer is over
 
     await desk.bubbles("user").first.hover()
     await desk.thread.get_by_role("button", name="React", exact=True).click()
