@@ -20,8 +20,9 @@ export class ActionBar {
   /** Stands at this bubble, or nowhere. */
   at(bubble) {
     if (!bubble || bubble.row.pending || bubble.row.from === "note") return this.leave();
-    if (this.#row === bubble.row && this.element.isConnected) return undefined;
-    this.#row = bubble.row;
+    const isThere = this.#row?.key === bubble.row.key && this.element.isConnected;
+    this.#row = bubble.row; // every change of a message is another row: what is being chosen for it stays open
+    if (isThere) return undefined;
     this.#buttons();
     return bubble.body.append(this.element);
   }
