@@ -153,6 +153,14 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True)
+def _garbage_is_its_own() -> Iterator[None]:
+    """The first of these fixtures, and so torn down when the test's loop is closed: what only that made garbage is
+    collected now, and not told to whichever test comes next."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture(autouse=True)
 def _nothing_left_behind(request: pytest.FixtureRequest) -> None:
     """Set up before, and so torn down after, whatever else a coroutine test asks for."""
     if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):

@@ -67,8 +67,9 @@ async def test_every_metric_has_its_name(open_shop: OpenShop, engine: dict[str, 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("engine_cut", ["bus", "store"])
 async def test_a_server_whose_engine_is_away_says_so_and_goes_on_when_it_is_back(
-    open_shop: OpenShop, services: dict[str, Any], proxy_to: ProxyTo, engine_cut: str
+    proxy_to: ProxyTo, open_shop: OpenShop, services: dict[str, Any], engine_cut: str
 ) -> None:
+    """The door to the engine is asked for first, and so stays until the server behind it has left."""
     name = "bus_url" if engine_cut == "bus" else "store_url"
     real = URL(services[name])
     assert real.host is not None
