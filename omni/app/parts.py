@@ -10,6 +10,7 @@ from aiohttp import web
 
 from omni.access.access import Access
 from omni.app.engines import Engines
+from omni.gateway.inbox.kit import TemplateSource
 from omni.live.hub import Hub
 from omni.live.presence import Presence
 from omni.settings import Settings
@@ -34,6 +35,7 @@ class Parts:
     access: Access
     url: Callable[[], str]
     webhooks: WebhookService
+    templates: TemplateSource
     drains: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
 

@@ -29,6 +29,7 @@ from omni.app.partitions import partitions_to_serve
 from omni.app.parts import Parts
 from omni.app.routes import Routes
 from omni.app.sms import open_sms, require_sms
+from omni.app.templates import WhatsAppTemplates
 from omni.gateway.health import Health
 from omni.live.hub import Hub
 from omni.live.presence import Presence, Program
@@ -341,9 +342,22 @@ class Server:
         http = OutgoingHttp(allow_private=may_be_private)
         stack.push_async_callback(http.close)
         webhooks = WebhookService(opened.store, opened.bus, endpoints, Courier(http), allow_private=may_be_private)
+        adapter = WhatsAppAdapter(opened.blobs, graph_url=self._settings.whatsapp_graph_url)
+        await adapter.open()
+        stack.push_async_callback(adapter.close)
+        templates = WhatsAppTemplates(book, adapter)
         public = self._settings.public_url
         return Parts(
-            self._settings, opened, book, hub, presence, commands, access, lambda: public or self.url, webhooks
+            self._settings,
+            opened,
+            book,
+            hub,
+            presence,
+            commands,
+            access,
+            lambda: public or self.url,
+            webhooks,
+            templates,
         )
 
 

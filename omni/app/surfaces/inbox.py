@@ -7,10 +7,9 @@ from contextlib import AsyncExitStack
 
 from aiohttp import web
 
-from channels.whatsapp.adapter import WhatsAppAdapter
+from omni.app.kits import inbox_kit
 from omni.app.parts import Parts
 from omni.app.surfaces.operators import operator_routes
-from omni.app.templates import WhatsAppTemplates
 from omni.gateway.inbox.acting import Acting
 from omni.gateway.inbox.cases import Cases
 from omni.gateway.inbox.casework import Casework
@@ -19,9 +18,7 @@ from omni.gateway.inbox.conversations import Conversations
 from omni.gateway.inbox.courtesy import Courtesy
 from omni.gateway.inbox.desk import Desk
 from omni.gateway.inbox.feeds import Feeds
-from omni.gateway.inbox.guard import Guard
 from omni.gateway.inbox.holding import Holding
-from omni.gateway.inbox.kit import Kit
 from omni.gateway.inbox.live import Live
 from omni.gateway.inbox.media import Files
 from omni.gateway.inbox.overview import Overview
@@ -33,22 +30,7 @@ from omni.live.inbox import OperatorsChanged, tell_inbox
 
 async def inbox(parts: Parts, stack: AsyncExitStack) -> Iterable[web.RouteDef]:
     settings, engines = parts.settings, parts.engines
-    guard = Guard(parts.access, engines.store, settings.public_url)
-    adapter = WhatsAppAdapter(engines.blobs, graph_url=settings.whatsapp_graph_url)
-    await adapter.open()
-    stack.push_async_callback(adapter.close)
-    kit = Kit(
-        store=engines.store,
-        blobs=engines.blobs,
-        bus=engines.bus,
-        hub=parts.hub,
-        book=parts.book,
-        commands=parts.commands,
-        guard=guard,
-        sealer=parts.access.sealer,
-        partitions=settings.partitions,
-        templates=WhatsAppTemplates(parts.book, adapter),
-    )
+    kit = inbox_kit(parts, parts.templates)
 
     async def operators_changed(org: str) -> None:
         await tell_inbox(engines.bus, org, OperatorsChanged())
@@ -65,7 +47,7 @@ async def inbox(parts: Parts, stack: AsyncExitStack) -> Iterable[web.RouteDef]:
     parts.drains.append(live.drain)
     return [
         *Pages().routes(),
-        *operator_routes(settings, parts.access, engines.store, guard, operators_changed),
+        *operator_routes(settings, parts.access, engines.store, kit.guard, operators_changed),
         *Conversations(kit, feeds.present).routes(),
         *live.routes(),
         *Acting(kit, casework, holding, courtesy.typing).routes(),

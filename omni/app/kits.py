@@ -1,0 +1,39 @@
+"""What the routes of the inbox and of the REST surfaces work with, made from the process's parts."""
+
+from __future__ import annotations
+
+from omni.app.parts import Parts
+from omni.gateway.inbox.guard import Guard
+from omni.gateway.inbox.kit import Kit, TemplateSource
+from omni.gateway.rest.kit import RestKit
+
+
+def inbox_kit(parts: Parts, templates: TemplateSource) -> Kit:
+    return Kit(
+        store=parts.engines.store,
+        blobs=parts.engines.blobs,
+        bus=parts.engines.bus,
+        hub=parts.hub,
+        book=parts.book,
+        commands=parts.commands,
+        guard=Guard(parts.access, parts.engines.store, parts.settings.public_url),
+        sealer=parts.access.sealer,
+        partitions=parts.settings.partitions,
+        templates=templates,
+    )
+
+
+def rest_kit(parts: Parts, templates: TemplateSource) -> RestKit:
+    return RestKit(
+        store=parts.engines.store,
+        blobs=parts.engines.blobs,
+        bus=parts.engines.bus,
+        hub=parts.hub,
+        book=parts.book,
+        commands=parts.commands,
+        access=parts.access,
+        webhooks=parts.webhooks,
+        partitions=parts.settings.partitions,
+        declared=frozenset((agent.org, agent.slug) for agent in parts.settings.agents),
+        templates=templates,
+    )
