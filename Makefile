@@ -1,6 +1,7 @@
 # make run      a demo bot on this machine, nothing else needed than Python >= 3.11
 # make install  the virtual environment .venv with everything the server needs; then: .venv/bin/omni
 # make test     all tests, on a real RabbitMQ and a real MongoDB (make services)
+# make test-long    what takes minutes of real time: spoken calls, voice workers that are killed, hundreds of SIP calls
 # make check    formatting, lint, types        make format  mends what it can
 # make bench    speed on this machine          make chaos   a load while processes are killed
 # make clean    removes what the targets above made
@@ -15,7 +16,7 @@ ARGS ?=
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench chaos services services-stop clean
+.PHONY: help install run test test-long check format bench chaos services services-stop clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -31,7 +32,7 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	@echo "Installing what the server, its tests and its checks need into $(VENV) ..."
-	@$(PIP) install --editable '.[server,test,dev]'
+	@$(PIP) install --editable '.[server,local-speech,test,dev]'
 	@touch $@ $(VENV)/.installed
 
 install: $(VENV)/.installed
@@ -47,6 +48,9 @@ services-stop: | $(BIN)/python
 
 test: services
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+test-long: services
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m long $(ARGS)
 
 check: $(VENV)/.installed-dev
 	@wrong=0; \

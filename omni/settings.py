@@ -18,13 +18,15 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from omni.model.agent import Agent
 from omni.model.channel import PhoneChannel, SmsChannel
+from omni.model.sip import IpAddress, SipListen, SipTrunk, listens
 
-Role = Literal["all", "gateway", "session", "delivery"]
+Role = Literal["all", "gateway", "session", "delivery", "voice"]
 
 PREFIX = "OMNI_"
 DEFAULT_FILE = "omni.yaml"
 SHORTEST_SECRET = 16
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
+_ICE = re.compile(r"(?:stun|turn)s?:[^\s:?@]+(?::[0-9]{1,5})?(?:\?transport=(?:udp|tcp))?")
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -69,6 +71,35 @@ class Settings(BaseSettings):
     llm_model: str = "gpt-4.1-mini"
     openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
     stt_model: str | None = None
+    """What hears voice notes and callers here: a model's folder or name; without it the packaged one."""
+    tts_voice: str | None = None
+    """What speaks here: a Piper voice, as its .onnx file or a folder of them; without it the packaged one."""
+    turn_model: str | None = None
+    """A Smart Turn v3 file (.onnx), which tells by the sound whether a caller who pauses has finished."""
+    deepgram_api_key: SecretStr | None = Field(default=None, validation_alias="DEEPGRAM_API_KEY")
+    elevenlabs_api_key: SecretStr | None = Field(default=None, validation_alias="ELEVENLABS_API_KEY")
+    openai_audio_url: str | None = None
+    """Another address of OpenAI's speech and transcription; the model's own is OMNI_LLM_BASE_URL."""
+    voice_url: str | None = None
+    """Where carriers reach this process's sound, when it is not at OMNI_PUBLIC_URL."""
+    ice_servers: str = ""
+    """STUN and TURN servers of browser calls, with commas between them: `stun:stun.example.com:3478, turn:…`."""
+    turn_secret: SecretStr | None = None
+    """The secret that the TURN servers share with us (coturn: `static-auth-secret`)."""
+    max_calls: int = Field(default=40, ge=0, le=1_000)
+    """Calls with sound that a voice worker takes; the next one hears a busy line."""
+    drain_calls: float | None = Field(default=None, ge=0, le=86_400)
+    """Seconds that calls with sound may go on when the process is asked to stop (None: by its role)."""
+    sip_bind: str = ""
+    """Where calls come in by SIP: `203.0.113.7:5060` (UDP and TCP), or `udp://…, tcp://…, tls://…`. Empty: nowhere."""
+    sip_advertised_ip: IpAddress | None = None
+    """Our address as the world sees it, behind a router that translates addresses."""
+    sip_tls_cert: str | None = None
+    """The certificate of `tls://` addresses, as a PEM file, with its chain."""
+    sip_tls_key: str | None = None
+    sip_rtp_ports: str = "20000-29999"
+    """Ports for the sound of SIP calls: two a call."""
+    sip_trunks: tuple[SipTrunk, ...] = ()
     log_format: Literal["pretty", "json"] = "pretty"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     settle_wait: float = Field(default=20, ge=0, le=300)
@@ -119,6 +150,44 @@ class Settings(BaseSettings):
             raise ValueError(f"unknown scheme {scheme!r}; use amqp://, amqps:// or leave it empty")
         return url
 
+    @field_validator("sip_bind")
+    @classmethod
+    def _can_listen(cls, text: str) -> str:
+        listens(text)
+        return text
+
+    @field_validator("sip_rtp_ports")
+    @classmethod
+    def _are_ports(cls, text: str) -> str:
+        first, _, last = text.partition("-")
+        if not (first.isdigit() and last.isdigit() and 1024 <= int(first) < int(last) <= 65535):
+            raise ValueError("is not a range of ports; write it as 20000-29999")
+        return text
+
+    @model_validator(mode="after")
+    def _one_trunk_a_name(self) -> Self:
+        names = [trunk.name for trunk in self.sip_trunks]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two SIP trunks are called {twice!r}; give each a name of its own")
+        if self.sip_trunks and not self.sip_bind:
+            raise ValueError("sip_trunks are set without OMNI_SIP_BIND; set the address that SIP is spoken on")
+        for agent in self.agents:
+            for channel in agent.channels:
+                named = channel.trunk if channel.kind in ("phone", "sip") else None
+                if named is not None and named not in names:
+                    raise ValueError(f"{channel.id} goes by the SIP trunk {named!r}, and there is none of that name")
+        if any(one.transport == "tls" for one in self.sip_listens) and not self.sip_tls_cert:
+            raise ValueError("OMNI_SIP_BIND has a tls:// address; set OMNI_SIP_TLS_CERT (and OMNI_SIP_TLS_KEY)")
+        return self
+
+    @field_validator("ice_servers")
+    @classmethod
+    def _are_ice_servers(cls, text: str) -> str:
+        for url in _listed(text):
+            if _ICE.fullmatch(url) is None:
+                raise ValueError(f"{url[:60]!r} is no STUN or TURN server; write stun:host:port or turn:host:port")
+        return text
+
     @field_validator("oidc_domains", mode="before")
     @classmethod
     def _are_domains(cls, domains: object) -> tuple[str, ...]:
@@ -153,7 +222,15 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("oidc_issuer", "whatsapp_graph_url", "twilio_api_url", "llm_base_url", "public_url")
+    @field_validator(
+        "oidc_issuer",
+        "whatsapp_graph_url",
+        "twilio_api_url",
+        "llm_base_url",
+        "openai_audio_url",
+        "public_url",
+        "voice_url",
+    )
     @classmethod
     def _is_http(cls, url: str | None) -> str | None:
         if url is not None and urlsplit(url).scheme not in ("http", "https"):
@@ -174,11 +251,24 @@ class Settings(BaseSettings):
         owners: dict[str, str] = {}
         for agent in self.agents:
             for channel in agent.channels:
-                if channel.kind not in ("whatsapp", "sms"):
+                if channel.kind not in ("whatsapp", "sms", "phone"):
                     continue
                 if (other := owners.setdefault(channel.id, agent.slug)) != agent.slug:
                     raise ValueError(f"the agents {other!r} and {agent.slug!r} both have {channel.id}; give it to one")
         return self
+
+    @property
+    def sip_listens(self) -> tuple[SipListen, ...]:
+        return listens(self.sip_bind)
+
+    @property
+    def sip_ports(self) -> range:
+        first, _, last = self.sip_rtp_ports.partition("-")
+        return range(int(first), int(last) + 1)
+
+    @property
+    def ice_urls(self) -> tuple[str, ...]:
+        return _listed(self.ice_servers)
 
     @property
     def is_embedded(self) -> bool:
@@ -209,8 +299,9 @@ def load(file: str | Path | None = None, **overrides: Any) -> Settings:
     elif file is not None:
         raise SettingsError(f"the file {path} does not exist; name another with --config")
     known = set(Settings.model_fields)
-    if "openai_api_key" in values:
-        raise SettingsError(f"{path}: keep the key out of the file; set the variable OPENAI_API_KEY")
+    for secret in ("openai_api_key", "deepgram_api_key", "elevenlabs_api_key"):
+        if secret in values:
+            raise SettingsError(f"{path}: keep the key out of the file; set the variable {secret.upper()}")
     for name in values:
         if name not in known:
             raise SettingsError(f"{path}: {name!r} is not a setting; known are {', '.join(sorted(known))}")
@@ -260,10 +351,10 @@ def _sentence(error: ValidationError, path: Path | None) -> str:
     problem = error.errors(include_url=False, include_context=False)[0]
     where = [str(step) for step in problem["loc"]]
     what = problem["msg"].removeprefix("Value error, ")
-    if where and where[0] in ("agents", "inventory"):
+    if where and where[0] in ("agents", "inventory", "sip_trunks"):
         return f"{path or where[0]}: {'.'.join(where)}: {what}"
     name = where[0] if where else "the settings"
-    variable = name.upper() if name.upper().startswith("OPENAI") else f"{PREFIX}{name.upper()}"
+    variable = name.upper() if name.upper().endswith("_API_KEY") and name != "api_key" else f"{PREFIX}{name.upper()}"
     given = _without_password(problem.get("input"))
     shown = f" {given!r}" if isinstance(given, str | int | float) and not _is_secret(name) else ""
     return f"{variable}{shown}: {what}" if where else what
@@ -276,3 +367,7 @@ def _is_secret(name: str) -> bool:
 def _without_password(value: Any) -> Any:
     """A URL without what stands between its scheme and host."""
     return re.sub(r"//[^/@]*@", "//…@", value) if isinstance(value, str) else value
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(each.strip() for each in text.split(",") if each.strip())

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # also when it is run from el
 import services  # noqa: E402
 from benchmark import (  # noqa: E402
     ack,
+    databases,
     e2e,
     events,
     flood,
@@ -36,20 +38,38 @@ from benchmark import (  # noqa: E402
     machine,
     overload,
     program,
+    rest,
     sockets,
+    speech,
+    voice,
     webhook,
 )
 from benchmark.brokers import Broker  # noqa: E402
 from benchmark.figures import Section  # noqa: E402
-from benchmark.plan import DEFAULT, FULL, QUICK, TINY, Plan  # noqa: E402
+from benchmark.plan import Plan, chosen  # noqa: E402
 from benchmark.server import BenchError  # noqa: E402
 
-PARTS = ("ack", "e2e", "overload", "idle", "growth", "program", "events", "sockets", "flood", "webhook", "inbox")
+PARTS = (
+    "ack",
+    "e2e",
+    "overload",
+    "idle",
+    "growth",
+    "program",
+    "events",
+    "sockets",
+    "flood",
+    "webhook",
+    "rest",
+    "inbox",
+    "voice",
+    "speech",
+)
 
 
 def main() -> int:
     arguments = _arguments()
-    plan = {"default": DEFAULT, "full": FULL, "quick": QUICK, "tiny": TINY}[arguments.plan]
+    plan = chosen(arguments)
     cores = machine.cores()
     if cores is not None:
         machine.pin(os.getpid(), cores[1])
@@ -74,12 +94,20 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", metavar="PART,…", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--engines", metavar="BUS[,STORE]", default="",
                         help="`rabbitmq` or `rabbitmq,mongodb`: end to end on these as well")  # fmt: skip
+    parser.add_argument("--rest-calls", metavar="NUMBER", type=int, help="calls that are stored for the part `rest`")
+    parser.add_argument("--voice-calls", metavar="NUMBER,…", help="calls at a time for the part `voice`")
+    parser.add_argument("--voice-seconds", metavar="SECONDS", type=float, help="how long each of them is measured")
+    parser.add_argument("--voice-detector", choices=["silero", "webrtc"], help="what detects voices in `voice`")
+    parser.add_argument("--speech-callers", metavar="NUMBER,…", help="callers at a time for the part `speech`")
+    parser.add_argument("--speech-picture", metavar="SVG", type=Path, help="draw where their time goes")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures for machines")
     arguments = parser.parse_args()
     arguments.only = arguments.only.split(",")
     arguments.engines = [name for name in arguments.engines.split(",") if name]
     if unknown := [name for name in arguments.only if name not in PARTS]:
         parser.error(f"--only {unknown[0]}: known are {', '.join(PARTS)}")
+    if arguments.rest_calls is not None and arguments.rest_calls < rest.LEAST_CALLS:
+        parser.error(f"--rest-calls {arguments.rest_calls}: a deep page needs at least {rest.LEAST_CALLS}")
     if arguments.engines not in ([], ["rabbitmq"], ["rabbitmq", "mongodb"]):
         parser.error("--engines: use rabbitmq, or rabbitmq,mongodb")
     return arguments
@@ -130,7 +158,10 @@ def _parts(
         "sockets": lambda: sockets.section(plan, place / "sockets"),
         "flood": lambda: flood.section(plan, place / "flood"),
         "webhook": lambda: webhook.section(plan, place / "webhook"),
+        "rest": lambda: _rest(plan, place / "rest", broker),
         "inbox": lambda: _inbox(plan, place / "inbox"),
+        "voice": lambda: voice.section(plan, place / "voice"),
+        "speech": lambda: speech.section(plan, place / "speech", arguments.speech_picture),
     }
     parts = [(name, known[name]) for name in PARTS if name in arguments.only]
     if arguments.engines:
@@ -142,41 +173,31 @@ async def _on_engines(plan: Plan, folder: Path, engines: list[str], broker: Brok
     """End to end on RabbitMQ, and with "mongodb" on a MongoDB-speaking store as well."""
     if broker is None:
         raise BenchError("RabbitMQ does not answer; start it with `make services`, or leave --engines out")
-    more = {}
-    database = f"omni_bench_{os.getpid()}"
     note = " on RabbitMQ and SQLite"
-    if "mongodb" in engines:
-        host, _, options = services.MONGO_URL.partition("/?")
-        more["store_url"] = f"{host.rstrip('/')}/{database}" + (f"?{options}" if options else "")
-        note = " on RabbitMQ and MongoDB"
-        if services.is_stand_in(services.MONGO_URL):
-            note += " (a slow stand-in for mongod: it is what is measured)"
-    async with broker.corner() as prefix:
-        try:
-            return await e2e.section(plan, folder, engines=note, bus_url=broker.url, bus_prefix=prefix, **more)
-        finally:
-            if "mongodb" in engines:
-                await _drop(database)
+    async with AsyncExitStack() as stack:
+        more = {"bus_url": broker.url, "bus_prefix": await stack.enter_async_context(broker.corner())}
+        if "mongodb" in engines:
+            more["store_url"] = await stack.enter_async_context(databases.empty())
+            note = " on RabbitMQ and MongoDB"
+            if services.is_stand_in(services.MONGO_URL):
+                note += " (a slow stand-in for mongod: it is what is measured)"
+        return await e2e.section(plan, folder, engines=note, **more)
 
 
 async def _inbox(plan: Plan, folder: Path) -> Section:
     """On SQLite; in full on a MongoDB as well, unless a stand-in plays it."""
-    database = f"omni_bench_{os.getpid()}"
-    url = services.MONGO_URL
-    if plan.name != "full" or services.is_stand_in(url) or not services.speaks_mongodb(url):
+    if plan.name != "full" or not databases.is_there():
         return await inbox.section(plan, folder)
-    host, _, options = url.partition("/?")
-    try:
-        return await inbox.section(plan, folder, f"{host.rstrip('/')}/{database}" + (f"?{options}" if options else ""))
-    finally:
-        await _drop(database)
+    async with databases.empty() as url:
+        return await inbox.section(plan, folder, url)
 
 
-async def _drop(database: str) -> None:
-    from pymongo import AsyncMongoClient
-
-    async with AsyncMongoClient[dict[str, object]](services.MONGO_URL) as client:
-        await client.drop_database(database)
+async def _rest(plan: Plan, folder: Path, broker: Broker | None) -> Section:
+    """On SQLite; where RabbitMQ and a MongoDB run, on these as well."""
+    if broker is None or not databases.is_there():
+        return await rest.section(plan, folder)
+    async with broker.corner() as prefix, databases.empty() as url:
+        return await rest.section(plan, folder, {"bus_url": broker.url, "bus_prefix": prefix, "store_url": url})
 
 
 def _head(plan: Plan, is_pinned: bool) -> str:

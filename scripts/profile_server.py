@@ -4,6 +4,7 @@
     python scripts/profile_server.py                     64 conversations for 15 s, text on stdout
     python scripts/profile_server.py --flame out.svg     the same as a flame graph
     python scripts/profile_server.py --what gateway      acknowledgements alone
+    python scripts/profile_server.py --what voice        64 calls with sound; microseconds of 20 ms of one call
     python scripts/profile_server.py --keep raw.txt      the stacks themselves (for speedscope, flamegraph.pl)
 
 Samples are of the event loop's thread and in microseconds a message: waits for the GIL and for the core are in them.
@@ -20,19 +21,36 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from benchmark import ack, answers, graph, machine  # noqa: E402
+from benchmark import ack, answers, graph, machine, voice, voice_load  # noqa: E402
 from benchmark.floor import run  # noqa: E402
+from benchmark.plan import DEFAULT  # noqa: E402
 from benchmark.server import BenchError, Process, omni  # noqa: E402
 
 RATE = 200
 OURS = ("omni/", "channels/", "sessions/", "workers/")
+STAGES = (
+    ("the voice detector", ("probability (workers/voice/vad",)),
+    ("endpoint: where the voice began and ended", ("Endpointer.",)),
+    ("turn rules, and what they decide", ("Talking.", "Turning.")),
+    ("the caller's frames: decode, order, hand on", ("StreamLeg.take",)),
+    ("marks that come back", ("StreamLeg.returned",)),
+    ("reading the socket: WebSocket, JSON, base64", ("Stream._read",)),
+    ("encoding and writing frames", ("StreamLeg._send", "StreamLeg.play")),
+    ("playout: what is due, what was heard", ("Playout.", "Pacer.")),
+    ("the words of an answer and their times", ("Utterance.", "_Making.", "Reading.")),
+    ("the brain", ("Speaking.", "Caller.ask")),
+    ("the call's log", ("CallLog.", "Conversation.")),
+)
+"""Of a call with sound, by a frame of the stack: the first that is there counts."""
+WAITING = ("_worker ", "SqliteFile._work ")
 
 
 def main() -> int:
@@ -40,7 +58,7 @@ def main() -> int:
     parser.add_argument("--conversations", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--statuses", action="store_true", help="sent, delivered and read come back")
-    parser.add_argument("--what", choices=["answers", "gateway"], default="answers")
+    parser.add_argument("--what", choices=["answers", "gateway", "voice"], default="answers")
     parser.add_argument("--top", type=int, default=40)
     parser.add_argument("--flame", type=Path, metavar="SVG", help="a flame graph instead of text")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="keep the raw stacks")
@@ -65,30 +83,72 @@ async def _profile(spy: str, chosen: argparse.Namespace, cores: set[int] | None)
         folder = Path(place)
         raw = folder / "stacks.txt"
         async with AsyncExitStack() as stack:
-            stand_in = await stack.enter_async_context(graph.running())
-            if chosen.what == "gateway":
-                server = await stack.enter_async_context(ack.gateway(folder / "gateway", cores))
+            if chosen.what == "voice":
+                plan = replace(DEFAULT, server_cores=cores)
+                server = await stack.enter_async_context(voice.omni(plan, folder, chosen.conversations))
+                watching = _Watching(spy, server, chosen, raw)
+                done = await voice_load.level(server, chosen.conversations, chosen.seconds, begun=watching.begin)
+                await watching.end()
+                handled = int(done.calls * done.seconds * 50)
             else:
-                server = await stack.enter_async_context(omni(folder, stand_in.url, cores=cores))
-            await _load(server, stand_in, chosen, 2.0)
-            shape = ["-f", "flamegraph", "-o", str(chosen.flame)] if chosen.flame else ["-f", "raw", "-o", str(raw)]
-            watcher = await asyncio.create_subprocess_exec(
-                spy, "record", "--pid", str(server.pid), "--rate", str(RATE), "-d", str(int(chosen.seconds)), *shape,
-                stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            try:
-                handled = await _load(server, stand_in, chosen, chosen.seconds)
-                _, complaints = await watcher.communicate()
-            finally:
-                if watcher.returncode is None:
-                    watcher.kill()
-                    await watcher.wait()
-            if watcher.returncode:
-                raise BenchError(f"py-spy failed (it may need root): {complaints.decode()[-500:]}")
+                handled = await _messages(
+                    stack, folder, cores, chosen, lambda server: _Watching(spy, server, chosen, raw)
+                )
         if chosen.flame is None:
-            print(_told(raw.read_text().splitlines(), handled, chosen.top))
+            print(_told(raw.read_text().splitlines(), handled, chosen.top, is_voice=chosen.what == "voice"))
             if chosen.keep is not None:
                 shutil.copy(raw, chosen.keep)
+
+
+async def _messages(
+    stack: AsyncExitStack,
+    folder: Path,
+    cores: set[int] | None,
+    chosen: argparse.Namespace,
+    watch: Callable[[Process], _Watching],
+) -> int:
+    """How many messages were handled while somebody watched."""
+    stand_in = await stack.enter_async_context(graph.running())
+    if chosen.what == "gateway":
+        server = await stack.enter_async_context(ack.gateway(folder / "gateway", cores))
+    else:
+        server = await stack.enter_async_context(omni(folder, stand_in.url, cores=cores))
+    await _load(server, stand_in, chosen, 2.0)
+    watching = watch(server)
+    await watching.begin()
+    try:
+        handled = await _load(server, stand_in, chosen, chosen.seconds)
+    finally:
+        await watching.end()
+    return handled
+
+
+class _Watching:
+    """py-spy at work on a server."""
+
+    def __init__(self, spy: str, server: Process, chosen: argparse.Namespace, raw: Path) -> None:
+        shape = ["-f", "flamegraph", "-o", str(chosen.flame)] if chosen.flame else ["-f", "raw", "-o", str(raw)]
+        length = ["--rate", str(RATE), "-d", str(int(chosen.seconds))]
+        self._command = [spy, "record", "--pid", str(server.pid), *length, *shape]
+        self._watcher: asyncio.subprocess.Process | None = None
+
+    async def begin(self) -> None:
+        self._watcher = await asyncio.create_subprocess_exec(
+            *self._command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        )
+
+    async def end(self) -> None:
+        """It ends by itself after its time. Raises BenchError when it could not watch."""
+        assert self._watcher is not None
+        try:
+            async with asyncio.timeout(30):
+                _, complaints = await self._watcher.communicate()
+        finally:
+            if self._watcher.returncode is None:
+                self._watcher.kill()
+                await self._watcher.wait()
+        if self._watcher.returncode:
+            raise BenchError(f"py-spy failed (it may need root): {complaints.decode()[-500:]}")
 
 
 async def _load(server: Process, stand_in: graph.Graph, chosen: argparse.Namespace, seconds: float) -> int:
@@ -109,13 +169,17 @@ async def _load(server: Process, stand_in: graph.Graph, chosen: argparse.Namespa
     return done_round.answers
 
 
-def _told(lines: Sequence[str], handled: int, top: int) -> str:
+def _told(lines: Sequence[str], handled: int, top: int, *, is_voice: bool) -> str:
     """The loop's thread: own time, cumulative time, and our functions with the libraries they call."""
     own: Counter[str] = Counter()
     cumulative: Counter[str] = Counter()
     ours: Counter[str] = Counter()
-    commits = samples = 0
+    stages: Counter[str] = Counter()
+    commits = samples = total = 0
     for stack, number in _stacks(lines):
+        if (stage := _stage(stack)) is not None:
+            stages[stage] += number
+            total += number
         commits += number if any("SqliteFile._commit" in frame for frame in stack) else 0
         if not any(frame.startswith("Runner.run ") for frame in stack):
             continue
@@ -128,11 +192,29 @@ def _told(lines: Sequence[str], handled: int, top: int) -> str:
     def micros(number: int) -> float:
         return 1e6 * number / RATE / max(1, handled)
 
+    if is_voice:
+        rows = sorted(stages.items(), key=lambda each: -each[1])
+        parts = [f"{micros(n):9.1f} µs  {n / max(1, total):6.1%}  {name}" for name, n in rows]
+        return "\n".join([f"{handled:,} times 20 ms of a call; {micros(total):,.0f} µs each\n", *parts])
     parts = [f"{handled:,} messages; event loop {micros(samples):,.0f} µs each, COMMIT {micros(commits):,.0f} µs"]
     for title, counted in (("own time", own), ("cumulative", cumulative), ("ours, with libraries called", ours)):
         parts.append(f"\n{title}")
         parts += [f"{micros(n):9.1f} µs  {n / max(1, samples):6.1%}  {frame}" for frame, n in counted.most_common(top)]
     return "\n".join(parts)
+
+
+def _stage(stack: Sequence[str]) -> str | None:
+    """None: a thread that waits for work, which py-spy takes for busy."""
+    if stack[-1].startswith(WAITING):
+        return None
+    if not any(frame.startswith("Runner.run ") for frame in stack):
+        return "SQLite's thread, and others"
+    if stack[-1].startswith("Runner.run "):
+        return "the event loop itself"
+    for name, frames in STAGES:
+        if any(wanted in frame for frame in stack for wanted in frames):
+            return name
+    return "everything else"
 
 
 def _stacks(lines: Sequence[str]) -> Iterator[tuple[list[str], int]]:

@@ -1,4 +1,4 @@
-"""Brings up the real services that the tests use: RabbitMQ and MongoDB; and finds a browser and axe-core.
+"""Brings up the services that the tests use: RabbitMQ and MongoDB; and finds a browser, axe-core, and what speaks SIP.
 
     python scripts/services.py start | stop | status
 
@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from urllib.parse import urlsplit
 
-from servers import axe, chromium, mongodb, rabbitmq
+from servers import axe, chromium, mongodb, rabbitmq, sip
 from servers.mongodb import is_stand_in, speaks_mongodb
 from servers.rabbitmq import speaks_amqp
 from servers.service import IN_CI, STATE, Service, say
@@ -59,7 +59,7 @@ def main() -> int:
     verb = parser.parse_args().verb
     with _only_one():
         if verb == "start":
-            return _report([rabbitmq.start(), mongodb.start(), chromium.start(), axe.start()])
+            return _report([rabbitmq.start(), mongodb.start(), chromium.start(), axe.start(), *sip.start()])
         if verb == "stop":
             mongodb.stop()
             rabbitmq.stop()
@@ -71,6 +71,7 @@ def main() -> int:
                 Service("MongoDB", MONGO_URL, "" if speaks_mongodb(MONGO_URL) else NOT_RUNNING),
                 Service("Chromium", chromium.find() or "", "" if chromium.find() else "It is not installed."),
                 Service("axe-core", str(axe.find() or ""), "" if axe.find() else "Not here; try `make services`."),
+                *sip.look(),
             ]
         )
 

@@ -16,11 +16,11 @@ from omni.bus.base import BusUnavailableError
 from omni.live.told import Offer
 from omni.model.contact import Contact, Sender
 from omni.model.entry import DeliveryLost, HandoffRequested
-from omni.model.inbound import UserMessage, Wake
+from omni.model.inbound import GoneElsewhere, UserMessage, Wake
 from omni.store.base import DuplicateInputError, SeqConflictError, StoreUnavailableError
 from omni.telemetry import metrics
 from sessions.asks import Asks
-from sessions.atwork import BrainAtWork
+from sessions.atwork import AtWork, BrainAtWork
 from sessions.batch import Batch
 from sessions.decide import decide
 from sessions.mail import InHand, Mail
@@ -33,8 +33,9 @@ from sessions.repeats import Handled
 from sessions.rules.ending import next_wake
 from sessions.rules.turns import owed_turn, resumed
 from sessions.state import CallState
-from sessions.steps import AbortTurn, Around, BeginTurn, Happening, LiveTurn, OfferAgain, Tick
+from sessions.steps import AbortTurn, Around, BeginTurn, CallCame, Happening, LiveTurn, OfferAgain, Signalled, Tick
 from sessions.telling import Telling
+from sessions.voice import Voice
 from sessions.webhooks.events import has_events
 from sessions.world import World
 
@@ -49,8 +50,10 @@ MAILS_AT_ONCE = 64
 class Conversation:
     """The actor of one place: its mailbox, its call as it is now, and the brain at work on it."""
 
-    def __init__(self, world: World, place: Place) -> None:
+    def __init__(self, world: World, place: Place, voice: Voice | None = None) -> None:
+        """`voice` is what a call with sound is heard and spoken through."""
         self._world = world
+        self._voice = voice
         self.place = place
         self._party = Party(world, place)
         self._outbox = Outbox(world, place)
@@ -61,7 +64,7 @@ class Conversation:
         self._telling = Telling(world, place)
         self._asks = Asks(world, self._party)
         self._recovery = Recovery(world, place, self._party, self._outbox)
-        self._brain = BrainAtWork(world, self._telling)
+        self._brain: AtWork = BrainAtWork(world, self._telling) if voice is None else voice.at_work(self._telling)
         self._inbox: deque[Mail] = deque()
         self._new_mail = asyncio.Event()
         self._in_hand = InHand()
@@ -81,9 +84,25 @@ class Conversation:
         return bool(self._inbox) or self._turn is not None
 
     @property
+    def waiting(self) -> int:
+        """How much mail waits."""
+        return len(self._inbox)
+
+    @property
     def waits_for_program(self) -> bool:
         """True when only a connected program can bring it on."""
         return not self._inbox and self._turn is not None and self._turn.phase == "offered"
+
+    def look(self) -> tuple[CallState, Around] | None:
+        """The open call as it is now, where it is in memory."""
+        return None if self._state is None else (self._state, self._party.around(self._state))
+
+    async def keep(self) -> None:
+        """Say in the store that the open call is in good hands. Raises StoreError."""
+        if self._state is not None:
+            wake_at = next_wake(self._state, self._party.around(self._state))
+            if await self._world.store.rest_call(self._state.id, wake_at, was=self._wake_at):
+                self._wake_at = wake_at
 
     def post(self, mail: Mail, contact: Contact | None = None, sender: Sender | None = None) -> None:
         """Put mail in the mailbox; the contact is the person as they are by now."""
@@ -201,6 +220,10 @@ class Conversation:
             for mail in repeats:
                 self._settle(mail)
             return
+        writes = self._voice is None and self.place.group is None
+        await self._party.look_aside(
+            self.place, hears=writes and any(isinstance(mail.happening, UserMessage) for mail in fresh)
+        )
         batch = await self._load(fresh)
         await self._recovery.look_back(batch.state if batch is not None else None, fresh)
         around: Around | None = None
@@ -220,6 +243,8 @@ class Conversation:
             around = self._party.around(batch.state)
             step = decide(batch.state, batch.turn, mail.happening, around)
             batch.take(step, around)
+            if isinstance(mail.happening, Signalled):
+                batch.told.append(mail.happening.signal)
             mail.was_taken = bool(step.facts)
             if mail.was_taken and mail.key is not None:
                 batch.keys.append(mail.key)
@@ -230,12 +255,16 @@ class Conversation:
             if batch.turn is not None and batch.turn.phase != "generating" and batch.turn.due <= around.now:
                 batch.take(decide(batch.state, batch.turn, Tick(), around), around)
             await self._commit(batch)
+            if batch.state.is_open and any(isinstance(mail.happening, GoneElsewhere) for mail in fresh):
+                await self._party.recall(batch.state.contact)
             self._note_ages(fresh)
             await self._perform(batch)
             if not batch.entries:
                 await self._rest(batch, fresh)
             self._brain.bring(fresh, batch.state.id)
             self._handled.remember(batch.keys)
+        elif batch is None and self._voice is not None and (self._voice.has_begun or _opens(fresh)):
+            self._voice.lost()
         self._recovery.is_due = False
         await self._asks.answer_again(repeats, self._state)
         for mail in repeats:  # not before: a step that fails is done again with all of its mail
@@ -254,6 +283,8 @@ class Conversation:
             return Batch(self._state, self._turn)
         self._state = None
         found = await self._recovery.read()
+        if found is not None and self._voice is not None and found.state.id != self._voice.id:
+            found = None  # the person's next call, which is not ours
         if found is None:
             self._abort("the call has ended")
             self._turn = None
@@ -318,18 +349,21 @@ class Conversation:
         for effect in batch.effects:
             if isinstance(effect, AbortTurn):
                 self._abort(effect.because)
+        if self._voice is not None:  # it hears of it first: a caller must not wait for whoever looks on
+            self._voice.follow(batch.state, batch.entries, batch.effects)
         await self._outbox.run(batch.state.id, batch.effects, tells=batch.tells)
         await self._tell_of(batch)
         begun = [effect.turn for effect in batch.effects if isinstance(effect, BeginTurn)]
-        if begun and self._turn == begun[-1]:
-            self._begin(batch.state, begun[-1])
+        turn = self._turn  # what was said of it in the same step may have been heard already
+        if begun and turn is not None and replace(turn, has_spoken=begun[-1].has_spoken) == begun[-1]:
+            self._begin(batch.state, turn)
         elif self._turn is None or self._turn.phase != "generating":
             self._abort("the call went on")
 
     async def _tell_of(self, batch: Batch) -> None:
         """Whoever looks on hears of what is in the log; whoever asked, what came of it."""
-        if batch.entries:
-            await self._telling.entries(batch.state, batch.entries, self._party.around(batch.state))
+        if batch.told:
+            await self._telling.news(batch.state, batch.told, self._party.around(batch.state))
         turn = self._turn
         if turn is not None and turn.phase == "offered" and OfferAgain(turn.number) in batch.effects:
             await self._telling.signal(batch.state, Offer(turn=turn.number))
@@ -396,3 +430,8 @@ class Conversation:
 
     def _about(self) -> dict[str, str]:
         return self.place.about(self.call_id)
+
+
+def _opens(mails: Sequence[Mail]) -> bool:
+    """Whether a call with sound was to begin with these."""
+    return any(isinstance(mail.happening, CallCame) for mail in mails)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Protocol
 
 from omni.live.told import Signal
 from omni.model.inbound import ToolResults, TurnReady
@@ -13,12 +14,39 @@ from sessions.preparing import Barrier
 from sessions.state import CallState
 from sessions.steps import LiveTurn
 from sessions.telling import Telling
-from sessions.thinking import Look, Report, Thinking
+from sessions.thinking import Thinking
+from sessions.workbench import Look, Report
 from sessions.world import World
 
 
+class AtWork(Protocol):
+    """What a conversation needs of whoever has its brain."""
+
+    def is_on(self, turn: LiveTurn) -> bool:
+        """True when a brain is at work on the very messages of this turn."""
+
+    def begin(self, state: CallState, turn: LiveTurn, look: Look, report: Report) -> None:
+        """The turn is in the log: a brain answers it. Whatever was at work must have been cut."""
+
+    def cut(self, because: str) -> Cut | None:
+        """End what is at work, at once; what it has reported and nobody has read yet is void."""
+
+    def bring(self, mails: Sequence[Mail], call: str) -> None:
+        """What is for the brain, now that everything before it is in the log."""
+
+    async def come_to_rest(self) -> None:
+        """Return when nothing that was cut is still coming to its end."""
+
+
+class Cut(Protocol):
+    """A brain that was cut."""
+
+    def said(self, key: str | None) -> bool:
+        """True for the key of a report of its words; what a tool did is logged even if the turn was cut."""
+
+
 class BrainAtWork:
-    """Of one conversation."""
+    """Of one conversation in writing."""
 
     def __init__(self, world: World, telling: Telling) -> None:
         self._world = world
@@ -40,7 +68,7 @@ class BrainAtWork:
         self._thinking = Thinking(self._world, turn, look, report, tell, self._barrier)
         self._thinking.start()
 
-    def cut(self, because: str) -> Thinking | None:
+    def cut(self, because: str) -> Cut | None:
         """End what is at work, at once; what it has reported and nobody has read yet is void."""
         thinking, self._thinking = self._thinking, None
         task = thinking.cancel(because) if thinking is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from omni.live.told import Signal
 from omni.model.delivery import Delivery
 from omni.model.entry import Entry
 from omni.store.base import Append
@@ -27,6 +28,8 @@ class Batch:
     keys: list[str] = field(default_factory=list)
     """Input keys that these steps settle."""
     deliveries: list[Delivery] = field(default_factory=list)
+    told: list[Entry | Signal] = field(default_factory=list)
+    """What whoever looks on is told of, in its order."""
     tells: bool = False
     """Whether webhooks are to be told of these entries."""
 
@@ -35,6 +38,7 @@ class Batch:
         for fact in step.facts:
             entry = Entry(seq=self.state.seq + 1, ts=around.now, call=self.state.id, agent=self.state.agent, fact=fact)
             self.entries.append(entry)
+            self.told.append(entry)
             self.state = fold(self.state, entry)
         self.effects += step.effects
         self.replies += [(effect, self.state) for effect in step.effects if isinstance(effect, Reply)]

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from omni.bus.base import Bus, Outgoing
+from omni.bus.base import Bus, Outgoing, UnknownQueueError
 from omni.model.call import Call
 from omni.model.contact import Contact
-from omni.model.ids import NewId, new_id
+from omni.model.ids import NewId, new_id, partition_of
 from omni.model.inbound import (
     EndCall,
     Input,
@@ -123,16 +123,27 @@ class Commands:
 
     async def issue(self, command: ToCall) -> None:
         """Any command for one call; `head` makes what all of them have."""
-        await self._publish(commands_for(command.home, self._partitions).name, command)
+        await self.issue_all((command,))
 
     async def issue_all(self, commands_: Sequence[ToCall]) -> None:
         """Several at once; those for one call keep their order."""
-        await self._bus.publish(
-            [
-                Outgoing(commands_for(command.home, self._partitions).name, pack((command,)), command.key)
-                for command in commands_
-            ]
-        )
+        try:
+            await self._bus.publish([self._addressed(command) for command in commands_])
+        except UnknownQueueError:  # a voice worker has gone, and with it the sound of its calls
+            for command in commands_:
+                await self._issue_late(command)
+
+    async def _issue_late(self, command: ToCall) -> None:
+        """What cannot reach a call's voice worker goes to whoever cleans up after it."""
+        try:
+            await self._bus.publish([self._addressed(command)])
+        except UnknownQueueError:
+            queue = commands(partition_of(command.home, self._partitions)).name
+            await self._publish(queue, command)
+
+    def _addressed(self, command: ToCall) -> Outgoing:
+        queue = commands_for(command.home, self._partitions).name
+        return Outgoing(queue, pack((command,)), command.key)
 
     async def program_arrived(self, org: str, slug: str) -> None:
         """A program connected for the agent: every partition offers it the turns that wait."""

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from omni.model.call import SOUND
 from omni.model.contact import Contact, Identity, IdentityKind, Sender
 from omni.model.ids import NewId
 from omni.model.inbound import PersonNotice
@@ -171,7 +172,9 @@ class Contacts:
         ranks: dict[str, int] = {}
         for one in contacts:
             calls = await self._store.calls(CallFilter(org=one.org, contact=one.id, is_open=True), limit=20)
-            ranks[one.id] = 2 if any(call.handler != "bot" for call in calls) else min(1, len(calls))
+            is_spoken = any(call.transport in SOUND for call in calls)  # it cannot begin anew under another id
+            has_colleague = any(call.handler != "bot" for call in calls)
+            ranks[one.id] = 3 if has_colleague else 2 if is_spoken else min(1, len(calls))
         return max(ranks, key=lambda id_: ranks[id_])
 
     async def _write(self, found: Match) -> Contact:

@@ -8,26 +8,39 @@ from __future__ import annotations
 from omni.model.contact import Contact
 from omni.model.entry import ContactChanged, Custom, DeliveryLost, HumanWhispered, MediaStored, UserReacted
 from omni.model.inbound import (
+    CallOffered,
+    CallProgress,
     ColleagueMessage,
     Configure,
     DeliveryFailed,
+    Dial,
     EditHistory,
     EndCall,
     ForgetPerson,
+    Forward,
     GoneElsewhere,
+    Hold,
+    Hush,
     IdentityChanged,
     MediaReady,
     MergePeople,
+    Mute,
+    OfferedAgain,
     Pause,
     PauseAgent,
     PausePerson,
     PersonArrived,
     PersonNotice,
+    PersonWrote,
+    PressKeys,
     ProgramArrived,
     ProgramReply,
+    ProgramStream,
     Resume,
+    SeatOffered,
     SendMessage,
     SetContext,
+    TakeCall,
     ToolResults,
     TurnReady,
     UserEdit,
@@ -39,14 +52,35 @@ from omni.model.inbound import (
     WriteTo,
 )
 from sessions.rules.answers import answer, tool
+from sessions.rules.aside import bot_writes, wrote_aside
 from sessions.rules.ending import end, wake
 from sessions.rules.memory import configure, edit_history, set_context
-from sessions.rules.program import arrived, keep_offering, offer, reply
+from sessions.rules.program import along, arrived, keep_offering, offer, reply
+from sessions.rules.spoken import answered, asked_to_end, heard, interrupted, moved_on, over, went_on, witnessed
 from sessions.rules.takeover import colleague, handed_back, human_writes, is_anothers, taken_over
 from sessions.rules.turns import begin, forgo, held_back
 from sessions.rules.user import edited, hear, revoked
 from sessions.state import CallState
-from sessions.steps import Around, Happening, LiveTurn, Step, Tick, ToolBegan, ToolFinished, TurnDone, TurnSaid
+from sessions.steps import (
+    Around,
+    CallAnswered,
+    CallCame,
+    CallOver,
+    Happening,
+    LiveTurn,
+    Perform,
+    Signalled,
+    SpokenTurn,
+    Step,
+    Tick,
+    ToolBegan,
+    ToolFinished,
+    TurnCut,
+    TurnDone,
+    TurnSaid,
+    WentOn,
+    Witnessed,
+)
 
 _ONE_CALL = (
     MediaReady
@@ -55,6 +89,15 @@ _ONE_CALL = (
     | EndCall
     | GoneElsewhere
     | ProgramReply
+    | ProgramStream
+    | Hush
+    | Hold
+    | Mute
+    | PressKeys
+    | Forward
+    | TakeCall
+    | CallProgress
+    | PersonWrote
     | EditHistory
     | SetContext
     | Configure
@@ -83,6 +126,8 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
             return taken_over(state, turn, happening.by, steals=happening.steals)
         case Resume():
             return handed_back(state, turn, happening)
+        case WriteTo(is_bots=True):
+            return bot_writes(state, turn, happening, around)
         case SendMessage() | WriteTo():
             return human_writes(state, turn, happening, around)
         case Whisper():
@@ -105,11 +150,15 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
             return _noticed(state, turn, happening, around)
         case PausePerson() | PauseAgent():
             return forgo(state, turn, "the bot was paused") if happening.paused else Step(turn=turn)
+        case EndCall() if state.has_sound:
+            return asked_to_end(state, turn, happening)
         case EndCall():
             is_heard = happening.heard is None or state.user_messages <= happening.heard
             if is_anothers(state, happening.by, happening.steals) or not is_heard:
                 return Step(turn=turn)
             return end(state, turn, happening.reason, around.now)
+        case GoneElsewhere() if state.has_sound:
+            return moved_on(state, turn, happening)
         case GoneElsewhere():
             ended = end(state, turn, "merged", around.now)
             moved = ContactChanged(contact=happening.contact, identities=happening.identities, why="merged")
@@ -118,6 +167,24 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
             return wake(state, turn, around)
         case ProgramReply():
             return reply(state, turn, happening, around)
+        case ProgramStream():
+            return along(state, turn, happening, around)
+        case Hush() | Hold() | Mute() | PressKeys() | Forward() | TakeCall() | CallProgress():
+            return Step((), (Perform(happening),) if state.has_sound else (), turn)
+        case PersonWrote():
+            return wrote_aside(state, turn, happening) if state.has_sound else Step(turn=turn)
+        case SpokenTurn():
+            return heard(state, turn, happening, around)
+        case WentOn():
+            return went_on(turn, happening)
+        case TurnCut():
+            return interrupted(turn, happening)
+        case Witnessed():
+            return witnessed(state, turn, happening)
+        case CallAnswered():
+            return answered(state, turn, happening, around)
+        case CallOver():
+            return over(state, turn, happening, around)
         case EditHistory():
             return edit_history(turn, happening)
         case SetContext():
@@ -128,6 +195,8 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
             return arrived(turn, around)
         case PersonArrived() | ToolResults() | TurnReady() | MergePeople() | ForgetPerson():
             return Step(turn=turn)  # what tools and readiness bring is for the brain at work; people are no call's
+        case CallCame() | CallOffered() | OfferedAgain() | SeatOffered() | Dial() | Signalled():
+            return Step(turn=turn)  # it is here already; signals are told, and nothing else
 
 
 def _tick(state: CallState, turn: LiveTurn | None, around: Around) -> Step:

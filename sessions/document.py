@@ -48,6 +48,8 @@ def document_of(state: CallState, wake_at: float | None) -> Call:
         name=state.name,
         direction=state.direction,
         is_open=state.is_open,
+        is_ringing=state.is_ringing,
+        recording=state.recording,
         started_at=state.started_at,
         ended_at=state.ended_at,
         reason=state.reason,

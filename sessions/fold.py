@@ -9,9 +9,13 @@ from typing import Any
 from omni.model.behaviour import Overrides, merged
 from omni.model.contact import address_of
 from omni.model.entry import (
+    BotFinished,
+    BotInterrupted,
     BotSaid,
     CallConfigured,
     CallEnded,
+    CallRecorded,
+    CallRinging,
     CallStarted,
     CallSummary,
     ContactChanged,
@@ -38,14 +42,16 @@ from omni.model.entry import (
     UserReacted,
     UserRevoked,
     UserSaid,
+    UserWrote,
     VarsChanged,
 )
-from omni.model.message import Media, Part
+from omni.model.message import Media, Message, Part
 from sessions.memory import remembered, without_call
 from sessions.state import (
     MAX_CONTEXTS,
     MAX_EARLY,
     MAX_LINES,
+    WHERE,
     Awaited,
     CallState,
     Context,
@@ -53,10 +59,13 @@ from sessions.state import (
     Offered,
     Remembered,
     TimedOut,
+    Uttered,
     Warned,
 )
 
 Changes = dict[str, Any]
+
+MAX_UTTERED = 8
 
 _NOTHING_OWED: Changes = {"unanswered": (), "offered": None, "continued_turn": None, "answered_by": None}
 
@@ -79,7 +88,15 @@ def fold_all(state: CallState, entries: Iterable[Entry]) -> CallState:
 
 
 _OF_PEOPLE = (
-    UserSaid | UserReacted | UserEdited | UserRevoked | HumanSaid | HandoffRequested | HandoffActive | HandoffReleased
+    UserSaid
+    | UserWrote
+    | UserReacted
+    | UserEdited
+    | UserRevoked
+    | HumanSaid
+    | HandoffRequested
+    | HandoffActive
+    | HandoffReleased
 )
 
 
@@ -101,8 +118,30 @@ def _apply(fact: object, state: CallState, ts: float) -> Changes:
 
 
 @_apply.register
+def _(fact: CallRinging, state: CallState, ts: float) -> Changes:
+    return {
+        "is_ringing": True,
+        "started_at": ts,
+        "last_activity": ts,
+        "direction": fact.direction,
+        "name": fact.name,
+        "person": fact.from_ if fact.direction == "inbound" else fact.to,
+        "contact": fact.contact,
+        "recap": fact.recap,
+        "metadata": fact.metadata,
+        "language": fact.language,
+    }
+
+
+@_apply.register
+def _(fact: CallRecorded, state: CallState, ts: float) -> Changes:
+    return {"recording": fact.blob}
+
+
+@_apply.register
 def _(fact: CallStarted, state: CallState, ts: float) -> Changes:
     return {
+        "is_ringing": False,
         "started_at": ts,
         "last_activity": ts,
         "direction": fact.direction,
@@ -118,7 +157,9 @@ def _(fact: CallStarted, state: CallState, ts: float) -> Changes:
 
 @_apply.register
 def _(fact: UserSaid, state: CallState, ts: float) -> Changes:
+    state = _without_message(state, fact.replaces)
     changes: Changes = {
+        "unanswered": state.unanswered,
         "lines": _remember(
             state,
             Remembered(
@@ -136,7 +177,7 @@ def _(fact: UserSaid, state: CallState, ts: float) -> Changes:
         "last_text": fact.text[:200],
         "last_from": "user",
         "first_user_at": state.first_user_at or ts,
-        "user_messages": state.user_messages + 1,
+        "user_messages": state.user_messages + (fact.replaces is None),
         "name": fact.name or state.name,
         "newest_provider_id": fact.provider_id,
     }
@@ -151,6 +192,14 @@ def _(fact: UserSaid, state: CallState, ts: float) -> Changes:
     elif state.waiting_since is None and fact.mode == "live" and fact.text.strip():
         changes["waiting_since"] = ts
     return changes
+
+
+@_apply.register
+def _(fact: UserWrote, state: CallState, ts: float) -> Changes:
+    transport = fact.channel.partition(":")[0]
+    note = f"The user wrote to you {WHERE.get(transport, transport)}, while you speak: {fact.text}"
+    line = Remembered(role="note", text=note, ref=fact.id, content=Message.of(fact.text), transport=transport, at=ts)
+    return {"last_activity": ts, "lines": _remember(state, line)}
 
 
 @_apply.register
@@ -237,7 +286,9 @@ def _(fact: TurnStarted, state: CallState, ts: float) -> Changes:
 
 @_apply.register
 def _(fact: TurnContinued, state: CallState, ts: float) -> Changes:
-    """Its first start was no answer: it does not count as one."""
+    """Its first start was no answer: it does not count as one. One that never started changes nothing."""
+    if fact.turn > state.turns:
+        return {}
     return {"offered": None, "continued_turn": fact.turn, "recent_turns": state.recent_turns[:-1]}
 
 
@@ -268,8 +319,10 @@ def _(fact: ToolAnswered, state: CallState, ts: float) -> Changes:
 @_apply.register
 def _(fact: BotSaid, state: CallState, ts: float) -> Changes:
     said = Remembered(role="assistant", text=fact.text, ref=fact.id, at=ts)
+    is_written = fact.delivery is not None
     return {
-        "lines": _remember(state, said) if fact.in_history else state.lines,
+        "lines": _remember(state, said) if fact.in_history and is_written else state.lines,
+        "speaking": state.speaking if is_written else (*state.speaking, _uttered(fact, state))[-MAX_UTTERED:],
         "last_activity": ts,
         "last_text": fact.text[:200],
         "last_from": "bot",
@@ -278,6 +331,32 @@ def _(fact: BotSaid, state: CallState, ts: float) -> Changes:
         "bot_messages": state.bot_messages + 1,
         "spoken_turn": fact.turn or state.spoken_turn,
     }
+
+
+@_apply.register
+def _(fact: BotFinished, state: CallState, ts: float) -> Changes:
+    return _heard(state, fact.id, fact.text, ts)
+
+
+@_apply.register
+def _(fact: BotInterrupted, state: CallState, ts: float) -> Changes:
+    return _heard(state, fact.id, fact.text if fact.kept else None, ts)
+
+
+def _uttered(fact: BotSaid, state: CallState) -> Uttered:
+    return Uttered(id=fact.id, seq=state.seq + 1, text=fact.text, in_history=fact.in_history)
+
+
+def _heard(state: CallState, id_: str, text: str | None, ts: float) -> Changes:
+    """Spoken words are remembered as far as they were heard."""
+    uttered = next((each for each in state.speaking if each.id == id_), None)
+    if uttered is None:
+        return {}
+    changes: Changes = {"speaking": tuple(each for each in state.speaking if each.id != id_)}
+    if text and uttered.in_history:
+        changes["lines"] = _remember(state, Remembered(role="assistant", text=text, ref=id_, at=ts))
+        changes["last_text"] = text[:200]
+    return changes
 
 
 @_apply.register
@@ -418,6 +497,14 @@ def _(fact: CallEnded, state: CallState, ts: float) -> Changes:
 @_apply.register
 def _(fact: CallSummary, state: CallState, ts: float) -> Changes:
     return {"is_sealed": True}
+
+
+def _without_message(state: CallState, id_: str | None) -> CallState:
+    """A spoken turn that grew: its words so far are part of those that follow."""
+    if id_ is None:
+        return state
+    lines = tuple(line for line in state.lines if line.ref != id_)
+    return state.model_copy(update={"lines": lines, "unanswered": _without(state.unanswered, id_)})
 
 
 def _first_answer(state: CallState, ts: float) -> float | None:

@@ -8,7 +8,7 @@ from typing import overload
 
 from omni.model.message import Message
 from sessions.brains.base import Line, ToolCall
-from sessions.state import CallState, Remembered
+from sessions.state import WHERE, CallState, Remembered
 
 RECAP_LINES = 8
 RECAP_CHARACTERS = 240
@@ -111,11 +111,24 @@ def _as_text(line: Remembered) -> str:
     return line.arguments if isinstance(line.arguments, str) else json.dumps(line.arguments, ensure_ascii=False)
 
 
-def recap_of(state: CallState) -> str | None:
-    """A few lines of an earlier call, for the start of the next one."""
-    spoken = [line for line in state.lines if line.role in ("user", "assistant") and line.tool is None and line.text]
+def recap_of(*earlier: CallState, on: str | None = None) -> str | None:
+    """The newest lines of earlier calls, for the start of the next one. What was said on another kind of channel than
+    `on` says so."""
+    spoken = [
+        (line.at or state.started_at, state.transport, line)
+        for state in earlier
+        for line in state.lines
+        if line.role in ("user", "assistant") and line.tool is None and line.text
+    ]
     if not spoken:
         return None
+    spoken.sort(key=lambda each: each[0])
     names = {"user": "Customer", "assistant": "You"}
-    said = "\n".join(f"{names[line.role]}: {line.text[:RECAP_CHARACTERS]}" for line in spoken[-RECAP_LINES:])
-    return f"Earlier conversation with this person:\n{said}"
+    said = ["Earlier conversation with this person:"]
+    where = on
+    for _, transport, line in spoken[-RECAP_LINES:]:
+        if on is not None and transport != where:
+            said.append(f"({WHERE.get(transport, transport)})")
+            where = transport
+        said.append(f"{names[line.role]}: {line.text[:RECAP_CHARACTERS]}")
+    return "\n".join(said)

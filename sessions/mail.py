@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from omni.bus.base import Received
-from sessions.steps import Happening, Tick
+from sessions.steps import Happening, Signalled, Tick
 
 
 class Kept:
@@ -84,7 +84,7 @@ class Mail:
 
     @property
     def key(self) -> str | None:
-        return None if isinstance(self.happening, Tick) else self.happening.key
+        return None if isinstance(self.happening, Tick | Signalled) else self.happening.key
 
     @property
     def is_redelivered(self) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from omni.model.agent import Agent
-from omni.model.call import TRANSPORT_PREFIX, Call
+from omni.model.behaviour import Overrides
+from omni.model.call import SOUND, TRANSPORT_PREFIX, Call
 from omni.model.contact import Contact, address_of
 from omni.model.entry import CallConfigured, CallStarted, Fact
 from omni.model.inbound import (
@@ -16,17 +17,16 @@ from omni.model.inbound import (
     UserMessage,
     WriteTo,
 )
-from omni.store.base import CallFilter
 from sessions.batch import Batch
 from sessions.briefing import vars_of
-from sessions.document import state_of
-from sessions.history import recap_of
 from sessions.party import Party
+from sessions.past import recall
 from sessions.place import Place
 from sessions.rules.speech import greet
+from sessions.rules.spoken import came
 from sessions.rules.turns import is_silent
 from sessions.state import CallState
-from sessions.steps import Happening, Step
+from sessions.steps import CallCame, Happening, Step
 from sessions.world import World
 
 
@@ -37,7 +37,7 @@ class NoAgentError(Exception):
 async def open_call(world: World, place: Place, party: Party, happening: Happening) -> Batch | None:
     """A new call, when the happening may open one. Raises NoAgentError and StoreUnavailableError."""
     contact = party.contact
-    if contact is None or not _opens(happening):
+    if contact is None or not _opens(happening, is_spoken=place.transport in SOUND):
         return None
     agent = world.agents.get(place.org, place.agent)
     if agent is None:
@@ -45,8 +45,9 @@ async def open_call(world: World, place: Place, party: Party, happening: Happeni
         agent = world.agents.get(place.org, place.agent)
     if agent is None:
         raise NoAgentError(f"there is no agent {place.agent!r} (any more): create it, and replay this")
+    sound = happening if isinstance(happening, CallCame) else None
     state = CallState(
-        id=world.new_call_id(TRANSPORT_PREFIX.get(place.transport, place.transport)),
+        id=sound.call if sound else world.new_call_id(TRANSPORT_PREFIX.get(place.transport, place.transport)),
         org=place.org,
         agent=place.agent,
         channel=place.channel,
@@ -56,14 +57,18 @@ async def open_call(world: World, place: Place, party: Party, happening: Happeni
         home=place.home,
     )
     earlier = await world.store.last_call(place.conversation)
-    recap = await _recap(world, agent, contact, place, earlier)
+    recap = sound.recap if sound is not None else await _recap(world, agent, contact, place, earlier)
     batch = Batch(state, None)
     around = party.around(state)
-    facts: list[Fact] = [_started(place, contact, happening, earlier, recap, around.now)]
-    if isinstance(happening, WriteTo) and happening.overrides is not None:
+    facts: list[Fact] = [
+        came(state, sound, contact, recap)
+        if sound is not None
+        else _started(place, contact, happening, earlier, recap, around.now)
+    ]
+    if isinstance(happening, WriteTo | CallCame) and happening.overrides not in (None, Overrides()):
         facts.append(CallConfigured(overrides=happening.overrides))
     batch.take(Step(tuple(facts)), around)
-    if _is_greeted(place, around.agent, happening) and not is_silent(batch.state, around):
+    if _is_greeted(place, around.agent, happening) and around.spoken is None and not is_silent(batch.state, around):
         greeting = around.agent.greeting_in(batch.state.language)
         if greeting:
             values = vars_of(batch.state, around.agent, around.now)
@@ -71,12 +76,15 @@ async def open_call(world: World, place: Place, party: Party, happening: Happeni
     return batch
 
 
-def _opens(happening: Happening) -> bool:
+def _opens(happening: Happening, *, is_spoken: bool) -> bool:
+    """A call with sound begins with its sound, and with nothing else."""
     match happening:
         case FromPerson() | SendMessage() | WriteTo():
+            return not is_spoken
+        case CallCame():
             return True
         case Pause():
-            return happening.reopens
+            return happening.reopens and not is_spoken
         case PersonNotice():
             return happening.opens_window
         case _:
@@ -115,13 +123,6 @@ def _started(
 
 
 async def _recap(world: World, agent: Agent, contact: Contact, place: Place, earlier: Call | None) -> str | None:
-    """What was said in the person's call before this one; in a group never what they said alone."""
-    if agent.history == "none":
-        return None
-    if agent.history == "all_channels" and place.group is None:
-        found = await world.store.calls(CallFilter(org=place.org, agent=place.agent, contact=contact.id), limit=1)
-        earlier = found[0] if found else None
-    if earlier is None:
-        return None
-    loaded = await world.store.load_call(earlier.id)
-    return recap_of(state_of(loaded)) if loaded is not None else None
+    if earlier is None and (agent.history != "all_channels" or place.group is not None):
+        return None  # nobody spoke here before: no need to look
+    return await recall(world.store, agent, place, contact.id)

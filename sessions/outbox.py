@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from omni.bus.base import BusUnavailableError, Outgoing
+from omni.bus.base import BusUnavailableError, Outgoing, UnknownQueueError
 from omni.model.delivery import Delivery, FetchMedia, Send, pack_outbound
-from omni.model.queues import MEDIA, outbound_for, webhooks_for
+from omni.model.inbound import PersonWrote, pack
+from omni.model.queues import MEDIA, commands_for, outbound_for, webhooks_for
 from omni.model.webhook import Untold
 from omni.store.base import StoreUnavailableError
 from sessions.place import Place
-from sessions.steps import Dispatch, Effect, Fetch, Withdraw
+from sessions.steps import Bring, Dispatch, Effect, Fetch, Withdraw
 from sessions.world import World
 
 log = logging.getLogger("omni.session")
@@ -43,6 +44,8 @@ class Outbox:
                     outgoing.append(self._to_send(effect.delivery))
                 case Fetch():
                     outgoing.append(_to_fetch(effect.job))
+                case Bring():
+                    await self._bring(call, effect.wrote)
                 case _:
                     pass
         notice = [self._to_tell(call)] if tells else []
@@ -57,6 +60,14 @@ class Outbox:
     async def send(self, call: str, deliveries: Sequence[Delivery]) -> None:
         """Hand deliveries to the delivery worker; it knows those it has already sent."""
         await self._publish(call, [self._to_send(delivery) for delivery in deliveries])
+
+    async def _bring(self, call: str, wrote: PersonWrote) -> None:
+        """Into a call that may be over by now, with its voice worker: then it stands where it was written."""
+        queue = commands_for(wrote.home, self._world.partitions)
+        try:
+            await self._publish(call, [Outgoing(queue.name, pack((wrote,)), wrote.key)])
+        except UnknownQueueError:
+            log.info("what a caller wrote came too late for their call", extra=self._place.about(call))
 
     def _to_send(self, delivery: Delivery) -> Outgoing:
         queue = outbound_for(self._place.home, self._world.partitions)

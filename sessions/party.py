@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from omni.model.agent import Agent
+from omni.model.call import SOUND, Call
 from omni.model.contact import Contact, Identity, Sender
 from omni.model.delivery import Recipient
+from omni.store.base import CallFilter
 from sessions.place import Place
 from sessions.state import CallState
 from sessions.steps import Around
 from sessions.world import World
+
+FEW: Final = 8
+"""A person's open calls with one agent, of which one may be spoken."""
 
 
 class Party:
@@ -21,6 +28,7 @@ class Party:
         self._identities: tuple[Identity, ...] = ()
         self._recipient: Recipient | None = None
         self._own: tuple[object, Agent] | None = None
+        self._spoken: Call | None = None
 
     def meet(self, contact: Contact | None, sender: Sender | None) -> None:
         """The person as the store knows them by now, and as the channel named them in their newest input."""
@@ -33,6 +41,23 @@ class Party:
         """Look up whom the log speaks of; a contact that is gone leaves the one at hand."""
         if self.contact is None or self.contact.id != contact_id:
             self.meet(await self._world.store.contact(contact_id), None)
+
+    async def look_aside(self, place: Place, *, hears: bool) -> None:
+        """When they write (`hears`), look whether they speak with the same agent at this moment. Raises StoreError."""
+        self._spoken = None
+        agent = self._world.agents.get(place.org, place.agent)
+        if not hears or self.contact is None or agent is None or not _may_be_spoken_with(agent):
+            return
+        where = CallFilter(org=place.org, agent=place.agent, contact=self.contact.id, is_open=True)
+        for call in await self._world.store.calls(where, limit=FEW):
+            if call.transport in SOUND and not call.is_ringing and await self._lives(call):
+                self._spoken = call
+                return
+
+    async def _lives(self, call: Call) -> bool:
+        """False for a call that its voice worker took along when it went."""
+        leases = await self._world.store.leases(call.home, now=self._world.clock())
+        return any(lease.name == call.home for lease in leases)
 
     def around(self, state: CallState) -> Around:
         """What is true around the call right now. An agent that was removed is silent."""
@@ -52,6 +77,7 @@ class Party:
             new_id=self._world.new_id,
             recipient=self._recipient,
             program_since=self._world.program_since(state.org, state.agent),
+            spoken=self._spoken,
         )
 
     def _agent(self, state: CallState) -> Agent:
@@ -64,6 +90,11 @@ class Party:
             then = agent.as_of(state.started_at) if state.started_at else agent
             self._own = (wanted, then.with_(then.overrides_on(state.channel)).with_(state.overrides))
         return self._own[1]
+
+
+def _may_be_spoken_with(agent: Agent) -> bool:
+    """Whether it is worth a look: most agents only write."""
+    return agent.messages_join_calls and (any(one.kind in SOUND for one in agent.channels) or bool(agent.shared))
 
 
 def _reachable(identities: tuple[Identity, ...], contact: Contact) -> tuple[Identity, ...]:

@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue
 
 from omni.model.base import Value
 from omni.model.behaviour import Overrides
-from omni.model.call import Speaker
+from omni.model.call import SOUND, Speaker
 from omni.model.entry import Handler
 from omni.model.message import Message
 
@@ -17,6 +17,17 @@ WINDOW_SECONDS: Final = 24 * 3600
 
 WINDOW_MARGIN: Final = 90
 """We stop this much earlier, so that a message does not arrive at a closed window."""
+
+WHERE: Final = {
+    "whatsapp": "on WhatsApp",
+    "sms": "by SMS",
+    "chat": "in the web chat",
+    "phone": "on the phone",
+    "sip": "on the phone",
+    "webrtc": "in a call from the browser",
+    "mic": "at the microphone",
+}
+"""Kinds of channels, as a model reads them."""
 
 MAX_LINES: Final = 120
 MAX_EARLY: Final = 20
@@ -38,6 +49,8 @@ class Remembered(Value):
     turn: int | None = None
     content: Message | None = None
     at: float = 0
+    transport: str | None = None
+    """The kind of channel it came by, where that is not the call's own: then it is a note with the message in it."""
 
 
 class Awaited(Value):
@@ -75,6 +88,16 @@ class TimedOut(Value):
 
     reason: Literal["max_duration", "idle_timeout"]
     at: float
+
+
+class Uttered(Value):
+    """A spoken message whose sound goes out: entry `seq` has told `text` of it. What was heard of it is remembered, if
+    it is `in_history`."""
+
+    id: str
+    seq: int
+    text: str
+    in_history: bool = True
 
 
 class Context(Value):
@@ -149,6 +172,11 @@ class CallState(Value):
     language: str | None = None
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
     recap: str | None = None
+    is_ringing: bool = False
+    """Nobody has answered it yet."""
+    recording: str | None = None
+    speaking: tuple[Uttered, ...] = ()
+    """Spoken messages of ours that are being heard."""
     lines: tuple[Remembered, ...] = ()
     user_messages: int = 0
     bot_messages: int = 0
@@ -158,6 +186,11 @@ class CallState(Value):
     @property
     def is_open(self) -> bool:
         return self.ended_at is None
+
+    @property
+    def has_sound(self) -> bool:
+        """True where people speak, and False where they write."""
+        return self.transport in SOUND
 
     @property
     def newest(self) -> str | None:

@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import JsonValue
 
+from omni.live.told import Signal
 from omni.model.agent import Agent
+from omni.model.behaviour import Overrides
+from omni.model.call import Call
 from omni.model.contact import Contact
 from omni.model.delivery import Delivery, FetchMedia, Recipient
 from omni.model.entry import Fact
 from omni.model.ids import NewId
-from omni.model.inbound import AnyInput, Ask
+from omni.model.inbound import AnyInput, Ask, Opening, PersonWrote
 from omni.model.message import Message
 
 # what a brain's turn reports back to its call
@@ -77,9 +80,101 @@ class TurnDone:
     reason: str | None = None
     ends_call: bool = False
     first_token: float | None = None
+    has_spoken: bool = False
+    """Its words are on their way to the caller's ear: the call reports them itself."""
+    latency: dict[str, float] = field(default_factory=dict)
+    """What the voice measured of it, in seconds."""
 
 
-Happening = AnyInput | Tick | TurnSaid | ToolBegan | ToolFinished | TurnDone
+# what a call with sound reports of itself
+
+
+@dataclass(frozen=True, slots=True)
+class CallCame:
+    """A call with sound begins: it has come in, or is being placed. `call` is its id; `is_ringing`: nobody has answered
+    it yet."""
+
+    key: str
+    call: str
+    direction: Literal["inbound", "outbound"]
+    from_: str
+    to: str
+    is_ringing: bool
+    opening: Opening
+    overrides: Overrides | None = None
+    recap: str | None = None
+    """As in `CallStarted`: it was read before the call is answered, so that nobody waits for it on the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """Both sides hear each other. `business` is our number."""
+
+    key: str
+    business: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenTurn:
+    """The caller has finished. Fields as in `UserSaid` and `TurnStarted`."""
+
+    key: str
+    turn: int
+    message: str
+    text: str
+    confidence: float
+    probability: float
+    latency_ms: float
+    speech_ms: float
+    language: str | None = None
+    replaces: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WentOn:
+    """The caller goes on with a turn that was over: what answers it is void. Its words come again as `message`."""
+
+    key: str
+    turn: int
+    was: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCut:
+    """The caller spoke into the answer to turn `turn`: its brain is cut, and the turn is over."""
+
+    key: str
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Witnessed:
+    """What happened in the call, as facts of its log."""
+
+    key: str
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Signalled:
+    """What happens in the call and is too fleeting for its log, told in its order."""
+
+    signal: Signal
+
+
+@dataclass(frozen=True, slots=True)
+class CallOver:
+    """The sound is gone. `metrics` go into the summary."""
+
+    key: str
+    reason: str
+    metrics: dict[str, JsonValue]
+
+
+Sounding = CallCame | CallAnswered | SpokenTurn | WentOn | TurnCut | Witnessed | Signalled | CallOver
+
+Happening = AnyInput | Tick | TurnSaid | ToolBegan | ToolFinished | TurnDone | Sounding
 
 
 # what a call holds in memory while it is awake
@@ -115,6 +210,9 @@ class Around:
     recipient: Recipient
     program_since: float | None = None
     """Since when a program is connected for the agent; None when none is."""
+    spoken: Call | None = None
+    """The call with sound that the person who writes is in at this moment with the same agent, where the agent wants
+    what is written to join it."""
 
 
 # effects: what the actor does once the entries are in the log
@@ -129,10 +227,11 @@ class BeginTurn:
 
 @dataclass(frozen=True, slots=True)
 class AbortTurn:
-    """Cut the brain at once."""
+    """Cut the brain at once. `answers` tells turns apart whose user went on: they have the same number."""
 
     number: int
     because: str
+    answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +268,69 @@ class Fetch:
     job: FetchMedia
 
 
-Effect = BeginTurn | AbortTurn | Dispatch | Withdraw | Fetch | OfferAgain | Reply
+@dataclass(frozen=True, slots=True)
+class Bring:
+    """Tell the call with sound, which the person is in, what they have written here."""
+
+    wrote: PersonWrote
+
+
+# effects of a call with sound, which its voice performs
+
+
+@dataclass(frozen=True, slots=True)
+class Speak:
+    """Say it, behind what is being said. `turn` is the user's turn that it answers. Not `is_logged`: the log has its
+    words already."""
+
+    id: str
+    text: str
+    turn: int | None = None
+    in_history: bool = True
+    is_logged: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakAlong:
+    """A message that is said while the connected program still writes it: it opens, grows, or is complete."""
+
+    id: str
+    act: Literal["start", "add", "end"]
+    text: str = ""
+    turn: int | None = None
+    fallback: str | None = None
+    """Said at the end of a message without a word, when the program could not write it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the call: at once, or when what is being said was heard."""
+
+    reason: str
+    after_speech: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Perform:
+    """Do to the sound what this input asks."""
+
+    command: AnyInput
+
+
+Effect = (
+    BeginTurn
+    | AbortTurn
+    | Dispatch
+    | Withdraw
+    | Fetch
+    | Bring
+    | OfferAgain
+    | Reply
+    | Speak
+    | SpeakAlong
+    | HangUp
+    | Perform
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,23 @@ class Telling:
         self._world = world
         self._place = place
 
-    async def entries(self, state: CallState, entries: Sequence[Entry], around: Around) -> None:
-        preparing = opening(state, entries, around)
-        if preparing is not None:  # between the start of the session and what was said in it
-            await self._world.tell(self._told(state, entries=tuple(entries[:1]), signals=(preparing,)))
-            entries = entries[1:]
-        if entries:
-            await self._world.tell(self._told(state, entries=tuple(entries)))
+    async def news(self, state: CallState, told: Sequence[Entry | Signal], around: Around) -> None:
+        """In their order: a telling has entries first and signals after them."""
+        entries: list[Entry] = []
+        signals: list[Signal] = []
+        for each in told:
+            if isinstance(each, Entry):
+                if signals:
+                    await self._world.tell(self._told(state, entries=tuple(entries), signals=tuple(signals)))
+                    entries, signals = [], []
+                entries.append(each)
+                preparing = opening(state, (each,), around)
+                if preparing is not None:  # between the start of the session and what was said in it
+                    signals.append(preparing)
+            else:
+                signals.append(each)
+        if entries or signals:
+            await self._world.tell(self._told(state, entries=tuple(entries), signals=tuple(signals)))
 
     async def signal(self, state: CallState, signal: Signal) -> None:
         await self._world.tell(self._told(state, signals=(signal,)))

@@ -29,9 +29,14 @@ from typing import Any
 
 import aio_pika
 import aiormq
+import hypothesis
 import pymongo
 import pytest
 import services
+
+# Timings are never assertions: a busy machine generates inputs slowly, and that is no fault of what is tested.
+hypothesis.settings.register_profile("omni", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("omni")
 
 ROOT = Path(__file__).resolve().parent.parent
 GRACE_SECONDS = 0.25  # for tasks that are already on their way out when a test returns
@@ -155,9 +160,11 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def _garbage_is_its_own() -> Iterator[None]:
     """The first of these fixtures, and so torn down when the test's loop is closed: what only that made garbage is
-    collected now, and not told to whichever test comes next."""
+    collected now, and not told to whichever test comes next. What is still there (modules that it imported, caches) is
+    looked at no more: it would be most of the work of all tests."""
     yield
     gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

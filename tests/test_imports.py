@@ -23,11 +23,21 @@ LIVE = ("omni.live",)  # calls as they grow, told over the bus: whoever shows a 
 ACCESS = ("omni.access",)  # keys, tokens, origins, rate limits
 SIGNING = ("omni.access.webhooks",)  # pure: how a request to a developer's server is signed
 OUTGOING = ("omni.outgoing",)  # requests to addresses that other people gave us
-COMMON = ("channels.base", "channels.splitting", "channels.per_minute")
+AUDIO = ("omni.audio",)  # sound as numbers: pure
+COMMON = (
+    "channels.base",
+    "channels.audio",
+    "channels.twilio",
+    "channels.splitting",
+    "channels.per_minute",
+    "channels.hosted",
+    *AUDIO,
+)
 DRIVERS = ("omni.sqlite", "omni.mongodb")  # what several engines of one database share
 ALLOWED: dict[str, tuple[str, ...]] = {
     "omni": ("omni.sdk", "omni.model"),  # the package itself: what a bot author imports
     "omni.model": (),
+    "omni.audio": (),
     "omni.telemetry": ("omni.model",),
     "omni.settings": ("omni.model",),  # read by the composition root, which hands the parts their values
     "omni.sqlite": TELEMETRY,
@@ -39,19 +49,33 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "omni.access": ("omni.model", "omni.store", *TELEMETRY),
     "omni.outgoing": ("omni.model", *TELEMETRY),
     "omni.sdk": ("omni.model",),
-    "omni.gateway": ("omni.model", "sessions", *LIVE, *ACCESS, *OUTGOING, *SEAMS, *TELEMETRY),
+    "omni.gateway": ("omni.model", "sessions", *AUDIO, *LIVE, *ACCESS, *OUTGOING, *SEAMS, *TELEMETRY),
     "omni.cli": OURS,
     "omni.app": OURS,
     "omni.__main__": ("omni.cli",),
     "channels": (),
     "channels.base": ("omni.model", *SEAMS, *TELEMETRY),
+    "channels.audio": ("omni.model",),
+    "channels.twilio": ("channels.per_minute", "omni.model", *TELEMETRY),
+    "channels.twilio.simulator": AUDIO,  # it stands for somebody else's cloud: it must not know ours
     "channels.splitting": (),  # what channels have in common beside the protocol
     "channels.per_minute": (),
+    "channels.hosted": ("omni.model", *ACCESS),
     "channels.{name}": (*COMMON, "omni.model", *LIVE, *ACCESS, *OUTGOING, *SEAMS, *TELEMETRY),
     "channels.whatsapp.simulator": (),  # it stands for somebody else's cloud: it must not know ours
-    "channels.sms.simulator": (),
     "sessions": ("omni.model", "omni.bus", "omni.store", *LIVE, *SIGNING, *OUTGOING, *TELEMETRY),
-    "workers": ("channels.base", "sessions", "omni.model", *LIVE, *SIGNING, *OUTGOING, *SEAMS, *TELEMETRY),
+    "workers": (
+        "channels.base",
+        "channels.audio",
+        "sessions",
+        *AUDIO,
+        "omni.model",
+        *LIVE,
+        *SIGNING,
+        *OUTGOING,
+        *SEAMS,
+        *TELEMETRY,
+    ),
 }
 
 

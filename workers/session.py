@@ -41,6 +41,7 @@ from sessions.world import World
 from workers.alarm import AlarmClock
 from workers.awake import Awake
 from workers.merging import Merging
+from workers.sounding import Sounding
 
 log = logging.getLogger("omni.session")
 
@@ -83,6 +84,7 @@ class SessionWorker:
         self._kept = Kept(prefetch // 2, lambda: self._awake.is_crowded)
         self._alarm = AlarmClock(world, sweep)
         self._contacts = Contacts(world.store, world.new_id)
+        self._sounding = Sounding(world)
         self._merging = Merging(world, self._contacts, self._awake)
         self._lanes: dict[str, deque[_Item]] = {}
         self._lane_tasks: set[asyncio.Task[None]] = set()
@@ -251,6 +253,10 @@ class SessionWorker:
             log.warning("an input for a call that does not exist is dropped: %s", happening.call)
             item.parcel.done()
             return
+        left = await self._sounding.hand_on(call, item.happening)
+        if left is None:
+            item.parcel.done()
+            return
         contact = await self._world.store.contact(call.contact)
         place = Place.of(call)
         if contact is not None and not call.is_open and place.group is None and place.party != contact.id:
@@ -261,7 +267,7 @@ class SessionWorker:
             place = Place.between(call.org, call.agent, call.channel, contact.id, contact.home)
         actor = self._awake.at(place)
         self._awake.know(happening.call, actor)
-        actor.post(Mail(item.happening, item.parcel), contact)
+        actor.post(Mail(left, item.parcel), contact)
         self._awake.wake(actor)
 
     def _is_mine(self, home: str, came_by: str) -> bool:
@@ -294,9 +300,10 @@ class SessionWorker:
             for call in await self._world.store.calls(
                 CallFilter(org=contact.org, contact=contact.id, is_open=True), limit=100
             ):
-                actor = self._awake.at(Place.of(call))
-                actor.post(Mail(_copy_for(call.id, happening)), contact)
-                self._awake.wake(actor)
+                if not await self._sounding.pause(call, happening):
+                    actor = self._awake.at(Place.of(call))
+                    actor.post(Mail(_copy_for(call.id, happening)), contact)
+                    self._awake.wake(actor)
         item.parcel.done()
 
     async def _pause_agent(self, item: _Item, happening: PauseAgent) -> None:

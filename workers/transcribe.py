@@ -1,6 +1,6 @@
 """Speech to text for voice notes.
 
-The `voice` extra brings faster-whisper; without it audio reaches the brain without words.
+The extra `local-speech` brings faster-whisper and a model; without it audio reaches the brain without words.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import logging
 import sys
 from collections.abc import Sequence
 from typing import Final, Protocol
+
+from workers.voice.stt import packaged
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ class WhisperTranscriber:
 
     The model is loaded once; one recording is heard at a time and at most `waiting` wait. A process that dies, or
     whose work is cancelled, is replaced at the next recording. `model` is a model's name (`base`, `small`, …:
-    downloaded at first use) or the path of a folder with one.
+    downloaded at first use), the path of a folder with one, or "" for the packaged one.
     """
 
     def __init__(self, model: str, *, waiting: int = _WAITING, command: Sequence[str] | None = None) -> None:
@@ -104,11 +106,12 @@ class WhisperTranscriber:
 
 
 def load_transcriber(model: str | None) -> Transcriber | None:
-    """A transcriber for the model that the settings name; None, and a line in the log, when there cannot be one."""
-    if not model:
-        log.info("voice notes are not transcribed: no model is set (OMNI_STT_MODEL)")
+    """A transcriber for the model that the settings name, or else for the packaged one; None, and a line in the log,
+    when there cannot be one."""
+    if not model and not packaged.is_installed():
+        log.info("voice notes are not transcribed: no model is set (OMNI_STT_MODEL), and none is installed")
         return None
     if importlib.util.find_spec("faster_whisper") is None:
-        log.info("voice notes are not transcribed: install omni with the extra `voice` for that")
+        log.info("voice notes are not transcribed: install omni with the extra `local-speech` for that")
         return None
-    return WhisperTranscriber(model)
+    return WhisperTranscriber(model or "")

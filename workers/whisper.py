@@ -1,4 +1,5 @@
 """faster-whisper in a process of its own: `python -m workers.whisper MODEL`, spoken to by `workers.transcribe`.
+An empty MODEL is the packaged one.
 
 On stdin, for each recording: a line of JSON, `{"language": str | null, "size": bytes}`, and the recording. On stdout,
 for each: a line of JSON, `{"words": str}` or `{"error": str}`. It ends when stdin does.
@@ -38,7 +39,9 @@ def _hear(model: Any, audio: bytes, language: str | None) -> str:
 def _load(name: str) -> Any:
     from faster_whisper import WhisperModel
 
-    return WhisperModel(name, device="auto", compute_type="default")
+    from workers.voice.stt.packaged import model_folder
+
+    return WhisperModel(name or str(model_folder()), device="auto", compute_type="default")
 
 
 def main() -> None:

@@ -7,11 +7,10 @@ metadata. A visitor's identity has no end, but opens nothing by itself.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,8 +18,8 @@ from pydantic import Field, JsonValue, ValidationError
 
 from channels.chat.frames import HelloFrame
 from omni.access.access import Access
+from omni.access.asking import Agents, Asking, thread_visitor, welcomes
 from omni.access.limits import Buckets
-from omni.access.origins import is_allowed
 from omni.access.tokens import Token, TokenError
 from omni.access.visitors import Visitor as Identity
 from omni.access.visitors import open_visitor, seal_visitor
@@ -36,9 +35,6 @@ LANGUAGE_KEY: Final = "lang"
 NAME_KEY: Final = "name"
 MAX_THREAD: Final = 256
 RETURNS_PER_MINUTE: Final = 120
-
-Agents = Callable[[], Sequence[Agent]]
-"""All agents as they are now."""
 
 
 class AdmissionError(Exception):
@@ -81,15 +77,6 @@ class Admitted:
     stays: bool
     session: str | None = None
     identity: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """Where somebody asks from: their address, their page's origin, and the origin that our own pages have for them."""
-
-    address: str
-    origin: str | None
-    own_origin: str
 
 
 class Admission:
@@ -157,9 +144,9 @@ class Admission:
         visitor = f"v-{secrets.token_hex(12)}"
         is_thread = True
         if isinstance(sealed, str) and sealed:
-            visitor = _thread_visitor(token.agent, "sealed", sealed)
+            visitor = thread_visitor(token.agent, "sealed", sealed)
         elif thread and len(thread) <= MAX_THREAD:
-            visitor = _thread_visitor(token.agent, "page", thread)
+            visitor = thread_visitor(token.agent, "page", thread)
         else:
             is_thread = False
         until = self._clock() + SESSION_SECONDS
@@ -188,7 +175,7 @@ class Admission:
     def _welcoming(self, org: str | None, slug: str, asking: Asking) -> Agent:
         """The agent of that name that talks to this page without a token; that of the default organisation first."""
         named = [one for one in self._agents() if one.slug == slug and org in (None, one.org)]
-        found = [one for one in named if welcomes(one, asking)]
+        found = [one for one in named if welcomes(one, asking, "chat")]
         if found:
             return min(found, key=lambda one: (one.org != DEFAULT_ORG, one.org))
         if not named:
@@ -209,23 +196,6 @@ class Admission:
                 status=429,
                 retry_after=wait,
             )
-
-
-def has_page(agent: Agent) -> bool:
-    """Whether our own pages may talk to it."""
-    return any(channel.kind == "chat" for channel in agent.channels)
-
-
-def welcomes(agent: Agent, asking: Asking) -> bool:
-    allowed = (*agent.allowed_origins, asking.own_origin) if has_page(agent) else agent.allowed_origins
-    return is_allowed(asking.origin, allowed)
-
-
-def _thread_visitor(agent: str, by: str, thread: str) -> str:
-    """The visitor of a named conversation: of one agent, and of either a token's own word or a page's. The name itself
-    may be all that protects it, so it is shown nowhere."""
-    digest = hashlib.sha256(f"{agent}\n{by}\n{thread}".encode("utf-8", "surrogatepass"))
-    return f"t-{digest.hexdigest()[:32]}"
 
 
 def _session_of(payload: Mapping[str, JsonValue] | None) -> Session | None:

@@ -139,7 +139,7 @@ def _spoken(entry: Entry) -> tuple[str, str]:
         case UserSaid():
             return "user", fact.text
         case BotSaid():
-            return "bot", plain(fact.delivery.message)
+            return "bot", plain(fact.message)
         case HumanSaid():
             return "bot", plain(fact.message)
         case _:

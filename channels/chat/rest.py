@@ -16,13 +16,14 @@ from aiohttp import hdrs, web
 from pydantic import JsonValue
 
 from channels.chat import wire
-from channels.chat.admission import Admission, AdmissionError, Admitted, Asking
+from channels.chat.admission import Admission, AdmissionError, Admitted
 from channels.chat.files import MAX_FILE, FileRefusedError, body_of
 from channels.chat.frames import ContextFrame, FrameRefusedError, HelloFrame, MessageFrame, parse_fields
 from channels.chat.line import Line
 from channels.chat.resumable import NO_ID, about
 from channels.chat.talk import HUNG_UP, NOT_NOW, Services, message_of, wants_arrival
 from channels.chat.transcript import Cursor, Transcript
+from omni.access.asking import Asking
 from omni.access.limits import Buckets
 from omni.access.web import bearer, for_pages
 from omni.bus.base import BusError

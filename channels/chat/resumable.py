@@ -64,10 +64,12 @@ class ResumableTalk(Talk):
 def about(admitted: Admitted) -> wire.Frame:
     """What the page needs to know: its session, who the visitor is, whom they talk to, and what it may send."""
     kinds: list[JsonValue] = [*KINDS]
+    agent = admitted.agent
+    calls = {"calls": True} if any(channel.kind == "webrtc" for channel in agent.channels) else {}
     return {
         "session": admitted.session,
         "visitor": admitted.identity,
-        "agent": {"slug": admitted.agent.slug, "name": _name(admitted.agent)},
+        "agent": {"slug": agent.slug, "name": _name(agent), **calls},
         "limits": {"text": MAX_TEXT, "file": MAX_FILE, "types": kinds},
     }
 

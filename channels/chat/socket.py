@@ -14,13 +14,14 @@ from typing import Final
 from aiohttp import WSMessage, WSMsgType, hdrs, web
 
 from channels.chat import wire
-from channels.chat.admission import Admission, AdmissionError, Asking
+from channels.chat.admission import Admission, AdmissionError
 from channels.chat.frames import FrameRefusedError, HelloFrame, parse
 from channels.chat.pace import Pace
 from channels.chat.plain import PlainTalk
 from channels.chat.resumable import ResumableTalk
 from channels.chat.talk import GOING_AWAY, NOT_NOW, TRY_LATER, Services, Talk
 from channels.chat.transcript import Cursor
+from omni.access.asking import Asking
 from omni.access.web import address_of, server_url
 from omni.bus.base import BusError
 from omni.store.base import StoreError

@@ -96,7 +96,7 @@ class Transcript:
                 return [self._said(cursor, fact.provider_id, "user", fact.text, fact.message, entry.ts)]
             case BotSaid():
                 self._has_spoken = True
-                return [self._said(cursor, fact.id, "bot", fact.text, fact.delivery.message, entry.ts)]
+                return [self._said(cursor, fact.id, "bot", fact.text, fact.message, entry.ts)]
             case HumanSaid():
                 return [self._said(cursor, fact.id, "human", fact.text, fact.message, entry.ts)]
             case HandoffRequested():

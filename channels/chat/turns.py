@@ -90,7 +90,7 @@ class Turns:
             case UserSaid():
                 return self._heard(fact)
             case BotSaid():
-                return self._speak(fact.id, fact.delivery.message)
+                return self._speak(fact.id, fact.message)
             case HumanSaid():
                 return self._speak(fact.id, fact.message) + self._finish(self._logged())
             case TurnContinued():

@@ -12,12 +12,12 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 
 from channels.base import Accepted, Action, Download, Piece, RefusedError
-from channels.sms import package
 from channels.sms.links import Links
 from channels.sms.media import MediaSource
 from channels.sms.outgoing import Request, pieces_of, refuse
 from channels.sms.payloads import tracker_query
 from channels.sms.webhook import STATUS_PATH
+from channels.twilio import package
 from omni.blobs.base import BlobError, Blobs
 from omni.model.channel import Channel, SmsChannel
 from omni.model.delivery import Delivery

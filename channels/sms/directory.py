@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from channels.twilio.account import Account
 from omni.model.agent import Agent
 from omni.model.channel import SmsChannel
 from omni.model.numbers import canonical
@@ -17,6 +18,11 @@ class Line:
     org: str
     agent: str
     channel: SmsChannel
+
+    @property
+    def account(self) -> Account:
+        given = self.channel
+        return Account(given.account_sid, given.auth_token, given.previous_auth_token, given.signing_key)
 
     @property
     def routing_prefix(self) -> str:

@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import aiohttp
-
 from channels.base import Action, RefusedError
+from channels.twilio.failures import ApiFailure, ApiRefusal, NoAnswer
 from omni.model.delivery import DeliveryError
 
 
@@ -132,6 +131,20 @@ def remedy(code: int | None, *, http: int = 400) -> Remedy:
     return _TRANSIENT if http >= 500 or http == 408 else UNKNOWN
 
 
+def refusal_of(failure: ApiFailure) -> RefusedError:
+    """The exception for a request that came to nothing."""
+    if isinstance(failure, NoAnswer):
+        return RefusedError(
+            str(failure),
+            action=Action.RETRY,
+            code="no_answer" if failure.written else "unreachable",
+            is_unclear=failure.written and failure.may_act,
+        )
+    if not isinstance(failure, ApiRefusal):
+        raise TypeError(f"{type(failure).__name__} is no failure of Twilio's API")
+    return refusal(failure.code, failure.words, failure.http, retry_after=failure.retry_after, may_act=failure.may_act)
+
+
 def refusal(
     code: int | None, said: str | None, http: int, *, retry_after: float | None = None, may_act: bool = True
 ) -> RefusedError:
@@ -148,22 +161,6 @@ def refusal(
         provider_code=code,
         retry_after=retry_after if retry_after is not None else found.retry_after,
         is_unclear=may_act and http >= 500 and http != 503,
-    )
-
-
-def lost(error: BaseException, *, may_act: bool) -> RefusedError:
-    """The refusal for a request that got no answer. It can only have had an effect if it was written."""
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientSSLError | aiohttp.ConnectionTimeoutError):
-        why, written = "cannot be reached", False
-    elif isinstance(error, TimeoutError):
-        why, written = "did not answer in time", True
-    else:
-        why, written = "broke the connection off", True
-    return RefusedError(
-        f"Twilio {why} ({type(error).__name__}).",
-        action=Action.RETRY,
-        code="no_answer" if written else "unreachable",
-        is_unclear=written and may_act,
     )
 
 

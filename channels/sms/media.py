@@ -18,8 +18,9 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from channels.base import Action, RefusedError
-from channels.sms.credentials import basic
-from channels.sms.errors import lost, refusal
+from channels.sms.errors import refusal, refusal_of
+from channels.twilio.credentials import basic
+from channels.twilio.failures import NoAnswer
 from omni.model.channel import SmsChannel
 from omni.model.message import Media
 from omni.outgoing.addresses import PublicResolver, checked
@@ -53,7 +54,7 @@ class MediaDownload:
                     _too_large()
                 yield piece
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise lost(error, may_act=False) from None
+            raise refusal_of(NoAnswer(error, may_act=False)) from None
 
 
 class MediaSource:
@@ -113,7 +114,7 @@ class MediaSource:
                     session.get(url, headers=headers, allow_redirects=False, timeout=self._timeout)
                 )
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                raise lost(error, may_act=False) from None
+                raise refusal_of(NoAnswer(error, may_act=False)) from None
             if response.status not in _MOVED:
                 return response
             target = response.headers.get("Location", "")

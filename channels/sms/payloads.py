@@ -10,11 +10,11 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from channels.sms import form as read
 from channels.sms.directory import Line
 from channels.sms.errors import delivery_error
-from channels.sms.form import Form
 from channels.sms.people import sender
+from channels.twilio import form as read
+from channels.twilio.form import Form
 from omni.model.contact import Sender
 from omni.model.delivery import DeliveryState, StatusUpdate
 from omni.model.inbound import PersonNotice, UserMessage

@@ -48,7 +48,8 @@ class TokenError(Exception):
 
 class Token(Value):
     """What a token grants. Times are epoch seconds; `origin` is the page's, of a token that was minted without a key,
-    and `meta` what its developer sealed in."""
+    and `meta` what its developer sealed in. `opens` is the id that we gave a spoken call before it begins, and `vars`
+    what its prompt is filled with; `call` is one that there is."""
 
     kind: TokenKind
     id: str
@@ -60,6 +61,8 @@ class Token(Value):
     call: str | None = None
     meta: dict[str, JsonValue] | None = None
     origin: str | None = None
+    opens: str | None = None
+    vars: dict[str, str] | None = None
 
     @property
     def agent(self) -> str:
@@ -75,7 +78,7 @@ class Token(Value):
 
 
 def token_payload(token: Token) -> dict[str, JsonValue]:
-    """`{v, typ, org, agents, scope, iat, exp, jti}`, and `call`, `meta`, `org` when it has them."""
+    """`{v, typ, org, agents, scope, iat, exp, jti}`, and `call`, `meta`, `origin`, `opens`, `vars` when it has them."""
     payload: dict[str, JsonValue] = {
         "v": _VERSION,
         "typ": token.kind,
@@ -86,7 +89,13 @@ def token_payload(token: Token) -> dict[str, JsonValue]:
         "exp": token.expires_at,
         "jti": token.id,
     }
-    optional: dict[str, JsonValue] = {"call": token.call, "meta": token.meta, "origin": token.origin}
+    optional: dict[str, JsonValue] = {
+        "call": token.call,
+        "meta": token.meta,
+        "origin": token.origin,
+        "opens": token.opens,
+        "vars": None if token.vars is None else dict(token.vars),
+    }
     return payload | {name: value for name, value in optional.items() if value is not None}
 
 
@@ -134,8 +143,11 @@ class Tokens:
         call: str | None = None,
         meta: dict[str, JsonValue] | None = None,
         origin: str | None = None,
+        opens: str | None = None,
+        variables: dict[str, str] | None = None,
+        lifetime: float | None = None,
     ) -> str:
-        """A sealed token, of URL-safe characters only."""
+        """A sealed token, of URL-safe characters only. `lifetime` in seconds is that of its kind unless given."""
         now = self._clock()
         token = Token(
             kind=kind,
@@ -144,10 +156,12 @@ class Tokens:
             agents=agents,
             scope=scope or DEFAULT_SCOPES[kind],
             issued_at=now,
-            expires_at=now + LIFETIMES[kind],
+            expires_at=now + (LIFETIMES[kind] if lifetime is None else lifetime),
             call=call,
             meta=meta or None,
             origin=origin,
+            opens=opens,
+            vars=variables or None,
         )
         return self._sealer.seal(PREFIXES[kind], token_payload(token))
 

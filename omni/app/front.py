@@ -16,9 +16,10 @@ from omni.app.surfaces.client import client
 from omni.app.surfaces.inbox import inbox
 from omni.app.surfaces.rest import rest
 from omni.app.surfaces.streams import streams
+from omni.app.webrtc import webrtc
 from omni.gateway.streams.history import AGENT_CALLS, is_log_question
 
-SURFACES: Final[tuple[Surface, ...]] = (access, chat, client, streams, inbox, rest, agentphone)
+SURFACES: Final[tuple[Surface, ...]] = (access, chat, webrtc, client, streams, inbox, rest, agentphone)
 
 
 async def open_front(parts: Parts, stack: AsyncExitStack) -> list[web.RouteDef]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+
 from omni.app.parts import Parts
+from omni.app.voices import voices_of
 from omni.gateway.inbox.guard import Guard
 from omni.gateway.inbox.kit import Kit, TemplateSource
 from omni.gateway.rest.kit import RestKit
@@ -36,4 +39,5 @@ def rest_kit(parts: Parts, templates: TemplateSource) -> RestKit:
         partitions=parts.settings.partitions,
         declared=frozenset((agent.org, agent.slug) for agent in parts.settings.agents),
         templates=templates,
+        voices=functools.cache(lambda: voices_of(parts.settings)),
     )

@@ -15,12 +15,16 @@ from sessions.brains.webhook.envelope import MediaLink
 
 async def open_links(settings: Settings, opened: Engines, url: Callable[[], str | None]) -> Links:
     """Under `url`, our public address as far as it is known. Raises StoreError."""
+    return Links(await open_sealer(settings, opened), url)
+
+
+async def open_sealer(settings: Settings, opened: Engines) -> Sealer:
+    """With the installation's secret. Raises StoreError."""
     secret, previous = settings.secret, settings.previous_secret
-    sealer = Sealer(
+    return Sealer(
         secret.get_secret_value() if secret is not None else await kept_secret(opened.store, time.time()),
         previous.get_secret_value() if previous is not None else None,
     )
-    return Links(sealer, url)
 
 
 def media_link(links: Links) -> MediaLink:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
-from channels.sms import package
 from channels.sms.adapter import API_URL, SmsAdapter
+from channels.twilio import package
 from omni.app.engines import Engines
 from omni.app.links import open_links
 from omni.model.channel import SmsChannel

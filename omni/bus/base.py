@@ -27,6 +27,11 @@ class BusError(Exception):
     """The bus could not do what was asked; the text says what and how to mend it."""
 
 
+class UnknownQueueError(BusError):
+    """There is no such queue (any more), so the message was not accepted. Others of the same publish may have been:
+    publishing those again may duplicate them."""
+
+
 class BusUnavailableError(BusError):
     """The engine cannot be reached (for now): nothing was accepted. Try again, or answer 503."""
 
@@ -120,7 +125,10 @@ class Bus(Protocol):
         """Stop every consumer, hand back what is not settled, close. Idempotent."""
 
     async def declare(self, queues: Sequence[Queue]) -> None:
-        """Create queues that do not exist. Publishing to a queue never declared is a BusError."""
+        """Create queues that do not exist. Publishing to a queue that does not is an UnknownQueueError.
+
+        A passing queue goes some time after its consumer, where other processes may have it; in an embedded bus, which
+        ends with its process, it stays, and is found again by whoever consumes it next."""
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         """Returns when every message survives `kill -9`; messages of one call to one queue keep their order.
@@ -148,7 +156,8 @@ class Bus(Protocol):
         """Oldest first; reading does not change them."""
 
     async def replay(self, ids: Sequence[str]) -> int:
-        """Put dead letters back on their queues with their attempts forgotten; returns how many there were."""
+        """Put dead letters back on their queues with their attempts forgotten; returns how many. Those of a passing
+        queue that is gone stay."""
 
     async def purge(self, ids: Sequence[str] | None = None) -> int:
         """Delete dead letters (all without ids); returns how many there were."""

@@ -8,10 +8,11 @@ import time
 import click
 
 from omni.cli.address import Address, address_for, server_options
+from omni.cli.listening import listen
 from omni.cli.naming import LAST, find_call
 from omni.cli.observing import Envelope, Observer
 from omni.cli.opening import Failure, config_option, on_loop, opened, settings_for
-from omni.cli.show import CALL_HEADS, as_json, call_row, day, delivery_line, entry_line, said, table
+from omni.cli.show import CALL_HEADS, as_json, call_row, day, delivery_line, entry_line, person_of, said, table
 from omni.cli.show_observed import observed_line
 from omni.cli.tailing import PAGE, POLL_SECONDS, Tail
 from omni.model.base import DEFAULT_ORG
@@ -23,7 +24,10 @@ from omni.store.base import CallFilter, StoreUnavailableError
 
 @click.group()
 def calls() -> None:
-    """Conversations: list, show, and a live log in the terminal."""
+    """Conversations: list, show, and a live log in the terminal; listen in on those that are spoken."""
+
+
+calls.add_command(listen)
 
 
 @calls.command("list")
@@ -83,7 +87,7 @@ def _head(call: Call) -> None:
     state = "open" if call.is_open else f"ended: {said(call.reason or '?', 60)}"
     handled = f", handled by {said(call.handled_by or call.handler, 40)}" if call.is_open else ""
     click.echo(
-        f"{call.id}  {said(call.name or call.home, 40)} with {call.agent} on {call.channel}, "
+        f"{call.id}  {said(person_of(call), 40)} with {call.agent} on {call.channel}, "
         f"since {day(call.started_at)}, {state}{handled}"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import importlib.util
 import json
 import os
 import secrets
@@ -20,6 +21,7 @@ from pydantic import SecretStr
 
 from channels.whatsapp.simulator import Simulator, SimulatorSettings, create_app
 from omni.app.server import Server
+from omni.app.voice import is_installed
 from omni.cli.address import reachable
 from omni.cli.opening import SENTENCES, Failure
 from omni.cli.operators import own_link
@@ -194,11 +196,17 @@ def _settings(data: Path, host: str, port: int, base: str, pretend: SimulatorSet
         access_token=pretend.access_token,
         app_secret=pretend.app_secret,
         verify_token=pretend.verify_token,
+        browser_calls="- kind: webrtc" if _can_be_called() else "",
     )
     path = data / SETTINGS
     _write_private(path, text)
     own = {"bus_url": "", "blob_url": "", "whatsapp_graph_url": graph_url, "api_key": SecretStr(api_key)}
     return load(path, host=host, port=port, store_url=store_url, **own)
+
+
+def _can_be_called() -> bool:
+    """By browser: what hears, what speaks and what connects is installed."""
+    return is_installed() and importlib.util.find_spec("aiortc") is not None
 
 
 def _inbox_link(settings: Settings) -> str:
@@ -213,12 +221,14 @@ def _welcome(settings: Settings, data: Path, base: str, inbox: str) -> str:
     where = "" if data == Path("omni-data") else f" --config {data / SETTINGS}"
     addresses = (
         ("Phone", f"{base}{PREFIX}/", "write to the bot here"),
+        *((("Call", f"{base}/call/sunrise", "speak with it here"),) if _can_be_called() else ()),
         ("Health", f"{base}/health", ""),
         ("Metrics", f"{base}/metrics", ""),
     )
     commands = (
         (f"omni calls tail{where}", "what is said, live"),
         *(() if where else (("omni chat sunrise", "write to the bot from there"),)),
+        *(() if where or not is_installed() else (("omni mic sunrise", "speak with it from there"),)),
         (f'omni send last "It\'s me"{where}', "write yourself: the bot falls silent"),
         (f"omni resume last{where}", "give the conversation back to the bot"),
     )

@@ -13,6 +13,8 @@ from omni.cli.show import said
 from omni.model.base import Value
 
 ANSWER_SECONDS: Final = 10.0
+DIAL_SECONDS: Final = 30.0
+"""Until a carrier has taken a call."""
 
 
 class ConnectedAgent(Value):
@@ -54,15 +56,30 @@ async def kick(address: Address, slug: str) -> None:
     raise Failure(said(refusal)) if isinstance(refusal, str) else _no_omni(address, path, status)
 
 
-async def _ask(address: Address, method: str, path: str) -> tuple[int, dict[str, Any] | None]:
+async def dial(address: Address, wanted: dict[str, object]) -> str:
+    """Have the server call somebody (`POST /v1/calls`); returns the call's id. Raises Failure, in the server's words
+    when it will not."""
+    path = "/v1/calls"
+    status, body = await _ask(address, "POST", path, wanted, seconds=DIAL_SECONDS)
+    call = body.get("id") if body is not None else None
+    if status == 201 and isinstance(call, str):
+        return call
+    error = body.get("error") if body is not None else None
+    sentence = error.get("message") if isinstance(error, dict) else None
+    raise Failure(said(sentence)) if isinstance(sentence, str) else _no_omni(address, path, status)
+
+
+async def _ask(
+    address: Address, method: str, path: str, content: object = None, *, seconds: float = ANSWER_SECONDS
+) -> tuple[int, dict[str, Any] | None]:
     """Status, and body when it is a JSON object. Raises Failure when nobody answers, or the key is refused."""
-    limit = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+    limit = aiohttp.ClientTimeout(total=seconds)
     status, body = 0, None
     headers = {"Authorization": f"Bearer {address.key}"}
     try:
         async with (
             aiohttp.ClientSession(timeout=limit, headers=headers) as session,
-            session.request(method, f"{address.url}{path}", allow_redirects=False) as answer,
+            session.request(method, f"{address.url}{path}", json=content, allow_redirects=False) as answer,
         ):
             status = answer.status
             body = await answer.json(content_type=None)

@@ -23,7 +23,8 @@ from omni.telemetry import logs
 log = logging.getLogger("omni.serve")
 
 EXIT_WITHIN: Final = 9.0
-"""Seconds from the signal to the end. What is not finished by then is taken up again by whoever comes next."""
+"""Seconds from the signal (or from the end of the last call with sound that goes on after it) to the end. What is not
+finished by then is taken up again by whoever comes next."""
 
 Beside: TypeAlias = Callable[[Server], AbstractAsyncContextManager[object]]
 
@@ -77,8 +78,8 @@ def run(
     beside: Beside = nullcontext,
     signals: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
 ) -> None:
-    """Serve on uvloop where it is installed, until one of the signals. `started` is called once the server listens;
-    what `beside` opens then is closed before the server stops.
+    """Serve on uvloop where it is installed, until one of the signals; a second one does not wait for calls with sound
+    to be over. `started` is called once the server listens; what `beside` opens then is closed before the server stops.
 
     Raises Failure with the sentence of what cannot work.
     """
@@ -104,10 +105,14 @@ async def _until_signalled(
     beside: Beside,
     signals: Sequence[signal.Signals],
 ) -> None:
-    stopped = asyncio.Event()
+    stopped, hurried = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def asked() -> None:
+        (hurried if stopped.is_set() else stopped).set()
+
     for name in signals:
-        loop.add_signal_handler(name, stopped.set)
+        loop.add_signal_handler(name, asked)
     told = asyncio.create_task(stopped.wait(), name="wait for a signal")
     try:
         starting = asyncio.create_task(_start(make, patience), name="start the server")
@@ -126,6 +131,7 @@ async def _until_signalled(
             async with beside(server):
                 await told
             log.info("asked to stop: finishing what is in hand")
+            await _drain(server, hurried)
         finally:
             await _stop(server)
     finally:
@@ -151,6 +157,15 @@ async def _start(make: Callable[[], Server], patience: float) -> Server:
             await asyncio.sleep(pause)
         else:
             return server
+
+
+async def _drain(server: Server, hurried: asyncio.Event) -> None:
+    draining = asyncio.create_task(server.drain(), name="let calls end")
+    hurry = asyncio.create_task(hurried.wait(), name="wait for a second signal")
+    await asyncio.wait([draining, hurry], return_when=asyncio.FIRST_COMPLETED)
+    for task in (draining, hurry):
+        task.cancel()
+    await asyncio.wait([draining, hurry])
 
 
 async def _stop(server: Server) -> None:

@@ -9,7 +9,8 @@ from typing import Final
 
 import click
 
-from omni.model.call import Call
+from omni.cli.show_spoken import spoken_words
+from omni.model.call import SOUND, Call
 from omni.model.contact import IdentityKind
 from omni.model.delivery import Delivery, DeliveryState
 from omni.model.entry import (
@@ -95,14 +96,16 @@ def entry_line(entry: Entry, names: dict[str, str]) -> str | None:
     fact = entry.fact
     match fact:
         case CallStarted():
-            names[entry.call] = said(
-                fact.name or ("visitor" if fact.channel.partition(":")[0] == CHAT else fact.from_), 24
-            )
-            return _line(entry, "·", f"call started by {names[entry.call]} ({said(fact.from_, 40)})", dim=True)
+            is_ours = fact.direction == "outbound"
+            person = fact.to if is_ours else fact.from_
+            names[entry.call] = said(fact.name or ("visitor" if fact.channel.partition(":")[0] == CHAT else person), 24)
+            how = "with" if is_ours else "by"
+            return _line(entry, "·", f"call started {how} {names[entry.call]} ({said(person, 40)})", dim=True)
         case UserSaid():
             if fact.name:
                 who = names[entry.call] = said(fact.name, 24)
-            note = click.style("  (the bot is silent)", dim=True) if fact.paused else ""
+            why = "answered elsewhere" if fact.mode == "standby" else "the bot is silent"
+            note = click.style(f"  ({why})", dim=True) if fact.paused else ""
             return _line(entry, "›", f"{click.style(who, fg='cyan', bold=True)}  {said(fact.text)}{note}")
         case UserReacted():
             return _line(entry, "›", f"{who} reacted {said(fact.emoji or '(took it back)', 20)}", dim=True)
@@ -150,7 +153,11 @@ def entry_line(entry: Entry, names: dict[str, str]) -> str | None:
         case TurnStarted() | TurnContinued() | BotFinished() | CallSummary():
             return None
         case _:
-            return _line(entry, "·", f"{said(fact.type, 60)} {said(as_json(fact_data(fact)), 200)}", dim=True)
+            spoken = spoken_words(fact)
+            if spoken == "":
+                return None
+            what = f"{fact.type} {as_json(fact_data(fact))}" if spoken is None else spoken
+            return _line(entry, "·", said(what, 300), dim=True)
 
 
 def _turn(entry: Entry, ended: TurnEnded) -> str | None:
@@ -194,12 +201,17 @@ def call_row(call: Call, now: float) -> tuple[str, ...]:
     return (
         call.id,
         said(call.agent, 20),
-        said(call.name or call.home, 24),
+        said(person_of(call), 24),
         said(state, 24),
         f"{call.user_messages}/{call.bot_messages}/{call.human_messages}",
         age(now - (call.last_at or call.started_at)),
         said(call.last_text, 48),
     )
+
+
+def person_of(call: Call) -> str:
+    """How the other side is called, as far as the call knows: a call with sound is at home at its voice worker."""
+    return call.name or (call.contact if call.transport in SOUND else call.home)
 
 
 CALL_HEADS: Final = ("CALL", "AGENT", "PERSON", "HANDLED BY", "IN/BOT/HUMAN", "LAST", "TEXT")

@@ -6,6 +6,7 @@ import click
 
 from channels.whatsapp.simulator import Rules, SimulatorSettings, SimulatorSettingsError, StatusPlan, WebhookPlan, run
 from omni.cli.opening import Failure
+from omni.cli.simulate_phone import phone
 from omni.cli.simulate_twilio import twilio
 from omni.telemetry import logs
 
@@ -18,6 +19,7 @@ def simulate() -> None:
 
 
 simulate.add_command(twilio)
+simulate.add_command(phone)
 
 
 @simulate.command()

@@ -1,10 +1,10 @@
-"""`omni simulate twilio`: SMS and MMS on this machine."""
+"""`omni simulate twilio`: messages and calls on this machine."""
 
 from __future__ import annotations
 
 import click
 
-from channels.sms.simulator import SimulatorSettings, SimulatorSettingsError, StatusPlan, WebhookPlan, run
+from channels.twilio.simulator import SimulatorSettings, SimulatorSettingsError, StatusPlan, WebhookPlan, run
 from omni.cli.opening import Failure
 from omni.telemetry import logs
 
@@ -18,6 +18,13 @@ _DEFAULTS = SimulatorSettings()
     metavar="URL",
     help="Where messages go, such as http://127.0.0.1:8080/twilio/sms; without it nowhere.",
 )
+@click.option(
+    "--voice-url",
+    default=_DEFAULTS.voice_url,
+    metavar="URL",
+    help="What is asked about calls, such as http://127.0.0.1:8080/twilio/voice.",
+)
+@click.option("--voice-status-url", default="", metavar="URL", help="What is told when an incoming call is over.")
 @click.option("--host", default=_DEFAULTS.host, show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=_DEFAULTS.port, show_default=True)
 @click.option("--public-url", default="", metavar="URL", help="Its own address as the server under test reaches it.")
@@ -53,6 +60,8 @@ _DEFAULTS = SimulatorSettings()
 @click.option("--seed", type=int, default=_DEFAULTS.seed, show_default=True)
 def twilio(
     webhook_url: str,
+    voice_url: str,
+    voice_status_url: str,
     host: str,
     port: int,
     public_url: str,
@@ -67,14 +76,16 @@ def twilio(
     jitter_ms: int,
     seed: int,
 ) -> None:
-    """Twilio's messaging on this machine: a phone page at /, the REST API, and a control API under /control/.
+    """Twilio on this machine: a phone page for messages at /, the REST API, media streams, and a control API under
+    /control/ (POST /control/calls makes somebody call).
 
     Point a server at it with OMNI_TWILIO_API_URL=http://127.0.0.1:8091.
     """
     logs.configure()
     try:
         settings = SimulatorSettings(
-            webhook_url=webhook_url, host=host, port=port, public_url=public_url, number=number,
+            webhook_url=webhook_url, voice_url=voice_url, voice_status_url=voice_status_url,
+            host=host, port=port, public_url=public_url, number=number,
             account_sid=account_sid, messaging_service_sid=messaging_service_sid, auth_token=auth_token,
             signing_key=signing_key, seed=seed,
             statuses=StatusPlan.model_validate({"mode": statuses, "shuffle": shuffle_statuses}),

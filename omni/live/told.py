@@ -11,6 +11,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
+from omni.live.speech import (
+    AudioMetrics,
+    BotWord,
+    EagerTurn,
+    Hearing,
+    SpeechEnded,
+    SpeechStarted,
+    TurnPaused,
+    TurnResumed,
+)
 from omni.model.base import Value
 from omni.model.entry import Entry, entry_of
 
@@ -67,7 +77,23 @@ class DeliveryNews(Value):
     recipient: str | None = None
 
 
-Signal = Annotated[Words | Typing | Preparing | PreparingExpired | Offer | DeliveryNews, Field(discriminator="kind")]
+Signal = Annotated[
+    Words
+    | Typing
+    | Preparing
+    | PreparingExpired
+    | Offer
+    | DeliveryNews
+    | SpeechStarted
+    | SpeechEnded
+    | Hearing
+    | EagerTurn
+    | TurnPaused
+    | TurnResumed
+    | BotWord
+    | AudioMetrics,
+    Field(discriminator="kind"),
+]
 
 
 class Told(Value):

@@ -105,6 +105,8 @@ class Agent(Config):
     context_window: int = Field(default=40, ge=1, le=1000)
     context_tokens: int = Field(default=8_000, ge=100)
     history: Literal["none", "same_channel", "all_channels"] = "same_channel"
+    messages_join_calls: bool = True
+    """What people write while they speak with the agent is brought into that call, and answered there alone."""
     idle_timeout_s: int = Field(default=7_200, ge=1)
     handoff_idle_s: int = Field(default=0, ge=0)
     """Hand back to the bot by itself when a person has been silent for so long; 0 never does."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from omni.model.base import Config, Value
 
@@ -12,18 +12,56 @@ Greeting = str | dict[str, str] | None
 """A text, or one for each language (`{"en": …, "es": …}`)."""
 
 
+Builtin = Literal["send_message"]
+"""Tools that omni runs itself. `send_message` writes to the person of the conversation on another channel of the same
+agent: `text`, and `channel` (`whatsapp` or `sms`; without one, where they can be reached now)."""
+
+_BUILT_IN: Final[dict[str, dict[str, object]]] = {
+    "send_message": {
+        "description": (
+            "Send the person a written message (WhatsApp or SMS) beside this conversation: a link, an address, a "
+            "summary. If the result is an error, nothing was sent."
+        ),
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "text": {"type": "string", "description": "The whole message."},
+                "channel": {
+                    "type": "string",
+                    "enum": ["whatsapp", "sms"],
+                    "description": "Only if they ask for a certain one.",
+                },
+            },
+            "required": ["text"],
+        },
+    }
+}
+
+
 class Tool(Config):
     """A function a brain may call.
 
     omni POSTs `{"tool_call_id", "name", "arguments", "call": {…}}` to `url` (or else the agent's `tool_url`) and gives
-    the brain what it answers: any JSON value, or plain text. `timeout` is in seconds.
+    the brain what it answers: any JSON value, or plain text. `timeout` is in seconds. One that is `builtin` has neither
+    address nor parameters of its own, and its name and description are the agent's to choose.
     """
 
     name: str = Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")
+    builtin: Builtin | None = None
     description: str = ""
     parameters: dict[str, JsonValue] = Field(default={"type": "object", "properties": {}})
     url: str | None = Field(default=None, pattern=r"^https?://")
     timeout: float = Field(default=10, gt=0, le=120)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_built_in(cls, given: object) -> object:
+        own = _BUILT_IN.get(str(given.get("builtin"))) if isinstance(given, dict) else None
+        if own is None or not isinstance(given, dict):
+            return given
+        if given.get("url") is not None:
+            raise ValueError("a built-in tool runs here, and has no url; leave one of the two out")
+        return {**own, **{name: value for name, value in given.items() if value != ""}, "parameters": own["parameters"]}
 
 
 class LlmEndpoint(Config):

@@ -7,6 +7,9 @@ from typing import Final, Literal
 from omni.model.base import DEFAULT_ORG, Value
 from omni.model.entry import Handler
 
+SOUND: Final = frozenset({"phone", "sip", "webrtc", "mic"})
+"""Transports whose calls are spoken."""
+
 TRANSPORT_PREFIX = {"whatsapp": "wa", "chat": "chat", "sms": "sms", "sip": "sip", "webrtc": "rtc", "mic": "mic"}
 
 
@@ -31,6 +34,8 @@ class Call(Value):
     name: str | None = None
     direction: Literal["inbound", "outbound"] = "inbound"
     is_open: bool = True
+    is_ringing: bool = False
+    """Nobody has answered it yet."""
     started_at: float
     ended_at: float | None = None
     reason: str | None = None
@@ -58,6 +63,8 @@ class Call(Value):
     bot_messages: int = 0
     human_messages: int = 0
     failed: int = 0
+    recording: str | None = None
+    """The blob of its recording."""
     wake_at: float | None = None
 
 
@@ -71,7 +78,7 @@ FAILURES: Final = ("busy", "canceled", "error", "failed")
 def status_of(call: Call) -> CallStatus:
     """How far a call is, in one word."""
     if call.is_open:
-        return "in_progress"
+        return "ringing" if call.is_ringing else "in_progress"
     if call.reason == NO_ANSWER:
         return "no_answer"
     return "failed" if call.reason in FAILURES else "completed"

@@ -6,7 +6,16 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, SecretStr, SerializationInfo, field_serializer, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    SerializationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from omni.model.base import Config
 from omni.model.behaviour import Overrides
@@ -59,6 +68,22 @@ _ACCOUNT: Final = re.compile(r"AC[0-9a-fA-F]{32}", re.ASCII)
 _SERVICE: Final = re.compile(r"MG[0-9a-fA-F]{32}", re.ASCII)
 
 
+def _is_account(sid: str) -> str:
+    if _ACCOUNT.fullmatch(sid) is None:
+        raise ValueError(f"{sid[:40]!r} is not an account; write AC and 32 hex digits, as Twilio's console shows it")
+    return sid
+
+
+def _is_token(token: SecretStr) -> SecretStr:
+    if not token.get_secret_value():
+        raise ValueError("is empty; copy the account's auth token from Twilio's console")
+    return token
+
+
+AccountSid = Annotated[str, AfterValidator(_is_account)]
+AuthToken = Annotated[SecretStr, AfterValidator(_is_token)]
+
+
 class SmsChannel(Config):
     """One number, or one messaging service, of a Twilio account: SMS and MMS.
 
@@ -66,11 +91,13 @@ class SmsChannel(Config):
     Twilio queues what is faster than the number's own.
     """
 
+    model_config = ConfigDict(hide_input_in_errors=True)  # it has secrets in it
+
     kind: Literal["sms"] = "sms"
     number: str | None = None
     messaging_service_sid: str | None = None
-    account_sid: str
-    auth_token: SecretStr
+    account_sid: AccountSid
+    auth_token: AuthToken
     previous_auth_token: SecretStr | None = None
     """Accepted beside `auth_token` in webhooks while a token is being rotated."""
     signing_key: SecretStr | None = None
@@ -95,22 +122,6 @@ class SmsChannel(Config):
         if sid is not None and _SERVICE.fullmatch(sid) is None:
             raise ValueError(f"{sid[:40]!r} is not a messaging service; write MG and 32 hex digits, as Twilio shows it")
         return sid
-
-    @field_validator("account_sid")
-    @classmethod
-    def _is_account(cls, sid: str) -> str:
-        if _ACCOUNT.fullmatch(sid) is None:
-            raise ValueError(
-                f"{sid[:40]!r} is not an account; write AC and 32 hex digits, as Twilio's console shows it"
-            )
-        return sid
-
-    @field_validator("auth_token")
-    @classmethod
-    def _is_token(cls, token: SecretStr) -> SecretStr:
-        if not token.get_secret_value():
-            raise ValueError("is empty; copy the account's auth token from Twilio's console")
-        return token
 
     @model_validator(mode="after")
     def _has_sender(self) -> Self:
@@ -141,16 +152,41 @@ class ChatChannel(Config):
 
 
 class PhoneChannel(Config):
-    """A phone number, E.164 with `+`. `ringing`: the agent's program decides whether a call is answered."""
+    """A phone number, E.164 with `+`, whose calls go through Twilio. `ringing`: the agent's program decides whether a
+    call is answered.
+
+    The account may be left out where the server knows it: from an SMS channel of the same number, or from its own
+    settings (`channels.twilio.account`). A program names its numbers without secrets.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # it has secrets in it
 
     kind: Literal["phone"] = "phone"
     number: str = Field(pattern=r"^\+[1-9][0-9]{5,14}$")
     ringing: bool = False
+    trunk: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    """The SIP trunk that its calls go through instead of Twilio."""
+    account_sid: AccountSid | None = None
+    auth_token: AuthToken | None = None
+    previous_auth_token: SecretStr | None = None
+    """Accepted beside `auth_token` in webhooks while a token is being rotated."""
+    signing_key: SecretStr | None = None
+    """Secret of the key that Twilio signs webhooks with, where the account has one (HMAC-SHA256)."""
     overrides: Overrides | None = None
 
     @property
     def id(self) -> str:
         return f"phone:{self.number}"
+
+    @model_validator(mode="after")
+    def _has_both(self) -> Self:
+        if (self.account_sid is None) != (self.auth_token is None):
+            raise ValueError("a phone channel with an account needs both account_sid and auth_token")
+        return self
+
+    @field_serializer("auth_token", "previous_auth_token", "signing_key", when_used="json")
+    def _secret(self, secret: SecretStr | None, context: SerializationInfo[Any]) -> str | None:
+        return _shown(secret, context)
 
 
 class SipChannel(Config):
@@ -159,6 +195,8 @@ class SipChannel(Config):
     kind: Literal["sip"] = "sip"
     uri: str = Field(pattern=r"^sips?:[^\s@]+@[^\s@]+$")
     ringing: bool = False
+    trunk: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    """The trunk that its calls go through; without it the one with this domain, or the only one."""
     overrides: Overrides | None = None
 
     @property

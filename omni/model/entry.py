@@ -35,8 +35,104 @@ class CallStarted(Value):
     language: str | None = None
 
 
+class CallRinging(Value):
+    """A call with sound that nobody has answered yet: it rings here (`inbound`), or we are calling (`outbound`)."""
+
+    type: Literal["call.ringing"] = "call.ringing"
+    direction: Literal["inbound", "outbound"]
+    from_: str = Field(alias="from")
+    to: str
+    channel: str
+    contact: str
+    name: str | None = None
+    recap: str | None = None
+    """As in `CallStarted`."""
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    language: str | None = None
+
+
+class CallRejected(Value):
+    """A call that rang here was not taken; its end follows."""
+
+    type: Literal["call.rejected"] = "call.rejected"
+    reason: Literal["busy", "rejected"]
+
+
+class MachineAnswered(Value):
+    """What took the call that we placed: `human`, `machine_start`, `fax`, … in the carrier's words."""
+
+    type: Literal["call.machine"] = "call.machine"
+    answered_by: str
+
+
+class CallHeld(Value):
+    """The caller hears music and is not listened to."""
+
+    type: Literal["call.held"] = "call.held"
+
+
+class CallUnheld(Value):
+    type: Literal["call.unheld"] = "call.unheld"
+
+
+class CallMuted(Value):
+    """The caller is not listened to; what they say is kept for the end of it."""
+
+    type: Literal["call.muted"] = "call.muted"
+
+
+class CallUnmuted(Value):
+    """`transcript` is what they said meanwhile. It becomes no turn."""
+
+    type: Literal["call.unmuted"] = "call.unmuted"
+    transcript: str | None = None
+
+
+class DigitReceived(Value):
+    """The caller pressed a key; `digits` are all so far."""
+
+    type: Literal["call.dtmf_received"] = "call.dtmf_received"
+    digit: str
+    digits: str
+
+
+class DigitsSent(Value):
+    type: Literal["call.dtmf_sent"] = "call.dtmf_sent"
+    digits: str
+
+
+class CallForwarded(Value):
+    """The caller speaks with `to` now; the call ends here."""
+
+    type: Literal["call.forwarded"] = "call.forwarded"
+    to: str
+
+
+class ForwardFailed(Value):
+    """Nobody was reached at `to`: the caller is back."""
+
+    type: Literal["call.forward_failed"] = "call.forward_failed"
+    to: str
+    reason: str
+
+
+class CallRecorded(Value):
+    """The recording, a stereo WAV in the blobs: the caller left, our side right."""
+
+    type: Literal["call.recording"] = "call.recording"
+    blob: str
+    duration_ms: float
+    sample_rate: int
+    size: int
+    format: Literal["wav"] = "wav"
+
+
 class UserSaid(Value):
-    """`id` is ours, `provider_id` the channel's. `text` is the message as words. `at` is the provider's time."""
+    """`id` is ours, `provider_id` the channel's. `text` is the message as words. `at` is the provider's time.
+
+    Spoken: the whole of a turn so far. `replaces` is the message of the same turn that this one takes in, `lag_ms` from
+    the end of the voice to these words, `speech_ms` how long they spoke.
+    """
 
     type: Literal["user.message"] = "user.message"
     id: str
@@ -48,6 +144,24 @@ class UserSaid(Value):
     mode: Literal["live", "standby"] = "live"
     paused: bool = False
     name: str | None = None
+    turn: int | None = None
+    confidence: float | None = None
+    language: str | None = None
+    lag_ms: float | None = None
+    speech_ms: float | None = None
+    replaces: str | None = None
+
+
+class UserWrote(Value):
+    """In a call with sound: the person who speaks in it wrote message `id` on another channel, in call `beside`, whose
+    log has it whole. They are answered here alone."""
+
+    type: Literal["user.wrote"] = "user.wrote"
+    id: str
+    text: str
+    channel: str
+    beside: str
+    at: float
 
 
 class UserReacted(Value):
@@ -90,13 +204,19 @@ class TurnStarted(Value):
     answers: tuple[str, ...] = ()
     offered: bool = False
     text: str | None = None
+    probability: float | None = None
+    """How sure it was that the user, who spoke, had finished; and how long after their voice, in milliseconds."""
+    latency_ms: float | None = None
 
 
 class TurnContinued(Value):
-    """The user went on before the connected program had replied: what it was writing is void."""
+    """The user went on before the connected program had replied, or while we were beginning to answer: what is being
+    said to it is void. Spoken: the words of `was` come again, with more, as `message`."""
 
     type: Literal["turn.continued"] = "turn.continued"
     turn: int
+    was: str | None = None
+    message: str | None = None
 
 
 class TurnEnded(Value):
@@ -134,20 +254,57 @@ class ToolAnswered(Value):
 
 
 class BotSaid(Value):
-    """The bot's words, with the delivery that carries them (the log can make the outbox again)."""
+    """The bot's words, with the delivery that carries them (the log can make the outbox again).
+
+    Spoken (no delivery): its first sound goes out, and `text` is as much as was known then. What was heard of it is in
+    `BotFinished` or `BotInterrupted`, and only that is remembered. `by` is a person on our side whose words it speaks.
+    """
 
     type: Literal["bot.speaking"] = "bot.speaking"
     id: str
     text: str
     turn: int | None = None
-    delivery: Delivery
+    delivery: Delivery | None = None
     in_history: bool = True
     """False keeps it out of what the model reads; it is in the transcript all the same."""
+    by: str | None = None
+
+    @property
+    def message(self) -> Message:
+        """What was said, whole."""
+        return self.delivery.message if self.delivery is not None else Message.of(self.text)
 
 
 class BotFinished(Value):
+    """Spoken: `text` is all of it, which was heard in `duration_ms`."""
+
     type: Literal["bot.finished"] = "bot.finished"
     id: str
+    text: str | None = None
+    duration_ms: float | None = None
+
+
+class BotInterrupted(Value):
+    """Spoken words were cut. `text` are those that were heard: `at_word` of them, in `played_ms`. Not `kept`: they
+    count as unsaid. One that was cut before any sound of it went out has no `BotSaid`."""
+
+    type: Literal["bot.interrupted"] = "bot.interrupted"
+    id: str
+    text: str = ""
+    at_word: int = 0
+    played_ms: float = 0
+    last_word: str | None = None
+    reason: Literal["user_spoke", "early", "cancelled"] = "cancelled"
+    kept: bool = True
+
+
+class BotCorrected(Value):
+    """What the bot said in entry `supersedes` was more, or less, than was known as it began."""
+
+    type: Literal["bot.corrected"] = "bot.corrected"
+    supersedes: int
+    id: str
+    text: str
 
 
 class ReplyRejected(Value):
@@ -316,8 +473,21 @@ class Other(Value):
 
 
 Known = (
-    CallStarted
+    CallRinging
+    | CallRejected
+    | MachineAnswered
+    | CallHeld
+    | CallUnheld
+    | CallMuted
+    | CallUnmuted
+    | DigitReceived
+    | DigitsSent
+    | CallForwarded
+    | ForwardFailed
+    | CallRecorded
+    | CallStarted
     | UserSaid
+    | UserWrote
     | UserReacted
     | UserEdited
     | UserRevoked
@@ -329,6 +499,8 @@ Known = (
     | ToolAnswered
     | BotSaid
     | BotFinished
+    | BotInterrupted
+    | BotCorrected
     | ReplyRejected
     | HistoryChanged
     | PromptChanged

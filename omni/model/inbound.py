@@ -189,7 +189,8 @@ class WriteTo(Input):
     """Somebody on our side writes to a person on a channel: into their open conversation, or one that this opens.
 
     `person` names them as the channel would; `opening` and `overrides` are for a call that is opened. The rest is as in
-    `SendMessage`.
+    `SendMessage`. `is_bots`: the agent's bot writes, from another conversation with the same person (`by`): it has no
+    say where a person on our side has the conversation.
     """
 
     type: Literal["write_to"] = "write_to"
@@ -197,6 +198,7 @@ class WriteTo(Input):
     by: str
     message: Message
     takes_over: bool = False
+    is_bots: bool = False
     tag: str | None = Field(default=None, max_length=200)
     message_id: str | None = Field(default=None, pattern=r"^msg_[A-Za-z0-9_-]{1,60}$")
     opening: Opening | None = None
@@ -278,6 +280,162 @@ class Configure(ToCall):
     type: Literal["configure"] = "configure"
     overrides: Overrides
     ask: Ask | None = None
+
+
+class ProgramStream(ToCall):
+    """The connected program speaks in a call with sound, token by token: the pieces of a `ProgramReply`. `start` opens
+    message `message_id`, `add` brings `text`, `end` says that it is complete (with an `error`, that it cannot be)."""
+
+    type: Literal["stream"] = "stream"
+    message_id: str
+    act: Literal["start", "add", "end"]
+    in_reply_to: str = ""
+    text: str = ""
+    program: str = ""
+    error: str | None = None
+
+
+class Hush(ToCall):
+    """What the bot says is taken back: the message `message_id`, without one the message that is being said, and with
+    `everything` all that waits, too. Only for calls with sound."""
+
+    type: Literal["hush"] = "hush"
+    message_id: str | None = None
+    everything: bool = False
+
+
+class Hold(ToCall):
+    """The caller hears music and is not listened to, or is back."""
+
+    type: Literal["hold"] = "hold"
+    on: bool
+
+
+class Mute(ToCall):
+    """The caller is not listened to, or is again."""
+
+    type: Literal["mute"] = "mute"
+    on: bool
+
+
+class PressKeys(ToCall):
+    """Press keys towards the other party: `0-9*#`, and `w` or `,` for a pause of half a second."""
+
+    type: Literal["keys"] = "keys"
+    digits: str = Field(pattern=r"^[0-9*#A-Dw,]{1,64}$")
+
+
+class Forward(ToCall):
+    """Give the caller to another number or SIP address. `message` is said to them first; with `announce` to whoever is
+    reached, instead. They come back when nobody is."""
+
+    type: Literal["forward"] = "forward"
+    to: str
+    message: str = ""
+    announce: bool = False
+
+
+class TakeCall(ToCall):
+    """The answer to a call that rings: it is taken, or not."""
+
+    type: Literal["take"] = "take"
+    accept: bool
+    reason: Literal["busy", "rejected"] = "rejected"
+
+
+class CallProgress(ToCall):
+    """What the carrier says of a call with sound. `sequence` orders its reports; `detail` is a sentence."""
+
+    type: Literal["progress"] = "progress"
+    status: Literal[
+        "ringing",
+        "answered",
+        "ended",
+        "busy",
+        "no_answer",
+        "failed",
+        "canceled",
+        "human",
+        "machine",
+        "forwarded",
+        "not_forwarded",
+    ]
+    sequence: int = 0
+    code: str | None = None
+    detail: str | None = None
+    ask: Ask | None = None
+    """Whoever brings a caller back (`not_forwarded`) is told where their sound goes."""
+
+
+class PersonWrote(ToCall):
+    """The person who speaks in this call has written message `message_id` on another channel (`on`, in call `beside`).
+    `text` is the message as words."""
+
+    type: Literal["person_wrote"] = "person_wrote"
+    message_id: str
+    on: str
+    beside: str
+    text: str
+    sent_at: float
+
+
+class CallOffered(Input):
+    """A call with sound has come in and waits to be answered: a voice worker with room takes it, and tells whoever
+    `ask`s where its sound is to go, or why it is not taken. `call` is the carrier's id of it."""
+
+    type: Literal["offered"] = "offered"
+    call: str
+    sender: Sender
+    from_: str
+    to: str
+    ask: Ask
+    until: float
+    """Whoever asks does not wait longer (epoch seconds)."""
+    opening: Opening | None = None
+    overrides: Overrides | None = None
+    sdp: str | None = None
+    """The caller's description of their sound, where the worker that takes the call is to answer it (WebRTC)."""
+    hops: int = 0
+    """How often a worker without room has given it to another one."""
+
+
+class OfferedAgain(ToCall):
+    """The caller of a call that goes on is on another network: `sdp` describes their sound from there. Whoever `ask`s
+    is told the answer, or why there is none."""
+
+    type: Literal["offered_again"] = "offered_again"
+    sdp: str
+    ask: Ask
+
+
+class SeatOffered(ToCall):
+    """A colleague wants to be on the line: `sdp` describes their sound. They hear both sides, and are heard while the
+    call is theirs. Whoever `ask`s is told the answer, or why there is none."""
+
+    type: Literal["seat"] = "seat"
+    by: str
+    sdp: str
+    ask: Ask
+
+
+class Dial(Input):
+    """Call somebody. `greeting` is said first (None: the agent's own, empty: nothing); with `waits` not before the
+    other side has said something. Whoever `ask`s is told the call's id, or why there is none."""
+
+    type: Literal["dial"] = "dial"
+    person: Sender
+    from_: str
+    to: str
+    by: str
+    ask: Ask | None = None
+    until: float = 0
+    """Not begun after that (epoch seconds; 0: whenever)."""
+    greeting: str | None = None
+    waits: bool = False
+    ring: float = 25.0
+    opening: Opening | None = None
+    overrides: Overrides | None = None
+    hops: int = 0
 
 
 class ToolResult(Value):
@@ -369,6 +527,19 @@ AnyInput = Annotated[
     | EndCall
     | GoneElsewhere
     | ProgramReply
+    | ProgramStream
+    | Hush
+    | Hold
+    | Mute
+    | PressKeys
+    | Forward
+    | TakeCall
+    | CallProgress
+    | PersonWrote
+    | CallOffered
+    | OfferedAgain
+    | SeatOffered
+    | Dial
     | EditHistory
     | SetContext
     | Configure
@@ -400,7 +571,7 @@ def routing_key(item: AnyInput) -> str:
     match item:
         case ToCall() | PausePerson() | MergePeople() | ForgetPerson():
             return item.home
-        case WriteTo():
+        case WriteTo() | Dial():
             return item.person.routing
         case PauseAgent() | ProgramArrived():
             return f"partition:{item.partition}"

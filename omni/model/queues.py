@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from omni.model.base import Value
 from omni.model.ids import partition_of
 
@@ -11,7 +13,12 @@ class Queue(Value):
 
     name: str
     is_exclusive: bool
+    is_passing: bool = False
+    """It goes with its consumer: what is in it then is lost, and nobody minds."""
 
+
+VOICE = Queue(name="voice", is_exclusive=False)
+"""Calls with sound that come in, or are to be placed: whichever voice worker has room takes one."""
 
 STATUSES = Queue(name="statuses", is_exclusive=False)
 MEDIA = Queue(name="media", is_exclusive=False)
@@ -35,12 +42,37 @@ def webhooks(partition: int) -> Queue:
     return Queue(name=f"webhooks.{partition}", is_exclusive=True)
 
 
+_AT_VOICE: Final = "voice:"
+
+
+def voice_home(worker: str) -> str:
+    """The routing key of the calls with sound that a voice worker has."""
+    return f"{_AT_VOICE}{worker}"
+
+
+def voice_worker(home: str) -> str | None:
+    """The voice worker that such a routing key names; None for any other."""
+    return home.removeprefix(_AT_VOICE) if home.startswith(_AT_VOICE) else None
+
+
+def claim_of(call: str) -> str:
+    """The name of the lease by which a voice worker has a call before it is in its log."""
+    return f"call:{call}"
+
+
+def voice_of(worker: str) -> Queue:
+    """What people ask of the calls that a voice worker has: they end with it."""
+    return Queue(name=f"voice.{worker}", is_exclusive=True, is_passing=True)
+
+
 def webhooks_for(home: str, partitions: int) -> Queue:
     return webhooks(partition_of(home, partitions))
 
 
 def commands_for(home: str, partitions: int) -> Queue:
-    return commands(partition_of(home, partitions))
+    """Where the owner of what `home` routes to takes commands."""
+    worker = voice_worker(home)
+    return voice_of(worker) if worker is not None else commands(partition_of(home, partitions))
 
 
 def inbound_for(home: str, partitions: int) -> Queue:
@@ -60,4 +92,5 @@ def every_queue(partitions: int) -> tuple[Queue, ...]:
         *(webhooks(n) for n in range(partitions)),
         STATUSES,
         MEDIA,
+        VOICE,
     )

@@ -17,7 +17,11 @@ Dialect = Literal["omni", "agentphone"]
 """Whose envelope, headers and signature: `/v1`'s or that of AgentPhone's clients."""
 
 OmniEvent = Literal[
+    "call.ringing",
     "call.started",
+    "call.forwarded",
+    "call.digits",
+    "call.recorded",
     "call.ended",
     "message.received",
     "message.sent",
@@ -33,7 +37,10 @@ OmniEvent = Literal[
 OMNI_EVENTS: Final[tuple[str, ...]] = get_args(OmniEvent)
 """What omni's own endpoints may ask for."""
 
-AGENTPHONE_EVENTS: Final = ("agent.message", "agent.reaction", "agent.call_ended")
+DIGITS: Final = "digits"
+"""What an endpoint of AgentPhone's dialect asks for, too, to be told of the keys that callers press: each is an
+`agent.message` without words."""
+AGENTPHONE_EVENTS: Final = ("agent.message", "agent.reaction", "agent.call_ended", DIGITS)
 
 ONCE: Final = "once:"
 """How the lane of a delivery begins that is never tried again: a test, or a turn that was asked for its answer."""

@@ -48,7 +48,10 @@ ROWS: Final[dict[str, Row]] = {
         events.WhatsAppSessionEnded, (("whatsapp.session_ended", "event"), ("call.ended", "call_reason"))
     ),
     **_same("call.ringing", events.CallRinging, "ringing"),
+    **_same("call.rejected", events.CallRejected, "event"),
+    **_same("call.machine", events.MachineAnswered),
     **_same("call.forwarded", events.CallForwarded),
+    **_same("call.forward_failed", events.ForwardFailed),
     **_same("call.recording", events.CallRecording),
     **_same("call.held call.unheld call.muted", events.Event),
     **_same("call.unmuted", events.CallUnmuted),

@@ -33,7 +33,9 @@ ENDED: Final = 1024
 PROBES: Final = 8
 """Calls that are asked after at once when a connection is back."""
 
-_NO_CALL: Final = frozenset({"session.paused", "session.resumed", "whatsapp.status", "call.ringing", "error"})
+_NO_CALL: Final = frozenset({
+    "session.paused", "session.resumed", "whatsapp.status", "call.ringing", "call.rejected", "error",
+})  # fmt: skip
 """Events that may be about a call that is not known, and do not make it known."""
 
 
@@ -129,6 +131,7 @@ class Desk:
                 return  # the server offers the call to a new connection; this program knows it
             live.announced = True
         if isinstance(event, events.CallStarted):
+            live.call._state.note(event, time.time())  # who dialled it does not wait for handlers
             self.dials.started(live.call, event)
         elif isinstance(event, events.CallEnded):
             self._close(live, event)

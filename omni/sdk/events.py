@@ -42,6 +42,7 @@ class SpeechEnded(Event):
 class UserSpeaking(Event):
     """`text` is the whole utterance so far, and may still change."""
 
+    turn_id: int = 0
     message_id: str = ""
     text: str = ""
     confidence: float = 0
@@ -89,10 +90,14 @@ class TurnContinued(Event):
 
 
 class BotSpeaking(Event):
-    """`text` is the whole message; empty when it is streamed."""
+    """`text` is the whole message; of one that is still being written it is empty, or its beginning.
+
+    `source` is `human` when the bot says what a person on your side wrote.
+    """
 
     message_id: str = ""
     text: str = ""
+    source: str | None = None
 
 
 class BotWord(Event):
@@ -205,7 +210,11 @@ class CallStarted(Event):
 
 
 class CallEnded(Event):
+    """`error` is a sentence about a call that never began."""
+
     reason: str = ""
+    direction: Literal["inbound", "outbound"] | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
     error: str = ""
     duration_seconds: float | None = None
     started_at: float | None = None
@@ -220,14 +229,35 @@ class CallRinging(Event):
     to: str = ""
 
 
+class CallRejected(Event):
+    """A call that rang was not taken: `busy`, `rejected`, or `canceled` by the caller."""
+
+    reason: str = ""
+
+
 class CallForwarded(Event):
     to: str = ""
 
 
+class ForwardFailed(Event):
+    """Nobody was reached at `to`: the caller is back."""
+
+    to: str = ""
+    reason: str = ""
+
+
+class MachineAnswered(Event):
+    """What took the call that was placed: `human`, `machine_start`, `fax`, … in the carrier's words."""
+
+    answered_by: str = ""
+
+
 class CallRecording(Event):
-    """`audio` is base64, `wav` the file itself."""
+    """`audio` is base64, `wav` the file itself, `size` its bytes. Both are empty for one of more than 12 MB (six
+    minutes): it is at `GET /v1/calls/{id}/recording`."""
 
     audio: str = ""
+    size: int = 0
     duration_ms: float = 0
     format: str = "wav"
     sample_rate: int = 0

@@ -49,10 +49,16 @@ class CallState:
     messages: list[Message] | None = None
     last_message_id: str = ""
     """The newest message of the user that a reply may answer."""
+    heard_in: tuple[int, str] = (0, "")
+    """The newest spoken turn, and its message."""
 
     @property
     def is_text(self) -> bool:
         return self.transport in {"chat", "whatsapp", "sms"}
+
+    @property
+    def has_sound(self) -> bool:
+        return self.transport in {"phone", "webrtc", "mic"}
 
     def note(self, event: events.Event, now: float) -> None:
         """What an event says, before its handlers run. `now` is epoch seconds."""
@@ -69,6 +75,7 @@ class CallState:
                 self.transcript.heard(event.message_id, event.text)
                 self.last_message_id = ""  # the id that a reply may name comes with the turn
             case events.UserMessage():
+                self._heard_more(event)
                 if self.transport != "whatsapp" or not self.transcript.has_heard(event.text):
                     self.transcript.heard(event.message_id, event.text)
                 self.last_message_id = event.message_id or self.last_message_id
@@ -86,6 +93,14 @@ class CallState:
                 self.language = event.language or self.language
             case _:
                 pass
+
+    def _heard_more(self, event: events.UserMessage) -> None:
+        """A spoken turn that goes on comes again with all of its words, as another message."""
+        turn, before = self.heard_in
+        if self.has_sound and event.turn_id and event.message_id:
+            self.heard_in = (event.turn_id, event.message_id)
+            if turn == event.turn_id and before != event.message_id:
+                self.transcript.renamed(before, event.message_id)
 
     def settle(self, event: events.Event) -> None:
         """What an event leaves behind, once its handlers have run."""
@@ -113,6 +128,8 @@ class CallState:
     def _ended(self, event: events.CallEnded, now: float) -> None:
         self.from_ = self.from_ or event.from_
         self.to = self.to or event.to
+        self.direction = event.direction or self.direction
+        self.metadata = self.metadata or dict(event.metadata)
         self.reason = event.reason or _REASONS.get(event.event, "hangup")
         self.started_at = event.started_at or self.started_at
         self.ended_at = event.ended_at or event.ts or now

@@ -26,6 +26,11 @@ class Transcript:
         self._add("user", self._heard, message_id, text)
         self._unnamed.clear()
 
+    def renamed(self, was: str, message_id: str) -> None:
+        """What the user said goes on under another id."""
+        if (line := self._heard.pop(was, None)) is not None:
+            self._heard[message_id] = line
+
     def has_heard(self, text: str) -> bool:
         """Whether the user's words since the bot spoke, or the last of them, are this text."""
         words: list[str] = []

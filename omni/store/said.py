@@ -17,16 +17,18 @@ SEARCHED: Final = frozenset(
         "user.revoked",
         "media.ready",
         "bot.speaking",
+        "bot.corrected",
         "supervisor.said",
         "supervisor.changed",
     }
 )
 """Types of the entries that say something, or take it back."""
-VOIDING: Final = frozenset({"user.edited", "user.revoked", "supervisor.changed"})
+VOIDING: Final = frozenset({"user.edited", "user.revoked", "bot.corrected", "supervisor.changed"})
 """Of these, those that take back what was said before."""
 
 _SPEAKERS: Final[Mapping[str, Speaker]] = {
     "bot.speaking": "bot",
+    "bot.corrected": "bot",
     "supervisor.said": "human",
     "supervisor.changed": "human",
 }

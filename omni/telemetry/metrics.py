@@ -39,3 +39,17 @@ QUEUE_AGE_SECONDS = Gauge("omni_queue_age_seconds", "Age of the oldest message t
 DEAD_LETTERS = Counter("omni_dead_letters_total", "Messages given up", ["queue"])
 OPEN_ACTORS = Gauge("omni_open_actors", "Calls held in memory by this process")
 LOOP_LAG_SECONDS = Gauge("omni_loop_lag_seconds", "How late the event loop was at its last look")
+VOICE_RESPONSE_SECONDS = Histogram(
+    "omni_voice_response_seconds",
+    "From the end of a caller's voice to the first sound of the answer",
+    buckets=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0),
+)
+VOICE_CALLS = Gauge("omni_voice_calls", "Calls with sound in this process")
+VOICE_REFUSED = Counter("omni_voice_refused_total", "Calls with sound that were not taken", ["reason"])
+PLAYOUT_LATE_SECONDS = Histogram(
+    "omni_playout_late_seconds",
+    "How late the ticks were that send sound",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1),
+)
+PLAYOUT_SKIPS = Counter("omni_playout_skips_total", "Times that sending sound was so late that ticks were left out")
+PLAYOUT_FAILURES = Counter("omni_playout_failures_total", "Ticks of a call that raised")

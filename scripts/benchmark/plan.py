@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,15 @@ class Plan:
     inbox_probes: int
     inbox_watch_seconds: float
     inbox_pushed: int
+    rest_calls: int
+    rest_requests: int
+    rest_seconds: float
+    voice_calls: tuple[int, ...]
+    voice_floor_calls: tuple[int, ...]
+    voice_seconds: float
+    speech_callers: tuple[int, ...]
+    speech_turns: int
+    voice_detector: str = "silero"
     server_cores: set[int] | None = None
 
 
@@ -48,6 +58,14 @@ DEFAULT: Final = Plan(
     inbox_probes=100,
     inbox_watch_seconds=10.0,
     inbox_pushed=36_000,
+    rest_calls=1_000_000,
+    rest_requests=5_000,
+    rest_seconds=6.0,
+    voice_calls=(1, 10, 25, 50, 75, 100),
+    voice_floor_calls=(1, 100),
+    voice_seconds=20.0,
+    speech_callers=(1, 2, 4, 8),
+    speech_turns=6,
 )
 QUICK: Final = Plan(
     name="quick",
@@ -67,6 +85,14 @@ QUICK: Final = Plan(
     inbox_probes=30,
     inbox_watch_seconds=3.0,
     inbox_pushed=6_000,
+    rest_calls=50_000,
+    rest_requests=1_000,
+    rest_seconds=2.0,
+    voice_calls=(1, 25, 100),
+    voice_floor_calls=(100,),
+    voice_seconds=12.0,
+    speech_callers=(1, 4),
+    speech_turns=4,
 )
 TINY: Final = Plan(
     name="tiny",
@@ -86,8 +112,34 @@ TINY: Final = Plan(
     inbox_probes=5,
     inbox_watch_seconds=0.5,
     inbox_pushed=200,
+    rest_calls=2_000,
+    rest_requests=20,
+    rest_seconds=1.0,
+    voice_calls=(2,),
+    voice_floor_calls=(2,),
+    voice_seconds=8.0,
+    speech_callers=(1,),
+    speech_turns=1,
 )
 FULL: Final = replace(
     DEFAULT, name="full", inbox_points=(10_000, 100_000), inbox_watch_seconds=60.0, inbox_pushed=720_000
 )
 """An hour of events for the inbox's page, and lists of a hundred thousand conversations on both stores."""
+
+
+def chosen(arguments: argparse.Namespace) -> Plan:
+    """The plan that was named on the command line, with what was said beside it."""
+    plan = {"default": DEFAULT, "full": FULL, "quick": QUICK, "tiny": TINY}[arguments.plan]
+    more: dict[str, Any] = {
+        "rest_calls": arguments.rest_calls,
+        "voice_calls": _numbers(arguments.voice_calls),
+        "voice_floor_calls": _numbers(arguments.voice_calls),
+        "voice_seconds": arguments.voice_seconds,
+        "voice_detector": arguments.voice_detector,
+        "speech_callers": _numbers(arguments.speech_callers),
+    }
+    return replace(plan, **{name: value for name, value in more.items() if value is not None})
+
+
+def _numbers(said: str | None) -> tuple[int, ...] | None:
+    return tuple(int(each) for each in said.split(",")) if said else None

@@ -151,8 +151,8 @@ async def from_logs(plan: Plan, load: Load, ledger: Ledger, engines: Engines, fo
                 verdict.breaks(f"{provider_id} is answered by {turns[ref]} turns of {call.id}")
         records = {record.id: record for record in await engines.store.deliveries(call.id)}
         for fact in (entry.fact for entry in log):
-            if isinstance(fact, BotSaid):
-                _check_sent(plan, fact, records.get(fact.delivery.id), copies, verdict)
+            if isinstance(fact, BotSaid) and fact.delivery is not None:
+                _check_sent(plan, fact.delivery, records.get(fact.delivery.id), copies, verdict)
     for provider_id, said in by_id.items():
         if heard[provider_id] != 1:
             verdict.acted_twice += heard[provider_id] > 1
@@ -172,10 +172,10 @@ async def from_logs(plan: Plan, load: Load, ledger: Ledger, engines: Engines, fo
 
 
 def _check_sent(
-    plan: Plan, said: BotSaid, record: Delivery | None, copies: dict[str, list[Request]], verdict: Verdict
+    plan: Plan, asked: Delivery, record: Delivery | None, copies: dict[str, list[Request]], verdict: Verdict
 ) -> None:
     if record is None:
-        verdict.breaks(f"the reply {said.delivery.id} is in the log of {said.delivery.call} and has no record")
+        verdict.breaks(f"the reply {asked.id} is in the log of {asked.call} and has no record")
         return
     if record.state not in (DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ):
         verdict.breaks(f"the reply {record.id} ended as {record.state} ({record.error})")

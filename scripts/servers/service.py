@@ -19,7 +19,7 @@ STATE = ROOT / ".services"
 
 IN_CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
 
-Name = Literal["RabbitMQ", "MongoDB", "Chromium", "axe-core"]
+Name = Literal["RabbitMQ", "MongoDB", "Chromium", "axe-core", "SIPp", "baresip", "Kamailio"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,9 +139,11 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """More text of the message being written."""
+    """More text of the message being written. `is_whole`: where it is spoken, it is said at once, whether it ends a
+    sentence or not."""
 
     text: str
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,30 @@ class Finish:
     reason: str = "completed"
 
 
-Chunk = Say | Break | Restart | Show | HandOver | Finish
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Give the caller to another number, after what was said. Only where people speak."""
+
+    to: str
+    announce: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """Press keys towards the other party. Only where people speak."""
+
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Write to the person on a channel where people write. Only where people speak: elsewhere the answer itself is
+    written."""
+
+    text: str
+
+
+Chunk = Say | Break | Restart | Show | HandOver | Finish | Transfer | Press | Write
 
 
 class Brain(Protocol):

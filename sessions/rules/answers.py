@@ -6,13 +6,24 @@ from dataclasses import replace
 from typing import Literal
 
 from omni.model.delivery import Delivery
-from omni.model.entry import BotFinished, Fact, HandoffRequested, ToolAnswered, ToolCalled, TurnEnded, TurnStarted
+from omni.model.entry import Fact, HandoffRequested, ToolAnswered, ToolCalled, TurnEnded, TurnStarted
 from omni.model.message import Message
 from sessions.rules.ending import ending
-from sessions.rules.speech import speech
+from sessions.rules.speech import say
 from sessions.rules.turns import forgo, is_silent
 from sessions.state import CallState
-from sessions.steps import AbortTurn, Around, Dispatch, LiveTurn, Step, ToolBegan, ToolFinished, TurnDone, TurnSaid
+from sessions.steps import (
+    AbortTurn,
+    Around,
+    Effect,
+    HangUp,
+    LiveTurn,
+    Step,
+    ToolBegan,
+    ToolFinished,
+    TurnDone,
+    TurnSaid,
+)
 
 
 def answer(state: CallState, turn: LiveTurn | None, report: TurnSaid | TurnDone, around: Around) -> Step:
@@ -23,19 +34,26 @@ def answer(state: CallState, turn: LiveTurn | None, report: TurnSaid | TurnDone,
     facts = _started(state, current)
     deliveries: tuple[Delivery, ...] = ()
     message = report.message
-    if isinstance(report, TurnDone) and report.error is not None and message is None and not current.has_spoken:
+    if (
+        isinstance(report, TurnDone)
+        and report.error is not None
+        and message is None
+        and not _has_spoken(current, report)
+    ):
         message = Message.of(around.agent.fallback) if around.agent.fallback else None
+    effects: tuple[Effect, ...] = ()
     if message is not None:
-        said, delivery = speech(state, current, message, around, after=len(facts), id_=report.message_id)
-        facts += [said, BotFinished(id=said.id)]
-        deliveries = (delivery,)
-    effects = tuple(Dispatch(delivery) for delivery in deliveries)
+        said = say(state, current.number, message, around, after=len(facts), id_=report.message_id)
+        facts += said.facts
+        effects, deliveries = said.effects, said.deliveries
     if isinstance(report, TurnSaid):
         return Step(tuple(facts), effects, replace(current, has_spoken=True), deliveries)
     facts.append(_ended_turn(state, current, report, message, around))
     if report.hands_over:
         facts.append(HandoffRequested(by="bot", reason=report.reason))
-    if report.ends_call:
+    if report.ends_call and state.has_sound:
+        effects = (*effects, HangUp(report.reason or "completed", after_speech=True))
+    elif report.ends_call:
         counted = {
             "turns": max(state.turns, current.number),
             "bot_messages": state.bot_messages + len(deliveries),
@@ -44,13 +62,17 @@ def answer(state: CallState, turn: LiveTurn | None, report: TurnSaid | TurnDone,
     return Step(tuple(facts), effects, None, deliveries)
 
 
+def _has_spoken(turn: LiveTurn, done: TurnDone) -> bool:
+    return turn.has_spoken or done.has_spoken
+
+
 def _started(state: CallState, turn: LiveTurn) -> list[Fact]:
     """A turn is in the log from the first thing that comes of it."""
     return [TurnStarted(turn=turn.number, answers=turn.answers)] if state.turns < turn.number else []
 
 
 def _ended_turn(state: CallState, turn: LiveTurn, done: TurnDone, message: Message | None, around: Around) -> TurnEnded:
-    latency = {"e2e": round(max(0.0, around.now - state.last_user_text_at), 6)}
+    latency = {"e2e": round(max(0.0, around.now - state.last_user_text_at), 6), **done.latency}
     if done.first_token is not None:
         latency["first_token"] = round(max(0.0, done.first_token - state.last_user_text_at), 6)
     outcome: Literal["answered", "silent", "failed", "handed_over"] = "answered"
@@ -58,7 +80,7 @@ def _ended_turn(state: CallState, turn: LiveTurn, done: TurnDone, message: Messa
         outcome = "failed"
     elif done.hands_over:
         outcome = "handed_over"
-    elif message is None and not turn.has_spoken:
+    elif message is None and not turn.has_spoken and not done.has_spoken:
         outcome = "silent"
     return TurnEnded(turn=turn.number, answers=turn.answers, outcome=outcome, error=done.error, latency=latency)
 

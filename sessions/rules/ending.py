@@ -14,11 +14,17 @@ LEASE_SECONDS = 60.0
 """A turn whose worker died without a trace is started again after this long at the latest."""
 
 
+SOUND_SECONDS = 60.0
+"""The voice worker of a call with sound says so often that it has it. When it does not, the call is over."""
+
+
 def next_wake(state: CallState, around: Around) -> float | None:
     """When somebody must look at the call although nothing arrived; None for a call that has ended."""
     agent = around.agent
     if not state.is_open:
         return None
+    if state.has_sound:
+        return around.now + SOUND_SECONDS
     if state.unanswered:
         return around.now + LEASE_SECONDS + agent.turn_timeout_s
     if state.handler == "bot":
@@ -36,6 +42,8 @@ def next_wake(state: CallState, around: Around) -> float | None:
 
 def wake(state: CallState, turn: LiveTurn | None, around: Around) -> Step:
     """The alarm clock: hand back, end an idle call, or start a turn that its worker never finished."""
+    if state.has_sound:
+        return end(state, turn, "error", around.now)
     if state.unanswered and turn is None:
         owed = owed_turn(state, around)
         return Step(turn=owed) if owed is not None else forgo(state, None, "the bot is paused")

@@ -69,6 +69,8 @@ def _seconds(value: JsonValue, default: float) -> float:
 
 def next_limit(state: CallState, around: Around) -> Due | None:
     """What the limits do next if nothing else happens."""
+    if state.has_sound:  # its voice keeps them, by the clock of what is heard
+        return None
     if "session_limits" not in around.agent.audio and state.timed_out is None:
         return None
     if state.unanswered or is_silent(state, around):

@@ -5,21 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, Literal
 
-from omni.model.delivery import Delivery
-from omni.model.entry import BotFinished, Fact, ReplyRejected, TurnEnded, TurnStarted
-from omni.model.inbound import ProgramReply
+from omni.model.entry import Fact, ReplyRejected, TurnEnded, TurnStarted
+from omni.model.inbound import ProgramReply, ProgramStream
 from omni.model.message import Message
 from sessions.history import asked
-from sessions.rules.speech import speech
+from sessions.rules.speech import Said, say
 from sessions.rules.turns import begin, forgo, is_silent, taken_back
 from sessions.state import CallState
-from sessions.steps import Around, Dispatch, LiveTurn, OfferAgain, Step
+from sessions.steps import Around, HangUp, LiveTurn, OfferAgain, SpeakAlong, Step
 
 OFFER_EVERY: Final = 5.0
 """Seconds after which a turn that nobody has answered is offered again: the offer may have been lost on its way."""
 
 ALONE_SECONDS: Final = 300.0
 """A turn that no program comes for is answered with the agent's fallback after so long."""
+
+ALONE_ON_THE_LINE_SECONDS: Final = 15.0
+"""The same for somebody who listens; the call ends then."""
 
 
 def offer(state: CallState, turn: LiveTurn, around: Around) -> Step:
@@ -43,7 +45,8 @@ def keep_offering(state: CallState, turn: LiveTurn, around: Around) -> Step:
     if around.agent.brain != "client":
         return begin(state, turn, around)
     if around.program_since is None:
-        if around.now - state.offered.at >= ALONE_SECONDS:
+        patience = ALONE_ON_THE_LINE_SECONDS if state.has_sound else ALONE_SECONDS
+        if around.now - state.offered.at >= patience:
             return _without_program(state, turn, around)
     elif around.now - max(state.offered.at, around.program_since) >= around.agent.turn_timeout_s:
         why = f"the program did not reply within {around.agent.turn_timeout_s:g} s"
@@ -52,21 +55,23 @@ def keep_offering(state: CallState, turn: LiveTurn, around: Around) -> Step:
 
 
 def _without_program(state: CallState, turn: LiveTurn, around: Around) -> Step:
-    return _excused(state, turn.number, "no program was connected for the agent", around)
+    step = _excused(state, turn.number, "no program was connected for the agent", around)
+    if not state.has_sound:
+        return step
+    return replace(step, effects=(*step.effects, HangUp("error", after_speech=True)))
 
 
 def _excused(state: CallState, number: int, why: str, around: Around, program: str | None = None) -> Step:
     """The turn has failed; the agent's fallback, if it has one, says so to the user."""
     facts: list[Fact] = []
-    deliveries: tuple[Delivery, ...] = ()
+    said = Said()
     if state.offered is None:  # it did not wait for its cue
         facts.append(TurnStarted(turn=number, answers=state.unanswered))
     if around.agent.fallback:
-        said, delivery = speech(state, None, Message.of(around.agent.fallback), around, after=len(facts))
-        facts += [said.model_copy(update={"turn": number}), BotFinished(id=said.id)]
-        deliveries = (delivery,)
+        said = say(state, number, Message.of(around.agent.fallback), around, after=len(facts))
+        facts += said.facts
     facts.append(TurnEnded(turn=number, answers=state.unanswered, outcome="failed", error=why, program=program))
-    return Step(tuple(facts), tuple(Dispatch(delivery) for delivery in deliveries), None, deliveries)
+    return Step(tuple(facts), said.effects, None, said.deliveries)
 
 
 def arrived(turn: LiveTurn | None, around: Around) -> Step:
@@ -86,24 +91,45 @@ def reply(state: CallState, turn: LiveTurn | None, said: ProgramReply, around: A
         return Step((fact,), (), turn)
     settles = _settles(state, said, around)
     facts: list[Fact] = []
-    deliveries: tuple[Delivery, ...] = ()
+    spoken = Said()
     number = state.next_turn
     if settles and state.offered is None:  # it did not wait for its cue
         facts.append(TurnStarted(turn=number, answers=state.unanswered))
     if said.message is not None:
-        ended = replace(turn, number=number) if turn is not None and settles else None
-        spoken, delivery = speech(state, ended, said.message, around, after=len(facts), id_=said.message_id)
-        facts += [spoken.model_copy(update={"in_history": said.in_history}), BotFinished(id=spoken.id)]
-        deliveries = (delivery,)
-    effects = tuple(Dispatch(delivery) for delivery in deliveries)
+        of_turn = number if turn is not None and settles else None
+        spoken = say(
+            state, of_turn, said.message, around, after=len(facts), id_=said.message_id, in_history=said.in_history
+        )
+        facts += spoken.facts
     if not settles:
-        return Step(tuple(facts), effects, turn, deliveries)
+        return Step(tuple(facts), spoken.effects, turn, spoken.deliveries)
     latency = {"e2e": round(max(0.0, around.now - state.last_user_text_at), 6)}
     outcome: Literal["answered", "silent"] = "answered" if said.message is not None else "silent"
     facts.append(
         TurnEnded(turn=number, answers=state.unanswered, outcome=outcome, latency=latency, program=said.program or None)
     )
-    return Step(tuple(facts), effects, None, deliveries)
+    return Step(tuple(facts), spoken.effects, None, spoken.deliveries)
+
+
+def along(state: CallState, turn: LiveTurn | None, piece: ProgramStream, around: Around) -> Step:
+    """The program speaks while it writes (`ProgramReply`, piece by piece). The first piece of a reply ends the turn
+    that waits for it; one that answers what the user has gone on from is rejected there."""
+    if piece.act != "start":
+        fallback = around.agent.fallback if piece.error else None
+        return Step((), (SpeakAlong(piece.message_id, piece.act, piece.text, fallback=fallback),), turn)
+    whole = ProgramReply.model_construct(**{**dict(piece), "type": "reply", "message": None, "in_history": True})
+    if _is_stale(state, turn, whole, around) or is_silent(state, around):
+        fact = ReplyRejected(id=piece.message_id, in_reply_to=piece.in_reply_to, expected=state.newest)
+        return Step((fact,), (), turn)
+    if not _settles(state, whole, around):
+        return Step((), (SpeakAlong(piece.message_id, "start"),), turn)
+    facts: list[Fact] = []
+    number = state.next_turn
+    if state.offered is None:  # it did not wait for its cue
+        facts.append(TurnStarted(turn=number, answers=state.unanswered))
+    latency = {"e2e": round(max(0.0, around.now - state.last_user_text_at), 6)}
+    facts.append(TurnEnded(turn=number, answers=state.unanswered, latency=latency, program=piece.program or None))
+    return Step(tuple(facts), (SpeakAlong(piece.message_id, "start", turn=number),), None)
 
 
 def _broken(state: CallState, turn: LiveTurn | None, report: ProgramReply, around: Around) -> Step:

@@ -1,29 +1,43 @@
-"""What our side says: the entry in the log, and the delivery that brings it to the person."""
+"""What our side says: written, the entry in the log and the delivery that brings it to the person; spoken, an order to
+the voice, which reports what was heard."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from omni.model.delivery import Delivery, Origin
-from omni.model.entry import BotFinished, BotSaid
+from omni.model.entry import BotFinished, BotSaid, Fact
 from omni.model.message import Message
 from sessions.state import CallState
-from sessions.steps import Around, Dispatch, LiveTurn, Step
+from sessions.steps import Around, Dispatch, Effect, Speak, Step
 
 
-def speech(
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What saying something makes of a call."""
+
+    facts: tuple[Fact, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+
+
+def say(
     state: CallState,
-    turn: LiveTurn | None,
+    turn: int | None,
     message: Message,
     around: Around,
     *,
     after: int = 0,
     id_: str | None = None,
-) -> tuple[BotSaid, Delivery]:
-    """What the bot says, and its way to the person; `after` as in `delivery_of`. `id_` when it has one already."""
+    in_history: bool = True,
+) -> Said:
+    """The bot says it. `turn` is the turn it belongs to, `after` as in `delivery_of`, `id_` when it has one already."""
+    id_ = id_ or around.new_id("msg")
+    if state.has_sound:
+        return Said(effects=(Speak(id_, message.text, turn, in_history),))
     delivery = delivery_of(state, message, "bot", around, after=after)
-    said = BotSaid(
-        id=id_ or around.new_id("msg"), text=message.text, turn=turn.number if turn else None, delivery=delivery
-    )
-    return said, delivery
+    said = BotSaid(id=id_, text=message.text, turn=turn, delivery=delivery, in_history=in_history)
+    return Said((said, BotFinished(id=id_)), (Dispatch(delivery),), (delivery,))
 
 
 def delivery_of(state: CallState, message: Message, origin: Origin, around: Around, *, after: int) -> Delivery:
@@ -48,5 +62,5 @@ def delivery_of(state: CallState, message: Message, origin: Origin, around: Arou
 
 def greet(state: CallState, text: str, around: Around) -> Step:
     """The agent's greeting, the first thing said in a call."""
-    said, delivery = speech(state, None, Message.of(text), around)
-    return Step((said, BotFinished(id=said.id)), (Dispatch(delivery),), None, (delivery,))
+    said = say(state, None, Message.of(text), around)
+    return Step(said.facts, said.effects, None, said.deliveries)

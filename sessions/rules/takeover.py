@@ -7,7 +7,7 @@ from omni.model.inbound import ColleagueMessage, Resume, SendMessage, WriteTo
 from sessions.rules.speech import delivery_of
 from sessions.rules.turns import drop
 from sessions.state import CallState
-from sessions.steps import Around, Dispatch, LiveTurn, Step, Withdraw
+from sessions.steps import Around, Dispatch, LiveTurn, Speak, Step, Withdraw
 
 
 def taken_over(state: CallState, turn: LiveTurn | None, by: str, *, steals: bool = True) -> Step:
@@ -36,15 +36,18 @@ def human_writes(state: CallState, turn: LiveTurn | None, send: SendMessage | Wr
     stays = is_anothers(state, send.by, send.steals if isinstance(send, SendMessage) else True)
     if send.takes_over and not stays and (state.handler != "human" or state.handled_by != send.by):
         facts = (*facts, HandoffActive(by=send.by))
-    delivery = delivery_of(state, send.message, "human", around, after=len(facts))
     said = HumanSaid(
         id=send.message_id or around.new_id("msg"),
         text=send.message.text,
         by=send.by,
         message=send.message,
-        delivery=delivery,
         tag=send.tag,
     )
+    if state.has_sound:
+        spoken = Speak(said.id, said.text, is_logged=False)
+        return Step((*facts, said), (*effects, Withdraw(), spoken), None)
+    delivery = delivery_of(state, send.message, "human", around, after=len(facts))
+    said = said.model_copy(update={"delivery": delivery})
     return Step((*facts, said), (*effects, Withdraw(), Dispatch(delivery)), None, (delivery,))
 
 

@@ -18,7 +18,7 @@ def is_silent(state: CallState, around: Around) -> bool:
 
 def owed_turn(state: CallState, around: Around) -> LiveTurn | None:
     """The turn that a call woken from its log still owes, started at once: its debounce was long ago."""
-    if not state.is_open or not state.unanswered or is_silent(state, around):
+    if not state.is_open or not state.unanswered or state.has_sound or is_silent(state, around):
         return None
     return LiveTurn(number=state.next_turn, phase="waiting", first_at=around.now, due=around.now)
 
@@ -83,7 +83,7 @@ def cut(turn: LiveTurn, because: str) -> tuple[tuple[Fact, ...], tuple[Effect, .
     facts: tuple[Fact, ...] = ()
     if turn.has_spoken:
         facts = (TurnEnded(turn=turn.number, answers=turn.answers, outcome="answered", error=because),)
-    return facts, (AbortTurn(turn.number, because),)
+    return facts, (AbortTurn(turn.number, because, turn.answers),)
 
 
 def drop(turn: LiveTurn | None, because: str) -> tuple[tuple[Fact, ...], tuple[Effect, ...]]:

@@ -8,6 +8,7 @@ from omni.model.delivery import FetchMedia
 from omni.model.entry import Fact, UserEdited, UserRevoked, UserSaid
 from omni.model.inbound import UserEdit, UserMessage, UserRevoke
 from omni.model.message import Media, Message
+from sessions.rules.aside import brought, joins
 from sessions.rules.turns import again, drop, is_silent, taken_back
 from sessions.state import CallState
 from sessions.steps import Around, Effect, Fetch, LiveTurn, Step
@@ -22,20 +23,24 @@ def hear(state: CallState, turn: LiveTurn | None, heard: UserMessage, around: Ar
     early = next((e for e in reversed(state.early) if e.target == heard.provider_id), None)
     message = early.message if early is not None and early.message is not None else heard.message
     is_deleted = early is not None and early.message is None
-    silent = is_silent(state, around) or heard.mode == "standby" or is_deleted
+    must_not = is_silent(state, around)
+    is_beside = joins(state, heard, around) and not is_deleted
+    silent = must_not or heard.mode == "standby" or is_deleted or is_beside
     said = UserSaid(
         id=around.new_id("msg"),
         text=message.text,
         provider_id=heard.provider_id,
         at=heard.sent_at,
         message=message,
-        mode=heard.mode,
+        mode="standby" if is_beside and not must_not else heard.mode,  # the call answers it, and nobody else need
         paused=silent,
         name=heard.sender.name,
     )
     if is_deleted:
         return Step((said, UserRevoked(id=said.id, target=heard.provider_id)), (), turn)
-    fetches = media_jobs(state, around, said.id, message)
+    fetches: tuple[Effect, ...] = media_jobs(state, around, said.id, message)
+    if is_beside:
+        fetches = (*fetches, *brought(said, heard, state, around))
     if silent or not _opens_turn(message):
         fact = said if silent else said.model_copy(update={"paused": True})
         return Step((fact,), fetches, turn)

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import quote
 
 from pydantic import JsonValue
 
 from omni.model.entry import (
+    BotFinished,
+    BotInterrupted,
     BotSaid,
     CallEnded,
+    CallForwarded,
+    CallRecorded,
+    CallRinging,
     CallStarted,
     ContactChanged,
     DeliveryLost,
+    DigitReceived,
     Entry,
     Fact,
     HandoffActive,
@@ -30,8 +37,14 @@ from omni.model.message import Media, Message
 from omni.model.webhook import OmniEvent
 
 _EVENTFUL: Final = (
+    CallRinging,
     CallStarted,
+    CallForwarded,
+    CallRecorded,
     CallEnded,
+    DigitReceived,
+    BotFinished,
+    BotInterrupted,
     UserSaid,
     BotSaid,
     HumanSaid,
@@ -86,8 +99,16 @@ def _event_of(entry: Entry) -> Event | None:
         return Event(entry.call, entry.seq, entry.ts, type_, entry.fact, id_, about)
 
     match entry.fact:
+        case CallRinging(direction=direction, metadata=metadata):
+            return event("call.ringing", direction=direction, metadata=metadata)
         case CallStarted(direction=direction, metadata=metadata):
             return event("call.started", direction=direction, metadata=metadata)
+        case CallForwarded(to=to):
+            return event("call.forwarded", forwarded_to=to)
+        case CallRecorded(duration_ms=duration_ms):
+            return event("call.recorded", recording_url=recording_path(entry.call), duration_s=duration_ms / 1000)
+        case DigitReceived(digit=digit, digits=digits):
+            return event("call.digits", digit=digit, digits=digits)
         case CallEnded(reason=reason, duration=duration):
             return event("call.ended", reason=reason, duration_s=duration)
         case UserSaid() as said:
@@ -99,7 +120,14 @@ def _event_of(entry: Entry) -> Event | None:
                 external_message_id=said.provider_id,
                 reply_to=said.message.reply_to,
                 media=files_of(said.message),
+                **({"replaces": said.replaces} if said.replaces is not None else {}),
             )
+        case BotSaid(delivery=None):
+            return None  # what was heard of it is known once it was said, or cut
+        case BotFinished(id=id_, text=str(text)) if text:
+            return _heard(event, id_, text, interrupted=False)
+        case BotInterrupted(id=id_, text=text) if text:
+            return _heard(event, id_, text, interrupted=True)
         case BotSaid() as said:
             return event(
                 "message.sent",
@@ -107,7 +135,7 @@ def _event_of(entry: Entry) -> Event | None:
                 message=said.text,
                 direction="outbound",
                 by="bot",
-                media=files_of(said.delivery.message),
+                media=files_of(said.message),
             )
         case HumanSaid() as said:
             media = files_of(said.message)
@@ -145,6 +173,16 @@ def _event_of(entry: Entry) -> Event | None:
             return event("contact.changed", contact_id=changed.contact, identities=identities, why=changed.why)
         case _:
             return None
+
+
+def _heard(event: Callable[..., Event], id_: str, text: str, *, interrupted: bool) -> Event:
+    """Spoken: what the caller heard of a message."""
+    return event("message.sent", id_, message=text, direction="outbound", by="bot", media=[], interrupted=interrupted)
+
+
+def recording_path(call: str) -> str:
+    """Where a call's recording is, on this server and with an API key."""
+    return f"/v1/calls/{quote(call, safe='')}/recording"
 
 
 def files_of(message: Message) -> list[JsonValue]:

@@ -51,6 +51,8 @@ tokens = st.builds(
     call=st.none() | texts,
     meta=st.none() | st.dictionaries(texts, values, max_size=3),
     origin=st.none() | texts,
+    opens=st.none() | texts,
+    vars=st.none() | st.dictionaries(texts, texts, max_size=3),
 )
 
 

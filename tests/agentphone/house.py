@@ -1,4 +1,5 @@
-"""A server in a process of its own, the stand-in for Twilio, developers' servers, and AgentPhone's clients, unmodified.
+"""A server in a process of its own, the stand-ins for Twilio and for a model, developers' servers, and AgentPhone's
+clients, unmodified.
 
 Everything of ours that is asynchronous lives on a loop in a thread: the clients' own code is what the tests run.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import json
 import os
 import secrets
 import signal
@@ -17,7 +19,7 @@ import sys
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,18 +29,28 @@ import yaml
 from agentphone import AgentPhone, AsyncAgentPhone, construct_event
 from aiohttp import web
 
-from channels.sms.simulator import Simulator, running
+from channels.phone.addresses import STATUS_PATH, VOICE_PATH
+from channels.twilio.simulator import Simulator, running
 from omni.access.keys import Keys
 from omni.sqlite import SqliteFile
 from omni.store.sqlite import SqliteStore
+from tests.brains.llm_server import LlmServer
 from tests.server.shop import OURS, ROOT
 from tests.sms.desk import LINE, simulator_settings
 
 T = TypeVar("T")
+Turn = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 POOL = ("+14155550101", "+14155550102", "+14165550103")
 """The last one is Canadian."""
 ADA, BO = "+12025550171", "+12025550172"
+
+
+def _line(number: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Its texts, and its calls."""
+    names = ("number", "account_sid", "auth_token")
+    texts = {**LINE, "number": number}
+    return texts, {"kind": "phone", **{name: texts[name] for name in names}}
 
 
 def until(condition: Callable[[], T], seconds: float = 10.0) -> T:
@@ -78,6 +90,15 @@ class Heard:
     headers: dict[str, str]
     body: bytes
 
+    @property
+    def said(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def is_turn(self) -> bool:
+        """Whether it asks for an answer to what a caller said."""
+        return self.said.get("event") == "agent.message" and self.said.get("channel") == "voice"
+
     def event(self, secret: str) -> Any:
         """As the client's own verifier has it."""
         header = self.headers
@@ -86,15 +107,25 @@ class Heard:
 
 @dataclass(slots=True)
 class Receivers:
-    """Developers' servers, each under a path of its own. `wants` are statuses to answer with before 200."""
+    """Developers' servers, each under a path of its own. `wants` are statuses to answer with before 200; `turns` answer
+    what callers say, one after the other, and `gone` counts those whose caller did not wait for the end."""
 
     url: str = ""
     heard: defaultdict[str, list[Heard]] = field(default_factory=lambda: defaultdict(list))
     wants: defaultdict[str, deque[int]] = field(default_factory=lambda: defaultdict(deque))
+    turns: defaultdict[str, deque[Turn]] = field(default_factory=lambda: defaultdict(deque))
+    gone: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
-        self.heard[name].append(Heard(dict(request.headers), await request.read()))
+        heard = Heard(dict(request.headers), await request.read())
+        self.heard[name].append(heard)
+        if heard.is_turn and self.turns[name]:
+            try:
+                return await self.turns[name].popleft()(request)
+            except (asyncio.CancelledError, ConnectionError):
+                self.gone[name] += 1
+                raise
         wanted = self.wants[name]
         return web.Response(status=wanted.popleft() if wanted else 200, text="thanks")
 
@@ -105,6 +136,7 @@ class House:
     def __init__(self, folder: Path) -> None:
         self.loop = Loop()
         self.receivers = Receivers()
+        self.llm = LlmServer()
         self._folder = folder
         self._stack = contextlib.AsyncExitStack()
         self.port = free_port()
@@ -124,14 +156,15 @@ class House:
             "twilio_api_url": api_url,
             "allow_private_webhooks": True,
             "settle_wait": 0.5,
-            "inventory": [{**LINE, "number": number} for number in POOL],
+            "inventory": [channel for number in POOL for channel in _line(number)],
+            "llm_base_url": self.llm.base_url,
         }
         (self._folder / "omni.yaml").write_text(yaml.safe_dump(settings))
         variables = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "omni", "serve", "--config", "omni.yaml"],
-                cwd=self._folder, env={**variables, "PYTHONPATH": str(ROOT)},
+                [sys.executable, "-m", "tests.agentphone.speaking_server", "omni.yaml"],
+                cwd=self._folder, env={**variables, "PYTHONPATH": str(ROOT), "OPENAI_API_KEY": "sk-test"},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
         until(self._is_up, 50)
@@ -152,11 +185,18 @@ class House:
         return secret
 
     async def _open(self) -> str:
-        told = simulator_settings(webhook_url=f"{self.url}/twilio/sms", more_numbers=POOL)
+        told = simulator_settings(
+            webhook_url=f"{self.url}/twilio/sms",
+            voice_url=f"{self.url}{VOICE_PATH}",
+            voice_status_url=f"{self.url}{STATUS_PATH}",
+            more_numbers=POOL,
+        )
+        await self.llm.start()
+        self._stack.push_async_callback(self.llm.stop)
         self.simulator, api_url = await self._stack.enter_async_context(running(told))
         app = web.Application()
         app.add_routes([web.post("/hook/{name}", self.receivers.handle)])
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -270,6 +310,7 @@ def desk(house: House, flavour: str) -> Iterator[Desk]:
         yield found
     finally:
         house.loop.run(_now(house.simulator.reset))
+        house.loop.run(_now(house.simulator.calls.people.clear))
         for number in found.raw("GET", "/v1/numbers").json()["data"]:
             found.raw("DELETE", f"/v1/numbers/{number['id']}")
         client.close()

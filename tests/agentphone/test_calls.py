@@ -108,21 +108,6 @@ def test_other_wrong_calls_are_told_apart(desk: Desk) -> None:
         assert caught.value.status == status
 
 
-def test_a_call_in_order_is_answered_that_there_is_no_voice_yet(desk: Desk) -> None:
-    agent, _ = desk.shop()
-    desk.c.webhooks.set(desk.hook())
-    for make in (
-        lambda: desk.c.calls.make(agent.id, ADA, initial_greeting="Hi"),
-        lambda: desk.c.calls.make_conversation(agent.id, ADA, topic="t"),
-        lambda: desk.c.calls.create_web_call(agent.id, metadata={"a": 1}),
-    ):
-        with pytest.raises(AgentPhoneError) as caught:
-            make()
-        assert caught.value.status == 501
-        assert caught.value.message.startswith("this server has no voice channel yet")
-    assert desk.house.receivers.heard[desk.org] == []
-
-
 @row(57)
 def test_calls_are_listed_by_what_they_were(desk: Desk) -> None:
     agent, number = desk.shop()

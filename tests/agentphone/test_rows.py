@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.agentphone.rows import ALL, HELD, NEEDS_VOICE
+from tests.agentphone.rows import ALL, HELD, WAITS
 
 
 def test_every_row_is_held_or_says_what_it_waits_for() -> None:
     for file in Path(__file__).parent.glob("test_*.py"):
         importlib.import_module(f"tests.agentphone.{file.stem}")
-    assert sorted(HELD | set(NEEDS_VOICE)) == sorted(ALL)
-    assert not HELD & set(NEEDS_VOICE)
+    assert sorted(HELD | set(WAITS)) == sorted(ALL)
+    assert not HELD & set(WAITS)
 
 
-@pytest.mark.parametrize("number", NEEDS_VOICE)
+@pytest.mark.parametrize("number", WAITS)
 def test_a_row_that_waits(number: str) -> None:
-    pytest.skip(f"needs the voice channel: row {number}, {NEEDS_VOICE[number]}")
+    pytest.skip(f"row {number} waits for {WAITS[number]}")

@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import json
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -76,6 +76,8 @@ class LlmServer:
         self.came = asyncio.Event()
         self.gone = asyncio.Event()
         self._replies: deque[Reply] = deque()
+        self.otherwise: Callable[[dict[str, Any]], Reply] = _echo
+        """What it answers to a request when nothing was planned."""
         self._runner: web.AppRunner | None = None
         self.base_url = ""
 
@@ -100,7 +102,7 @@ class LlmServer:
         self.keys.append(request.headers.get("Authorization", "").removeprefix("Bearer "))
         self.connections.add(request.transport)
         self.came.set()
-        reply = self._replies.popleft() if self._replies else _echo(body)
+        reply = self._replies.popleft() if self._replies else self.otherwise(body)
         headers = {"Content-Type": reply.content_type, **reply.headers}
         if reply.raw is not None:
             return web.Response(body=reply.raw, status=reply.status, headers=headers)

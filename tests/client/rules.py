@@ -8,6 +8,8 @@ from tests.client.program import Frame
 
 STARTS = {"whatsapp.session_started", "llm.chat.started", "call.started"}
 ENDS = {"whatsapp.session_ended", "llm.chat.ended", "call.ended"}
+BEFORE = {"call.ringing", "call.dialing", "call.rejected"}
+"""What comes of a call with sound that nobody has answered."""
 ANYTIME = ("whatsapp.", "session.", "history.", "llm.tool_call", "error")
 """What may also come of calls that the program was not told of."""
 
@@ -18,8 +20,6 @@ def check_stream(heard: Iterable[Frame]) -> None:
     for frame in heard:
         event = frame.get("event")
         assert isinstance(event, str), frame
-        if event == "call.ended" and frame["direction"] == "outbound":
-            continue  # a call that never began
         if "call_id" in frame:
             calls.setdefault(frame["call_id"], []).append(frame)
     for frames in calls.values():
@@ -38,10 +38,12 @@ def _check_call(frames: list[Frame]) -> None:
     for frame in frames:
         event = frame["event"]
         has_begun |= event in STARTS
-        is_free = event.startswith(ANYTIME)
+        was_dialled = event == "call.ended" and frame["direction"] == "outbound"
+        assert event not in BEFORE or not has_begun, f"{event} after the start of {frame['call_id']}"
+        is_free = event.startswith(ANYTIME) or event in BEFORE or was_dialled
         assert has_begun or is_free, f"{event} before the start of {frame['call_id']}"
         assert not has_ended or event.startswith(("history.", "error")), f"{event} after the end of {frame['call_id']}"
-        has_ended |= event in ENDS
+        has_ended |= event in ENDS or event == "call.rejected"
         assert frame.get("agent_id") or event.startswith(("history.", "error")), frame
         match event:
             case "user.message":
@@ -51,6 +53,9 @@ def _check_call(frames: list[Frame]) -> None:
                 begun.append(frame["message_id"])
             case "message.confirmed" | "message.aborted":
                 settled.append(frame["message_id"])
+            case "bot.word":
+                is_inside = frame["message_id"] in begun and frame["message_id"] not in finished
+                assert is_inside, f"a word outside its message {frame['message_id']}"
             case "bot.finished" | "bot.interrupted":
                 finished.append(frame["message_id"])
             case "turn.end" if "user.message" in kinds:

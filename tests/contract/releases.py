@@ -12,7 +12,7 @@ def forget_counts(kind: str, place: str) -> None:
     """The release before conversations were counted in an index."""
     if kind == "sqlite":
         with sqlite3.connect(place) as db:
-            for index in ("calls_counted", "calls_open_not_with_bot"):
+            for index in ("calls_counted", "calls_open_not_with_bot", "calls_ringing"):
                 db.execute(f"DROP INDEX {index}")
             db.execute("UPDATE omni_schema SET version = 6 WHERE component = 'store'")
         db.close()

@@ -65,6 +65,9 @@ async def test_calls_are_found_by_agent_person_status_and_time(store: Store, mak
     assert await ids(store, replace(mine, status="failed")) == ["wa-5", "wa-4"]
     assert await ids(store, replace(ALL, status="failed", created_before=1_004.0)) == ["wa-4"]
     assert await ids(store, replace(mine, status="ringing")) == []
+    await make.open(store, "CA8", started_at=1_008.0, is_ringing=True)
+    assert await ids(store, replace(mine, status="ringing")) == ["CA8"]
+    assert await ids(store, replace(mine, status="in_progress")) == ["wa-1"]
     assert await ids(store, replace(mine, created_after=1_001.0, created_before=1_003.0)) == ["wa-3", "wa-2"]
     assert await ids(store, replace(mine, contact="ct_a")) == ["wa-4", "wa-2"]
     assert await ids(store, CallQuery("foreign")) == ["wa-7"]

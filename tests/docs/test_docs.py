@@ -16,7 +16,7 @@ from omni.cli.testing.models import PROVIDERS
 from omni.cli.testing.spec import Spec, Turn, parse
 from omni.model.agent import Agent, ScriptRule
 from omni.model.behaviour import LlmSettings
-from omni.model.channel import SmsChannel, WhatsAppChannel
+from omni.model.channel import PhoneChannel, SmsChannel, WhatsAppChannel
 from omni.settings import Settings
 from omni.telemetry import metrics
 
@@ -68,6 +68,8 @@ def test_the_table_of_an_agents_fields_is_true() -> None:
         field = Agent.model_fields[name]
         if field.default is None:
             assert default == "none"
+        elif isinstance(field.default, bool):
+            assert default == str(field.default).lower()
         elif isinstance(field.default, int | float):
             assert float(default) == field.default
     for cell in _rows("docs/write-a-bot.md", "field"):
@@ -78,9 +80,16 @@ def test_the_table_of_an_agents_fields_is_true() -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "channel"), [("docs/connect-whatsapp.md", WhatsAppChannel), ("docs/sms.md", SmsChannel)]
+    ("page", "channel"),
+    [
+        ("docs/connect-whatsapp.md", WhatsAppChannel),
+        ("docs/sms.md", SmsChannel),
+        ("docs/phone.md", PhoneChannel),
+    ],
 )
-def test_the_table_of_a_channels_fields_is_true(page: str, channel: type[WhatsAppChannel | SmsChannel]) -> None:
+def test_the_table_of_a_channels_fields_is_true(
+    page: str, channel: type[WhatsAppChannel | SmsChannel | PhoneChannel]
+) -> None:
     for cell, (default, *_) in _rows(page, "field").items():
         names = [name.strip(" `") for name in cell.split(",")]
         defaults = [one.strip(" `") for one in default.split(",")] * (len(names) if "," not in default else 1)
@@ -139,7 +148,9 @@ def test_yaml_is_what_the_server_reads(page: Path) -> None:
             assert content.keys() <= Settings.model_fields.keys()
         elif isinstance(content, dict) and "inventory" in content:
             for number in content["inventory"]:
-                SmsChannel.model_validate({**number, "account_sid": "AC" + "5" * 32})
+                (PhoneChannel if number["kind"] == "phone" else SmsChannel).model_validate(
+                    {**number, "account_sid": "AC" + "5" * 32}
+                )
             assert content.keys() <= Settings.model_fields.keys()
         elif isinstance(content, dict) and "agent" in content:
             assert parse(block)[1] == []  # a test for an agent

@@ -40,6 +40,7 @@ WHOLE_TABLES = {
     "access.ALL_KEYS", "webhooks.ALL_ENDPOINTS",
     "deliveries.UNSENT_BY_BOT",  # an index of the few that are not sent
     "search.FIND",  # an index of words
+    "lookups.PEOPLE",  # all of the ids it was given
     "erasing.KEYS",  # rare, and not in the thread that writes
 }  # fmt: skip
 

@@ -55,6 +55,7 @@ ROUTES = [
     Route("GET", C, "viewer"),
     Route("GET", f"{C}/items", "viewer"),
     Route("GET", f"{C}/media/{{call}}/{{seq}}/{{part}}", "viewer"),
+    Route("GET", f"{C}/recordings/{{call}}", "viewer"),
     Route("GET", f"{C}/templates", "viewer"),
     Route("POST", f"{C}/seen", "agent", {"call": "wa-1", "user_messages": 1}),
     Route("POST", f"{C}/take", "agent", {}),
@@ -64,6 +65,12 @@ ROUTES = [
     Route("POST", f"{C}/snooze", "agent", {"until": None}),
     Route("POST", f"{C}/pause-contact", "agent", {"paused": False}),
     Route("POST", f"{C}/typing", "agent", {"on": False}),
+    Route("POST", f"{C}/hold", "agent", {}),
+    Route("POST", f"{C}/mute", "agent", {}),
+    Route("POST", f"{C}/keys", "agent", {"digits": "1"}),
+    Route("POST", f"{C}/forward", "agent", {"to": "+12025550199"}),
+    Route("POST", f"{C}/hang-up", "agent", {}),
+    Route("POST", f"{C}/seat", "agent", {"sdp": "v=0"}),
     Route("POST", f"{C}/whisper", "agent", TEXT),
     Route("POST", f"{C}/messages", "agent", TEXT),
     Route("POST", f"{C}/messages/{{delivery}}/retry", "agent", {}),
@@ -252,8 +259,10 @@ async def test_what_boss_may_do_is_there(open_shop: OpenShop, hire: Hire, embedd
         if route.path == "/live":
             continue
         found = await ask(boss, route, house.path(route))
-        missing = {f"{C}/media/{{call}}/{{seq}}/{{part}}", f"{P}/merge"}  # no file, and no other person, is there
-        failed = {f"{C}/messages/{{delivery}}/retry"}
+        # no file, no recording, and no other person, is there
+        missing = {f"{C}/media/{{call}}/{{seq}}/{{part}}", f"{C}/recordings/{{call}}", f"{P}/merge"}
+        aloud = {f"{C}/{act}" for act in ("hold", "mute", "keys", "forward", "hang-up", "seat")}
+        failed = {f"{C}/messages/{{delivery}}/retry", *aloud}  # it is in writing
         if route.path in missing:
             assert found.status == 404
         elif route.path in failed:

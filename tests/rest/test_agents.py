@@ -24,6 +24,7 @@ WHOLE = {
         {
             "type": "function",
             "function": {"name": "look_up", "description": "Looks up", "parameters": {"type": "object"}},
+            "builtin": None,
             "url": None,
             "timeout": 5.0,
         }
@@ -36,6 +37,7 @@ WHOLE = {
     "debounce_ms": 100,
     "idle_timeout_s": 60,
     "history": "all_channels",
+    "messages_join_calls": False,
     "allowed_origins": ["https://shop.example.com"],
 }
 
@@ -216,3 +218,17 @@ async def test_a_wrong_channel_is_named_without_its_secret(house: House, body: A
     answer = await house.ask("POST", "/v1/agents/echo/channels", body)
     assert (answer.status, answer.error["param"]) == (400, param), answer.text
     assert SMS_LINE["auth_token"] not in answer.text
+
+
+async def test_a_tool_of_omnis_own_has_its_parameters_and_no_address(house: House) -> None:
+    tool = {"type": "function", "function": {"name": "text_them"}, "builtin": "send_message"}
+    made = await house.post("/v1/agents", {"name": "Baker", "system_prompt": "Bake.", "tools": [tool]})
+    (shown,) = made["tools"]
+    assert shown["builtin"] == "send_message"
+    assert shown["function"]["parameters"]["required"] == ["text"]
+    changed = await house.ask("PATCH", f"/v1/agents/{made['id']}", {"tools": made["tools"]})
+    assert changed.body["tools"] == made["tools"], "what was read can be written back"
+    both = [{**tool, "url": "https://tools.example.com"}]
+    refused = await house.ask("POST", "/v1/agents", {"name": "Other", "system_prompt": "Bake.", "tools": both})
+    assert refused.status in (400, 422)
+    assert "leave one of the two out" in refused.text

@@ -24,6 +24,8 @@ BLOCKS = [block for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) if 
 COMMANDS = [command for block in BLOCKS for command in re.split(r"(?m)^(?=curl )", block) if command.strip()]
 LAST = ("-X DELETE", "/end")
 """What takes away what other commands ask about."""
+SPOKEN = ("$CALL/say", "$CALL/hold", "$CALL/mute", "$CALL/keys", "$CALL/forward")
+"""The page's call is in writing."""
 
 
 async def run(command: str, env: dict[str, str]) -> str:
@@ -86,6 +88,10 @@ async def test_every_command_of_the_page_does_what_it_says(
             assert json.loads(said.splitlines()[-1]) == {"object": "end"}
         elif "/recording" in command:
             assert json.loads(said)["error"]["code"] == "no_recording"
+        elif any(word in command for word in SPOKEN):
+            assert json.loads(said)["error"]["code"] == "not_spoken"
+        elif '"record": true' in command:
+            assert json.loads(said)["error"]["code"] == "contradiction", "the page's agent has no number"
         elif "-o /dev/null" not in command:
             assert "error" not in (body := json.loads(said)) or body["error"] is None, said
 

@@ -228,15 +228,6 @@ async def test_calls_are_found_by_agent_status_person_and_time(each_house: House
     assert (await house.ask("GET", "/v1/agents/none/calls")).status == 404
 
 
-async def test_a_phone_call_is_answered_with_what_is_missing(house: House) -> None:
-    for path, body in (
-        ("/v1/calls", {"agent_id": "echo", "phone_number": "+14155550100"}),
-        ("/v1/agents/echo/calls", {"phone_number": "+14155550100", "context": {"who": "Bo"}, "max_duration": 60}),
-    ):
-        answer = await house.ask("POST", path, body)
-        assert (answer.status, answer.error["code"]) == (422, "no_voice")
-
-
 async def test_a_conversation_is_opened_on_sms_with_its_context(embedded: Any, open_shop: OpenShop, llm: Any) -> None:
     """Hosted mode: the prompt with the call's variables goes to the model when the person answers."""
     settings = {"llm_base_url": llm.base_url, "openai_api_key": "sk-test"}

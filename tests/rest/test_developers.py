@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.rest.house import SUPPORT, House
-from tests.server.shop import until
+from tests.rest.house import KEY, SUPPORT, House
+from tests.server.conftest import OpenShop
+from tests.server.shop import agent_of, until
 
 
 class Receiver:
@@ -176,6 +177,14 @@ async def test_keys_are_made_listed_and_revoked(house: House) -> None:
     assert (await house.ask("DELETE", f"/v1/keys/{made['id']}", org="acme")).status == 404
 
 
-async def test_there_are_no_voices_and_any_voice_is_kept_for_later(house: House) -> None:
-    assert await house.get("/v1/voices") == {"object": "list", "data": [], "has_more": False, "next_cursor": None}
+async def test_voices_are_those_the_server_has_and_another_is_kept_for_later(house: House) -> None:
+    ids = [voice["voice_id"] for [voice] in await house.pages("/v1/voices", limit=1)]
+    assert all(id_.startswith("local:") for id_ in ids), "it has no keys of services"
     assert (await house.post("/v1/agents", {**SUPPORT, "voice_id": "elevenlabs:abc"}))["voice_id"] == "elevenlabs:abc"
+
+
+async def test_a_service_with_a_key_has_voices(embedded: dict[str, Any], open_shop: OpenShop) -> None:
+    house = House(await open_shop(embedded, agent_of(), api_key=KEY, openai_api_key="sk-test"))
+    ids = [voice["voice_id"] for page in await house.pages("/v1/voices", limit=5) for voice in page]
+    assert "openai:alloy" in ids
+    assert len(set(ids)) == len(ids)

@@ -90,6 +90,19 @@ async def test_bench_streams_a_webhooks_answers(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_bench_asks_the_rest_api_and_every_message_is_sent(tmp_path: Path) -> None:
+    status, printed = await bench("--tiny", "--only", "rest", "--json", str(tmp_path / "figures.json"))
+    assert status == 0, printed
+    (section,) = json.loads((tmp_path / "figures.json").read_text())["sections"]
+    assert "SQLite" in section["figures"]["engines"]
+    for engine in section["figures"]["engines"].values():
+        assert len(engine["rows"]) == 7
+        assert min(row["requests"] for rows in engine["rows"].values() for row in rows) > 0
+        assert engine["sent"] > 0
+
+
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.xdist_group("browser")
 @pytest.mark.timeout(120)
@@ -106,7 +119,41 @@ async def test_bench_opens_an_inbox_and_sees_every_message_in_it(tmp_path: Path)
     assert figures["memory"]["when it has come"][0] > 0
 
 
+async def test_bench_stores_no_fewer_calls_than_a_deep_page_needs() -> None:
+    status, printed = await bench("--only", "rest", "--rest-calls", "100")
+    assert status == 2
+    assert "a deep page needs at least 2000" in printed
+
+
 async def test_bench_names_a_part_it_does_not_have() -> None:
     status, printed = await bench("--only", "acks")
     assert status == 2
     assert "known are ack, e2e" in printed
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_bench_holds_calls_with_sound_and_refuses_the_next(tmp_path: Path) -> None:
+    status, printed = await bench("--tiny", "--only", "voice", "--json", str(tmp_path / "figures.json"))
+    assert status == 0, printed
+    figures = json.loads((tmp_path / "figures.json").read_text())["sections"][0]["figures"]
+    for one in (figures["omni"][0], figures["floor"][0]):
+        assert one["turns"] > 0
+        assert one["unanswered"] == 0
+    assert figures["omni"][0]["refused"] == figures["omni"][0]["asked_beyond"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_bench_asks_the_models_of_this_machine_and_draws_where_the_time_goes(tmp_path: Path) -> None:
+    pytest.importorskip("piper")
+    pytest.importorskip("faster_whisper")
+    picture, figures = tmp_path / "answer.svg", tmp_path / "figures.json"
+    status, printed = await bench(
+        "--tiny", "--only", "speech", "--speech-picture", str(picture), "--json", str(figures)
+    )
+    assert status == 0, printed
+    level = json.loads(figures.read_text())["sections"][0]["figures"]["levels"][0]
+    assert level["turns"] == 1
+    assert {"eou", "asr", "tts_ttfb", "e2e"} <= set(level["stages"])
+    assert "1 caller<" in picture.read_text()

@@ -54,7 +54,7 @@ def test_services_that_do_not_answer_are_told_with_the_mend_and_fail_only_in_ci(
 ) -> None:
     done = services(tmp_path, "start", closed_port)
     assert (done.returncode, done.stderr) == (0, "")
-    rabbitmq, mongodb, chromium, axe = done.stdout.splitlines()
+    rabbitmq, mongodb, chromium, axe, *telephony = done.stdout.splitlines()
     assert rabbitmq.startswith("RabbitMQ: MISSING. OMNI_TEST_RABBITMQ_URL")
     assert mongodb.startswith("MongoDB: MISSING. OMNI_TEST_MONGO_URL")
     assert rabbitmq.endswith("start it or unset it.")
@@ -63,6 +63,7 @@ def test_services_that_do_not_answer_are_told_with_the_mend_and_fail_only_in_ci(
     assert chromium.endswith("install it or unset it.")
     assert axe.startswith("axe-core: MISSING. OMNI_TEST_AXE")
     assert axe.endswith("or unset it.")
+    assert [line.partition(":")[0] for line in telephony] == ["SIPp", "baresip", "Kamailio"]
     assert services(tmp_path, "start", closed_port, CI="true").returncode == 1
     assert "make services" in services(tmp_path, "status", closed_port).stdout
     assert services(tmp_path, "stop", closed_port).returncode == 0

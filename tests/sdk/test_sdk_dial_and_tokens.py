@@ -29,20 +29,23 @@ def desk(desk: Agent) -> Agent:
 
 async def test_a_call_that_is_answered(omni: Omni, desk: Agent, server: ScriptedServer) -> None:
     peer = await started(omni, server)
-    dialing = asyncio.create_task(
-        desk.dial(
+
+    async def dial() -> tuple[Call, Any]:
+        call = await desk.dial(
             "+14155550111", "+13125550199", greeting="Hi", metadata={"appt": 1}, config={"voice": "cartesia:v9"},
-        )
-    )  # fmt: skip
+        )  # fmt: skip
+        return call, (call.id, call.direction, call.to, call.metadata)  # before any handler has run
+
+    dialing = asyncio.create_task(dial())
     assert await peer.expect("call.dial") == {
         "event": "call.dial", "agent_id": "desk", "to": "+14155550111", "from": "+13125550199", "greeting": "Hi",
         "metadata": {"appt": 1}, "config": {"voice": "cartesia:v9"},
     }  # fmt: skip
     await peer.send("call.dialing", **outbound("CA9"))
     await peer.send("call.started", **outbound("CA9"), transport="phone", metadata={"appt": 1})
-    call = await dialing
+    call, known = await dialing
     assert isinstance(call, Call)
-    assert call.id == "CA9"
+    assert known == ("CA9", "outbound", "+14155550111", {"appt": 1})
 
 
 @pytest.mark.parametrize("reason", ["busy", "no-answer", "failed", "canceled"])

@@ -208,6 +208,17 @@ class SimStore:
 
         return await self._do(act)
 
+    async def calls_of_conversation(
+        self, conversation: str, *, before: str | None = None, limit: int = 100
+    ) -> list[Call]:
+        def act() -> list[Call]:
+            wanted = [call for call in self._world.calls.values() if call.conversation == conversation]
+            newest = sorted(wanted, key=lambda call: call.started_at, reverse=True)
+            after = next((n + 1 for n, call in enumerate(newest) if call.id == before), 0)
+            return newest[after:][:limit]
+
+        return await self._do(act)
+
     async def append(self, step: Append) -> None:
         call, entries = step.call, list(step.entries)
 

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from channels.sms.simulator import Simulator, create_app, running
+from channels.twilio.simulator import Simulator, create_app, running
 from omni.app.engines import engines
 from omni.app.server import Server
 from omni.model.agent import Agent

@@ -7,8 +7,8 @@ from typing import Any
 
 import aiohttp
 
-from channels.sms.simulator import Simulator, SimulatorSettings, StatusPlan
-from channels.sms.simulator.signing import headers
+from channels.twilio.simulator import Simulator, SimulatorSettings, StatusPlan
+from channels.twilio.simulator.signing import headers
 from omni.app.engines import Engines
 from omni.app.server import Server
 from omni.model.agent import Agent

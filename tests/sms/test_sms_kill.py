@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 import yaml
 
-from channels.sms.simulator import running
+from channels.twilio.simulator import running
 from tests.server.shop import until
 from tests.server.test_server_processes import Roles, free_ports
 from tests.sms.desk import ADA, ECHO, LINE, TOKEN, simulator_settings

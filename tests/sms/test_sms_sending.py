@@ -14,13 +14,13 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.test_utils import TestServer
 
 from channels.base import Accepted, Action, RefusedError
-from channels.sms import package
 from channels.sms.adapter import SmsAdapter
 from channels.sms.errors import REMEDIES, remedy
 from channels.sms.links import LinkedFiles, Links
 from channels.sms.outgoing import pieces_of
 from channels.sms.people import address, identities_of
-from channels.sms.simulator import FaultRule, Simulator
+from channels.twilio import package
+from channels.twilio.simulator import FaultRule, Simulator
 from omni.access.seal import Sealer
 from omni.blobs.folder import FolderBlobs
 from omni.model.contact import Identity, IdentityKind

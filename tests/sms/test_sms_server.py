@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from channels.sms.simulator import FaultRule, StatusPlan, WebhookPlan
+from channels.twilio.simulator import FaultRule, StatusPlan, WebhookPlan
 from omni.app.server import Server
 from omni.cli.naming import Person, find
 from omni.model.contact import Identity, IdentityKind, Sender

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from channels.sms import package
+from channels.twilio import package
 from omni.app.server import Server
 from omni.model.channel import REVEAL, SmsChannel
 from omni.settings import Settings, SettingsError, load

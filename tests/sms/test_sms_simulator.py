@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from playwright.async_api import async_playwright
 from servers import chromium
 
-from channels.sms.simulator import Simulator
+from channels.twilio.simulator import Simulator
 from omni.cli import main
 from tests.sms.conftest import OpenDesk
 from tests.sms.desk import ACCOUNT, ADA, NUMBER, TOKEN

@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from channels.sms import package
 from channels.sms.directory import Directory, Line
-from channels.sms.simulator.signing import headers, sign
 from channels.sms.webhook import WebhookLimits, routes
+from channels.twilio import package
+from channels.twilio.simulator.signing import headers, sign
 from omni.bus.base import BusUnavailableError, Outgoing, Received
 from omni.bus.sqlite import SqliteBus
 from omni.model.delivery import StatusUpdate, unpack_statuses

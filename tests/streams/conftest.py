@@ -13,6 +13,7 @@ from aiohttp import web
 from omni.access.access import open_access
 from omni.bus.sqlite import SqliteBus
 from omni.gateway.streams.history import History
+from omni.gateway.streams.listening import Listeners
 from omni.gateway.streams.observers import Observers
 from omni.gateway.streams.watching import Keeper, Pulse
 from omni.live.hub import Hub
@@ -32,7 +33,13 @@ def pulse(request: pytest.FixtureRequest) -> Pulse:
 
 
 @pytest.fixture
-async def tower(tmp_path: Path, pulse: Pulse) -> AsyncIterator[Tower]:
+def look_seconds(request: pytest.FixtureRequest) -> float:
+    """How soon a listener looks up a call that is silent: never, unless a test has it otherwise."""
+    return float(getattr(request, "param", 3600.0))
+
+
+@pytest.fixture
+async def tower(tmp_path: Path, pulse: Pulse, look_seconds: float) -> AsyncIterator[Tower]:
     async with AsyncExitStack() as stack:
         file = SqliteFile(tmp_path / "omni.db", sync="normal")
         store, bus = SqliteStore(file), SqliteBus(file)
@@ -52,6 +59,7 @@ async def tower(tmp_path: Path, pulse: Pulse) -> AsyncIterator[Tower]:
         app = web.Application()
         app.add_routes(Observers(access, book, hub, store, commands, keeper).routes())
         app.add_routes(History(access, book, hub, store, keeper).routes())
+        app.add_routes(Listeners(access, store, bus, keeper, look_seconds=look_seconds).routes())
         app.on_shutdown.append(lambda _: keeper.drain())
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
         await runner.setup()

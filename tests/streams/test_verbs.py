@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from omni.gateway.streams.verbs import LONGEST_TEXT
-from omni.model.inbound import EndCall, Pause, Resume, SendMessage, Whisper
+from omni.model.inbound import EndCall, Forward, Pause, Resume, SendMessage, Whisper
 from tests.live.line import AGENT
 from tests.streams.tower import Socket, Tower
 
@@ -42,6 +42,21 @@ async def test_each_verb_becomes_a_command_of_the_call(tower: Tower) -> None:
     assert isinstance(ended, EndCall)
     assert {(command.call, command.by) for command in (took, said, whispered, released, ended)} == {("wa-1", "Eva")}
     assert [frame["type"] for frame in frames] == ["call.ended", "call.summary"]  # no refusal
+
+
+async def test_a_spoken_call_is_transferred(tower: Tower) -> None:
+    await tower.line("CA7", channel="phone:+34911222333", transport="phone")
+    async with tower.socket("/v1/attach", token=tower.token(scope="supervise"), call="CA7") as socket:
+        await socket.until("log.caught_up")
+        await socket.say(verb="transfer", to="+1 202 555 0142")
+        [command] = await tower.commanded(1)
+        assert isinstance(command, Forward)
+        assert (command.to, command.call) == ("+12025550142", "CA7")
+        for to, about in ((7, "to is missing"), ("5550142", "not a full phone number")):
+            await socket.say(verb="transfer", to=to)
+            refusal = await socket.next()
+            assert refusal["verb"] == "transfer"
+            assert about in refusal["error"]
 
 
 async def test_a_supervisor_without_a_name_is_called_one(tower: Tower) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 
-from omni.model.entry import BotFinished, PromptChanged, ToolAnswered, TurnStarted
-from tests.live.line import AGENT, begin, started
+from omni.gateway.streams.reading import agent_log
+from omni.live.speech import BotWord, Hearing, SpeechStarted
+from omni.model.entry import BotFinished, BotInterrupted, PromptChanged, ToolAnswered, TurnStarted
+from tests.live.line import AGENT, ORG, PATIENCE, Line, begin, started
 from tests.streams.tower import Tower, told
 
 
@@ -121,3 +125,66 @@ async def test_verbs_are_not_for_this_socket(tower: Tower) -> None:
         await socket.say(action="ping")
         assert await socket.next() == {"event": "pong"}
     assert (await tower.bus.depth("commands.0")).ready + (await tower.bus.depth("commands.1")).ready == 0
+
+
+SPEECH = (
+    SpeechStarted(turn=1, confidence=0.8, at=5.0),
+    Hearing(turn=1, message="u1", text="hel", confidence=0.5),
+    BotWord(message="m1", word="Hi", index=0, start=0.0, end=0.2),
+)
+
+
+async def spoken_call(tower: Tower) -> Line:
+    line = begin(tower.bus, tower.store, "CA7", "ct_1", channel="phone:+34911222333", transport="phone")
+    await line.go_on(started())
+    return line
+
+
+def passing(call: str = "CA7") -> list[dict[str, Any]]:
+    about = {"agent": AGENT, "callId": call}
+    return [
+        {"event": "speech.started", **about, "turnId": 1, "confidence": 0.8, "timestamp": 5.0},
+        {"event": "user.speaking", **about, "turnId": 1, "messageId": "u1", "text": "hel", "confidence": 0.5},
+        {
+            "event": "bot.word", **about, "messageId": "m1", "word": "Hi", "wordIndex": 0, "startTime": 0.0,
+            "endTime": 0.2,
+        },
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("params", [{}, {"session": "CA7"}], ids=["agent", "session"])
+async def test_speech_is_shown_as_it_happens(tower: Tower, params: dict[str, str]) -> None:
+    line = await spoken_call(tower)
+    async with stream(tower, agent=AGENT, **params) as socket:
+        await socket.until("log.caught_up")
+        await line.tell(line.news((), *SPEECH))
+        assert [await socket.next() for _ in SPEECH] == passing()
+        await line.go_on(BotInterrupted(id="m1", at_word=1))
+        cut = await socket.next()
+    name = "type" if params else "event"
+    assert cut[name] == "bot.interrupted"
+
+
+async def test_speech_is_in_no_log(tower: Tower) -> None:
+    line = await spoken_call(tower)
+    async with tower.socket("/v1/attach", token=tower.token(), call="CA7") as socket:
+        await socket.until("log.caught_up")
+        await line.tell(line.news((), *SPEECH))
+        await line.end()
+        assert [frame["type"] for frame in await socket.until("call.summary")] == ["call.ended", "call.summary"]
+
+
+async def test_an_agents_log_is_read_again_however_much_is_spoken(tower: Tower) -> None:
+    """What was told of a call's beginning may have been lost."""
+    line = await spoken_call(tower)
+    async with tower.hub.follow_agent(ORG, AGENT) as news:
+        frames = agent_log(tower.store, ORG, AGENT, news, 0, with_live=True, look_every=0.05)
+        async with aclosing(frames):
+            first = await anext(frames)
+            assert [frame.get("type") for frame in first] == ["call.started", "log.caught_up"]
+            await begin(tower.bus, tower.store, "CA8", "ct_2").append(started())  # nobody is told
+            seen: list[Any] = []
+            async with asyncio.timeout(PATIENCE):
+                while "call.started" not in seen:
+                    await line.tell(line.news((), SPEECH[0]))
+                    seen += [frame.get("type") for frame in await anext(frames)]

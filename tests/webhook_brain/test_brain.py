@@ -15,11 +15,12 @@ from omni.model.agent import Agent
 from omni.model.contact import Contact, Identity, IdentityKind
 from omni.model.conversations import conversation_id
 from omni.model.webhook import WebhookEndpoint
+from omni.model.webhook_brain import WebhookSettings
 from omni.outgoing.http import OutgoingHttp
 from omni.sdk import webhooks
 from omni.sdk.webhooks import WebhookVerificationError
 from omni.store.base import StoreUnavailableError
-from sessions.brains.base import BrainError, Break, Finish, HandOver, Say, Spoken
+from sessions.brains.base import BrainError, Break, Finish, HandOver, Press, Say, Spoken, Transfer
 from sessions.brains.choose import Brains
 from sessions.brains.endpoint import LlmDefaults
 from sessions.brains.webhook.brain import WebhookBrain
@@ -288,6 +289,39 @@ async def test_keys_are_not_pressed_in_writing_and_that_is_noted(
     receiver.will(answers({"text": "x", "digits": "1#"}))
     assert await answer(turn_of()) == [Say("x")]
     assert kept.last.notes == ("`digits` were not sent: there are no keys to press on whatsapp",)
+
+
+async def test_aloud_a_whole_sentence_is_spoken_at_once_and_tokens_wait_for_their_word(
+    receiver: Receiver, answer: Any, turn_of: Any
+) -> None:
+    lines = [{"text": text, "interim": True} for text in ("Let me look.", "Fou", "nd", " it!")]
+    receiver.will(streams(*lines, {"text": "Bye"}))
+    assert await answer(turn_of(transport="phone")) == [
+        Say("Let me look.", is_whole=True), Say(" Fou"), Say("nd"), Say(" it!", is_whole=True), Say(" Bye"),
+    ]  # fmt: skip
+
+
+async def test_aloud_keys_are_pressed_and_callers_transferred_after_the_words(
+    receiver: Receiver, answer: Any, turn_of: Any, kept: Any
+) -> None:
+    agent = Agent(slug="shop", brain="webhook", audio={"transfer_number": "+12025550199"})
+    own = WebhookSettings(url=receiver.url)
+    able = turn_of(transport="phone", agent=agent.model_copy(update={"webhook": own}))
+    receiver.will(answers({"text": "Putting you through.", "action": "transfer", "digits": "1aW#"}))
+    words = Say("Putting you through.", is_whole=True)
+    assert await answer(able) == [words, Press("1Aw#"), Transfer("+12025550199")]
+    assert await answer(turn_of(transport="phone")) == [words, Press("1Aw#")]
+    assert kept.last.notes == ("nobody was called: the agent has no number to transfer to; set one",)
+    receiver.will(answers({"text": "Goodbye.", "hangup": True}))
+    assert await answer(able) == [Say("Goodbye.", is_whole=True), Finish("agent_hangup")]
+
+
+@pytest.mark.parametrize("transport", ["phone", "chat"])
+async def test_a_colleague_can_be_asked_for_anywhere(
+    receiver: Receiver, answer: Any, turn_of: Any, transport: str
+) -> None:
+    receiver.will(answers({"action": "handoff"}))
+    assert await answer(turn_of(transport=transport)) == [HandOver("the webhook asked for a person")]
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------

@@ -93,6 +93,7 @@ def test_what_the_table_of_answers_names_is_understood() -> None:
         "`interim: true`",
         "`send_message: {body}`",
         "`action: transfer`",
+        "`action: handoff`",
         "`hangup: true`, `action: hangup`",
         "`digits`",
     ]

@@ -143,7 +143,7 @@ def test_what_an_object_asks_for(fields: dict[str, Any], reply: Reply) -> None:
     [
         ({"text": 3}, "`text` is a number"),
         ({"hangup": "yes"}, "`hangup` is a string"),
-        ({"action": "sing"}, "'sing' is not known; use transfer or hangup"),
+        ({"action": "sing"}, "'sing' is not known; use transfer, hangup or handoff"),
         ({"digits": "call me"}, "keys of a phone"),
         ({"digits": 12}, "`digits` is a number"),
         ({"send_message": "hi"}, "use an object with `body`"),

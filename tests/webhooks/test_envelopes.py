@@ -12,13 +12,19 @@ from omni.model.call import Call
 from omni.model.contact import Contact, Identity, IdentityKind
 from omni.model.delivery import Delivery, Recipient
 from omni.model.entry import (
+    BotFinished,
+    BotInterrupted,
     BotSaid,
     CallEnded,
+    CallForwarded,
+    CallRecorded,
+    CallRinging,
     CallStarted,
     CallSummary,
     ContactChanged,
     Custom,
     DeliveryLost,
+    DigitReceived,
     Entry,
     Fact,
     HandoffActive,
@@ -33,10 +39,12 @@ from omni.model.entry import (
 )
 from omni.model.message import Media, MediaKind, Message, Text
 from omni.model.numbers import number_id, number_id_of
+from omni.model.transcript import lines_of
 from omni.model.webhook import OMNI_EVENTS, WebhookEndpoint, listeners
 from sessions.brains.base import Spoken
-from sessions.webhooks.envelopes import Scene, delivery_of
+from sessions.webhooks.envelopes import delivery_of
 from sessions.webhooks.events import events_of, has_events
+from sessions.webhooks.scene import Scene
 
 T0 = 1_800_000_000.0
 ADA = Contact(
@@ -86,16 +94,17 @@ def endpoint(**more: Any) -> WebhookEndpoint:
     return WebhookEndpoint.model_validate({"id": "wh_1", "url": "https://a.b", "secret": "s", **more})
 
 
-def told(to: WebhookEndpoint, call: Call = CALL, **scene: Any) -> list[Any]:
+def told(to: WebhookEndpoint, call: Call = CALL, log: Sequence[Fact] = LOG, **scene: Any) -> list[Any]:
     about = {"conversation": "cv_1", "contact": ADA, "person": "4917012345678", "business": "4930100", **scene}
-    here = Scene(**{"call": call, "metadata": {"vip": True}, "entries": entries(), **about})
-    found = [delivery_of(event, to, here) for event in events_of(entries())]
+    here = Scene(**{"call": call, "metadata": {"vip": True}, "entries": entries(log), **about})
+    found = [delivery_of(event, to, here) for event in events_of(entries(log))]
     return [(each.event, json.loads(each.body), each) for each in found if each is not None]
 
 
 def test_every_event_that_is_documented_can_happen_and_no_other() -> None:
     types = [event.type for event in events_of(entries())]
-    assert set(types) == set(OMNI_EVENTS)
+    aloud = [event.type for event in events_of(entries(ALOUD))]
+    assert {*types, *aloud} == set(OMNI_EVENTS)
     assert types.count("message.received") == 2
     assert not has_events(entries((TurnStarted(turn=1), Custom(name="n"), CallSummary(reason="r"))))
 
@@ -187,10 +196,86 @@ def test_only_wanted_events_since_the_registration_are_told(dialect: str) -> Non
     assert told(endpoint(dialect=dialect, disabled_at=T0)) == []
 
 
-def test_a_spoken_call_asks_for_its_turns_itself() -> None:
-    spoken = CALL.model_copy(update={"transport": "sip", "channel": "sip:1"})
-    assert told(endpoint(dialect="agentphone"), spoken) == []
-    assert len(told(endpoint(), spoken)) == len(told(endpoint()))
+SPOKEN = CALL.model_copy(
+    update={"id": "CA1", "transport": "phone", "channel": "phone:+4930100", "direction": "outbound",
+            "recording": "blob_1", "is_open": False, "reason": "hangup"}
+)  # fmt: skip
+ALOUD: tuple[Fact, ...] = (
+    CallRinging.model_validate(
+        {"direction": "outbound", "from": "+4930100", "to": "+4917012345678", "channel": "phone:+4930100",
+         "contact": "ct_1"}
+    ),
+    CallStarted.model_validate(
+        {"direction": "outbound", "from": "+4930100", "to": "+4917012345678", "channel": "phone:+4930100",
+         "contact": "ct_1"}
+    ),
+    BotSaid(id="m1", text="Hello,"),
+    BotFinished(id="m1", text="Hello, it is the bakery.", duration_ms=900),
+    UserSaid(id="u1", text="Yes", provider_id="u1", at=T0, message=Message.of("Yes"), turn=1),
+    UserSaid(id="u2", text="Yes please", provider_id="u2", at=T0, message=Message.of("Yes please"), replaces="u1"),
+    BotSaid(id="m2", text="Until six, and", turn=1),
+    DigitReceived(digit="5", digits="5"),
+    BotInterrupted(id="m2", text="Until six,", at_word=2, reason="user_spoke"),
+    BotInterrupted(id="m3", kept=False),
+    CallForwarded(to="+4930101"),
+    CallRecorded(blob="blob_1", duration_ms=7_000, sample_rate=8_000, size=9),
+    CallEnded(reason="hangup", duration=7),
+    CallSummary(reason="hangup"),
+)  # fmt: skip
+
+
+def test_a_spoken_call_asks_for_its_turns_itself_and_tells_its_end() -> None:
+    lines = lines_of(entries(ALOUD))
+    [(name, body, _)] = told(endpoint(dialect="agentphone", context_limit=2), SPOKEN, ALOUD, lines=lines)
+    assert (name, body["channel"], [said["content"] for said in body["recentHistory"]]) == (
+        "agent.call_ended", "voice", ["Yes please", "Until six,"],
+    )  # fmt: skip
+    data = body["data"]
+    assert data["transcript"] == [
+        {"role": "agent", "content": "Hello, it is the bakery."},
+        {"role": "user", "content": "Yes please"},
+        {"role": "agent", "content": "Until six,"},
+    ]
+    assert (data["from"], data["to"], data["direction"]) == ("+4930100", "+4917012345678", "outbound")
+    assert (data["status"], data["durationSeconds"], data["disconnectionReason"]) == ("completed", 7, "user_hangup")
+    assert (data["recordingUrl"], data["summary"]) == ("/agentphone/v1/calls/CA1/recording", None)
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "why"),
+    [("busy", "busy", "dial_busy"), ("no_answer", "no-answer", "dial_no_answer"), ("failed", "failed", "dial_failed"),
+     ("rejected", "failed", "dial_failed"), ("forwarded", "completed", "call_transfer"),
+     ("idle_timeout", "completed", "inactivity"), ("agent_hangup", "completed", "agent_hangup")],
+)  # fmt: skip
+def test_a_call_that_came_to_nothing_is_told_of_too(reason: str, status: str, why: str) -> None:
+    log = (ALOUD[0], CallEnded(reason=reason, duration=0), CallSummary(reason=reason))
+    [(_, body, _)] = told(endpoint(dialect="agentphone"), SPOKEN.model_copy(update={"recording": None}), log)
+    data = body["data"]
+    assert (data["status"], data["disconnectionReason"], data["durationSeconds"]) == (status, why, 0)
+    assert (data["transcript"], data["recordingUrl"]) == ([], None)
+
+
+def test_keys_are_told_to_whoever_asked_for_them() -> None:
+    assert [name for name, _, _ in told(endpoint(dialect="agentphone"), SPOKEN, ALOUD)] == ["agent.call_ended"]
+    asked = endpoint(dialect="agentphone", events=("agent.message", "digits"))
+    [(name, body, _)] = told(asked, SPOKEN, ALOUD)
+    assert (name, body["data"]["digits"], body["data"]["transcript"]) == ("agent.message", "5", "")
+
+
+def test_omnis_endpoints_hear_what_was_heard_of_what_was_spoken() -> None:
+    found = told(endpoint(), SPOKEN, ALOUD, lines=lines_of(entries(ALOUD)))
+    assert [name for name, _, _ in found] == [
+        "call.ringing", "call.started", "message.sent", "message.received", "message.received", "call.digits",
+        "message.sent", "call.forwarded", "call.recorded", "call.ended",
+    ]  # fmt: skip
+    sent = [body["data"] for name, body, _ in found if name == "message.sent"]
+    assert [(each["message"], each["interrupted"]) for each in sent] == [
+        ("Hello, it is the bakery.", False), ("Until six,", True),
+    ]  # fmt: skip
+    assert found[4][1]["data"]["replaces"] == "u1"
+    ended = found[-1][1]["data"]
+    assert ended["recording_url"] == "/v1/calls/CA1/recording"
+    assert [line["role"] for line in ended["transcript"]] == ["assistant", "user", "assistant"]
 
 
 def test_odd_text_can_be_told() -> None:

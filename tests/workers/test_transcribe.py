@@ -14,7 +14,10 @@ import sys
 
 import pytest
 
+from omni.audio.wav import wav_of
+from tests.voice.stt.speech import RATE, SENTENCES, said
 from workers.transcribe import TranscriberError, WhisperTranscriber, load_transcriber
+from workers.voice.stt import packaged
 
 PARROT = """
 import os, sys, time
@@ -100,8 +103,21 @@ async def test_a_closed_transcriber_says_so(transcriber):
 
 def test_without_a_model_or_the_extra_there_is_none_and_a_line_in_the_log(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert load_transcriber("") is None
     assert "OMNI_STT_MODEL" in caplog.text
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert load_transcriber("base") is None
-    assert "extra `voice`" in caplog.text
+    assert "extra `local-speech`" in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.skipif(not packaged.is_installed(), reason="the extra `local-speech` is not installed")
+async def test_without_a_model_in_the_settings_the_packaged_one_hears(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    transcriber = load_transcriber(None)
+    assert transcriber is not None
+    pcm = await asyncio.to_thread(said, SENTENCES[2])
+    words = await transcriber.transcribe(wav_of(pcm, RATE), "en")
+    await transcriber.close()
+    assert "opening hours" in words

@@ -10,14 +10,16 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from omni.model.call import Call
+from omni.model.call import SOUND, Call
 from omni.model.conversations import conversation_id
-from omni.model.entry import CallStarted, Entry
+from omni.model.entry import CallEnded, CallRinging, CallStarted, Entry
+from omni.model.transcript import Line, Transcript
 from omni.model.webhook import WebhookDelivery, WebhookEndpoint, listeners
 from omni.store.base import Store
 from sessions.brains.base import Spoken
-from sessions.webhooks.envelopes import Scene, delivery_of, spoken_in
+from sessions.webhooks.envelopes import delivery_of
 from sessions.webhooks.events import Event, events_of
+from sessions.webhooks.scene import Scene, spoken_in
 from workers.clock import Clock
 
 log = logging.getLogger("omni.webhooks")
@@ -77,7 +79,7 @@ class Telling:
         after = max(0, first - 1 - LOOK_BACK)
         near = await self._store.entries(call.id, after=after, limit=last - after)
         began = near[0] if near and near[0].seq == 1 else next(iter(await self._store.entries(call.id, limit=1)), None)
-        started = began.fact if began is not None and isinstance(began.fact, CallStarted) else None
+        started = began.fact if began is not None and isinstance(began.fact, CallStarted | CallRinging) else None
         earlier: list[Spoken] = []
         # A call that begins without a memory of earlier ones has none here either.
         if started is not None and started.recap is not None:
@@ -97,7 +99,18 @@ class Telling:
             memory=case.memory if case is not None else None,
             entries=near,
             earlier=earlier,
+            lines=await self._lines(call, entries),
         )
+
+    async def _lines(self, call: Call, entries: Sequence[Entry]) -> Sequence[Line]:
+        """All that was said, for whoever is told that a spoken call is over."""
+        if call.transport not in SOUND or not any(isinstance(entry.fact, CallEnded) for entry in entries):
+            return ()
+        transcript, after = Transcript(), 0
+        while found := await self._store.entries(call.id, after=after, limit=AT_ONCE):
+            transcript.add(found)
+            after = found[-1].seq
+        return transcript.lines
 
     async def _earlier(self, call: Call) -> list[Spoken]:
         """What was said last in the conversation's call before this one."""

@@ -10,7 +10,7 @@ const WORDS = {
   offline: "You are offline. What you write is sent when you are back.", lost: "Connection lost. Reconnecting…",
   typing: "is writing", looking: "Looking up:", waiting: "Waiting to be sent", failed: "Not sent:",
   human: "A colleague is here.", nobody: "A colleague will be with you soon.",
-  bot: "You are talking to the assistant again.", ended: "The conversation has ended. Write to start a new one.",
+  bot: "You are talking to the assistant again.", call: "Call", ended: "The conversation has ended. Write to start a new one.",
 };
 
 const CSS = `
@@ -75,6 +75,7 @@ const icon = (d) => {
   return svg;
 };
 const CHAT = "M21 11.5a8.5 8.5 0 0 1-12.3 7.6L3 21l1.9-5.7A8.5 8.5 0 1 1 21 11.5Z", CLOSE = "M6 6l12 12M18 6 6 18", SEND = "M12 19V5m-6 6 6-6 6 6";
+const PHONE = "M5 4h4l2 5-2.5 1.5a11 11 0 0 0 5 5L15 13l5 2v4a2 2 0 0 1-2 2A16 16 0 0 1 3 6a2 2 0 0 1 2-2Z";
 const CLIP = "m20 11-8.3 8.3a5 5 0 0 1-7-7L13 4a3.3 3.3 0 0 1 4.7 4.7L9.4 17A1.7 1.7 0 0 1 7 14.6L14.5 7", FILE = "M14 3H6v18h12V7zv4h4";
 
 // Markdown as DOM nodes: what a message says is never parsed as HTML.
@@ -250,12 +251,24 @@ class OmniChat extends HTMLElement {
     this.go = button(w.send, SEND, null, { type: "submit", className: "icon go", disabled: true });
     const pick = h("input", { type: "file", multiple: true, hidden: true, onchange: () => { files(pick.files); pick.value = ""; } });
     this.panel = h(this.isPage ? "section.panel page" : "section.panel", { role: this.isPage ? "main" : "dialog", hidden: true, onkeydown: (event) => this.isPage || this.key(event) },
-      h("header", {}, this.face, h("div", {}, this.head, this.state), button(w.close, CLOSE, () => this.close(), { hidden: this.isPage })),
+      h("header", {}, this.face, h("div", {}, this.head, this.state), this.phone = button(w.call, PHONE, () => this.call(), { hidden: true }), button(w.close, CLOSE, () => this.close(), { hidden: this.isPage })),
       this.bar, this.log, this.says, this.busy,
       h("form", { onsubmit: (event) => this.submit(event) }, this.chips, pick,
         h("div.row", {}, button(w.attach, CLIP, () => pick.click()), this.text, this.go)));
     this.fab = h("button.fab", { type: "button", ariaLabel: label || w.open, ariaExpanded: "false", hidden: this.isPage, onclick: () => this.toggle() }, icon(CHAT), label || "");
     root.append(this.fab, this.panel);
+  }
+  call() { // by a script of its own, which nobody loads who does not call
+    if (!customElements.get("omni-call") && !this.caller) {
+      this.caller = h("script", { src: this.server + "/call.js", onload: () => this.call(), onerror: () => { this.caller = 0; } });
+      return document.head.append(this.caller);
+    }
+    const old = this.panel.querySelector("omni-call");
+    if (old) return old.connect();
+    const call = h("omni-call", { agent: this.agent, server: this.server, name: this.name, bare: "", "auto-call": "" });
+    for (const key of ["org", "theme", "language"]) if (this.getAttribute(key)) call.setAttribute(key, this.getAttribute(key));
+    call.tokenProvider = this.tokenProvider;
+    this.panel.insertBefore(call, this.bar);
   }
   named(name) {
     this.name = this.panel.ariaLabel = this.head.textContent = name;
@@ -288,7 +301,8 @@ class OmniChat extends HTMLElement {
 
   key(event) {
     if (event.key === "Escape") this.close();
-    const stops = [...this.panel.querySelectorAll("button:enabled,a[href],textarea,[tabindex='0']")];
+    const all = [...this.panel.querySelectorAll("button:enabled,a[href],textarea,[tabindex='0']")];
+    const stops = all.filter((stop) => stop.getClientRects()[0]); // what is hidden cannot be stood on
     const [from, to] = event.shiftKey ? [stops[0], stops.at(-1)] : [stops.at(-1), stops[0]];
     if (event.key === "Tab" && this.shadowRoot.activeElement === from) { event.preventDefault(); to.focus(); }
   }
@@ -360,6 +374,7 @@ class OmniChat extends HTMLElement {
     switch (frame.event) {
       case "chat.connected":
         this.isOld = true;
+        this.phone.hidden = !frame.agent.calls || this.getAttribute("no-call") !== null;
         return this.getAttribute("name") || this.named(frame.agent.name);
       case "chat.caught_up":
         this.isOld = false;

@@ -9,7 +9,8 @@ from aiohttp import web
 
 from omni.app.kits import inbox_kit, rest_kit
 from omni.app.parts import Parts
-from omni.gateway.agentphone.dialling import NoDialler
+from omni.app.voice import is_installed
+from omni.gateway.agentphone.dialling import VoiceDialler
 from omni.gateway.agentphone.expiring import Expiring
 from omni.gateway.agentphone.numbers import Numbers
 from omni.gateway.agentphone.server import AgentPhoneServer
@@ -27,5 +28,6 @@ async def agentphone(parts: Parts, stack: AsyncExitStack) -> Iterable[web.RouteD
     expiring = Expiring(numbers)
     expiring.start()
     stack.push_async_callback(expiring.stop)
-    operations = table(kit, keeping, Uploads(inbox_kit(parts, NoTemplates())), numbers, NoDialler(), parts.url)
+    dialler = VoiceDialler(kit, may_speak=is_installed())
+    operations = table(kit, keeping, Uploads(inbox_kit(parts, NoTemplates())), numbers, dialler, parts.url)
     return AgentPhoneServer(kit, operations, per_minute=settings.rest_per_minute).routes()

@@ -9,10 +9,11 @@ from aiohttp import web
 
 from channels.chat.admission import Admission
 from channels.chat.files import LINK_PATH, Files
-from channels.chat.page import Pages
+from channels.chat.page import CHAT
 from channels.chat.rest import ChatRest
 from channels.chat.socket import ChatSockets
 from channels.chat.talk import Services
+from channels.hosted import HostedPages
 from omni.app.parts import Parts
 from omni.live.visitor import Visits
 
@@ -35,5 +36,5 @@ async def chat(parts: Parts, _: AsyncExitStack) -> Iterable[web.RouteDef]:
         web.get("/ws", sockets.handle, allow_head=False),
         web.get(f"{LINK_PATH}{{link}}", files.serve),
         *ChatRest(services, admission, sockets.asking).routes(),
-        *Pages(parts.book.everyone, sockets.asking).routes(),
+        *HostedPages(CHAT, parts.book.everyone, sockets.asking).routes(),
     ]

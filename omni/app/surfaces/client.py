@@ -25,6 +25,7 @@ async def client(parts: Parts, stack: AsyncExitStack) -> Iterable[web.RouteDef]:
     gear = Gear(
         store=engines.store,
         bus=engines.bus,
+        blobs=engines.blobs,
         hub=parts.hub,
         presence=parts.presence,
         book=parts.book,

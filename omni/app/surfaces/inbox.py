@@ -11,6 +11,7 @@ from omni.app.kits import inbox_kit
 from omni.app.parts import Parts
 from omni.app.surfaces.operators import operator_routes
 from omni.gateway.inbox.acting import Acting
+from omni.gateway.inbox.calling import Calling
 from omni.gateway.inbox.cases import Cases
 from omni.gateway.inbox.casework import Casework
 from omni.gateway.inbox.contacts import Contacts
@@ -23,6 +24,7 @@ from omni.gateway.inbox.live import Live
 from omni.gateway.inbox.media import Files
 from omni.gateway.inbox.overview import Overview
 from omni.gateway.inbox.pages import Pages
+from omni.gateway.inbox.seating import Seating
 from omni.gateway.inbox.sending import Sending
 from omni.gateway.inbox.uploads import Sweeper, Uploads
 from omni.live.inbox import OperatorsChanged, tell_inbox
@@ -51,6 +53,8 @@ async def inbox(parts: Parts, stack: AsyncExitStack) -> Iterable[web.RouteDef]:
         *Conversations(kit, feeds.present).routes(),
         *live.routes(),
         *Acting(kit, casework, holding, courtesy.typing).routes(),
+        *Calling(kit).routes(),
+        *Seating(kit).routes(),
         *Cases(kit, casework).routes(),
         *Sending(kit, holding, uploads).routes(),
         *uploads.routes(),

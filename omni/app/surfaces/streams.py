@@ -1,4 +1,4 @@
-"""The call log for those who look on: sockets, server-sent events and pages of JSON."""
+"""The call log for those who look on: sockets, server-sent events and pages of JSON; and calls' sound."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from aiohttp import web
 
 from omni.app.parts import Parts
 from omni.gateway.streams.history import History
+from omni.gateway.streams.listening import Listeners
 from omni.gateway.streams.observers import Observers
 from omni.gateway.streams.watching import Keeper, Pulse
 
@@ -22,4 +23,5 @@ async def streams(parts: Parts, _: AsyncExitStack) -> Iterable[web.RouteDef]:
     parts.drains.append(keeper.drain)
     observers = Observers(parts.access, parts.book, parts.hub, store, parts.commands, keeper)
     history = History(parts.access, parts.book, parts.hub, store, keeper)
-    return [*observers.routes(), *history.routes()]
+    listeners = Listeners(parts.access, store, parts.engines.bus, keeper)
+    return [*observers.routes(), *history.routes(), *listeners.routes()]

@@ -14,7 +14,7 @@ from omni.bus.rabbitmq.link import Link, open_channel
 from omni.bus.rabbitmq.live import Live
 from omni.bus.rabbitmq.parcel import to_queue
 from omni.bus.rabbitmq.publisher import Publisher
-from omni.bus.rabbitmq.topology import DELAY_STEPS, DELIVERY_LIMIT, Topology
+from omni.bus.rabbitmq.topology import DELAY_STEPS, DELIVERY_LIMIT, PASSING_SECONDS, Topology
 from omni.model.queues import Queue
 
 
@@ -26,7 +26,8 @@ class RabbitBus:
 
     `url` is amqp(s)://user:password@host:port/vhost. `prefix` starts the name of everything declared.
     `delay_steps` (seconds) are the delays that retries are rounded up to, `delivery_limit` how often a message may
-    come back unsettled before it is a dead letter; changing it needs new queues. `publish_timeout` is in seconds,
+    come back unsettled before it is a dead letter; changing it needs new queues. A passing queue goes `passing_seconds`
+    after its last consumer. `publish_timeout` is in seconds,
     `backlog` in messages and `backlog_bytes` in bytes of body: beyond them `publish` raises BusFullError.
     """
 
@@ -37,11 +38,12 @@ class RabbitBus:
         prefix: str = "omni",
         delay_steps: Sequence[float] = DELAY_STEPS,
         delivery_limit: int = DELIVERY_LIMIT,
+        passing_seconds: float = PASSING_SECONDS,
         publish_timeout: float = 5.0,
         backlog: int = 10_000,
         backlog_bytes: int = 256 * 1024 * 1024,
     ) -> None:
-        self._topology = Topology(prefix, delay_steps, delivery_limit)
+        self._topology = Topology(prefix, delay_steps, delivery_limit, passing_seconds)
         self._publishing = Link(url, "publishing")
         self._consuming = Link(url, "consuming", self._restore)
         self._publisher = Publisher(

@@ -91,7 +91,7 @@ class RabbitReceived:
 
     def _retry(self, wait: float) -> None:
         topology = self._consumer.topology
-        if wait <= 0:
+        if wait <= 0 or self._consumer.is_passing:  # out of a delay it might find its queue gone, and stay for ever
             again = parcels.to_queue(topology, self.queue, self.body, self.id, failed=self.attempt)
         else:
             step = topology.step_for(wait)
@@ -106,6 +106,7 @@ class RabbitConsumer:
         self.topology = topology
         self.queue = queue.name
         self._is_exclusive = queue.is_exclusive
+        self.is_passing = queue.is_passing
         self._link = link
         self._send = send
         self._take = take
@@ -199,6 +200,8 @@ class RabbitConsumer:
         settling = asyncio.create_task(hand.settle_forever(), name=f"omni bus settling {self.queue}")
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
+                if self.is_passing:  # it may have gone while the broker was away from us
+                    await self.topology.declare_passing(channel, self.queue)
                 await channel.basic_qos(prefetch_count=self._prefetch)
                 self._hand = hand
                 if self._is_stopped:

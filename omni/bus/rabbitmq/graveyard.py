@@ -8,6 +8,7 @@ reader publishes a mark first: when the mark arrives, every letter that was ther
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -16,12 +17,14 @@ from contextlib import asynccontextmanager
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 
-from omni.bus.base import DeadLetter
+from omni.bus.base import DeadLetter, UnknownQueueError
 from omni.bus.rabbitmq import parcel as parcels
 from omni.bus.rabbitmq.link import Link
 from omni.bus.rabbitmq.parcel import Parcel
 from omni.bus.rabbitmq.publisher import Publisher
 from omni.bus.rabbitmq.topology import Topology
+
+log = logging.getLogger(__name__)
 
 READING_TIMEOUT = 60.0
 """Seconds for one reading, waiting for other readers included. An older mark is one whose reader died."""
@@ -46,20 +49,26 @@ class Graveyard:
         return letters
 
     async def replay(self, ids: Sequence[str]) -> int:
-        wanted = set(ids)
+        wanted, replayed = set(ids), 0
         async with self._reading() as (channel, messages):
             chosen = [message async for message in messages if parcels.id_of(message) in wanted]
-            if chosen:
-                letters = [parcels.dead_letter(self._topology, message) for message in chosen]
-                await self._publisher.publish(
-                    [
-                        parcels.to_queue(self._topology, letter.queue, letter.body, letter.id, is_seen=True)
-                        for letter in letters
-                    ]
-                )
-            for message in chosen:
-                await _delete(channel, message)
-        return len(chosen)
+            gone: list[str] = []
+            for queue, letters in _by_queue(self._topology, chosen).items():
+                again = [
+                    parcels.to_queue(self._topology, queue, letter.body, letter.id, is_seen=True)
+                    for letter in (parcels.dead_letter(self._topology, message) for message in letters)
+                ]
+                try:
+                    await self._publisher.publish(again)
+                except UnknownQueueError:  # it went with its consumer; its letters stay until they are purged
+                    gone.append(queue)
+                    continue
+                for message in letters:
+                    await _delete(channel, message)
+                replayed += len(letters)
+        if gone:
+            log.warning("dead letters of queues that are gone stay dead: %s", ", ".join(gone))
+        return replayed
 
     async def purge(self, ids: Sequence[str] | None) -> int:
         wanted = None if ids is None else set(ids)
@@ -98,6 +107,13 @@ class Graveyard:
     def _mark(self, mark: str) -> Parcel:
         headers = {parcels.MARK: int(time.time() * 1000)}
         return Parcel("", self._topology.dead, b"", mark, "dead", headers)
+
+
+def _by_queue(topology: Topology, letters: Sequence[DeliveredMessage]) -> dict[str, list[DeliveredMessage]]:
+    found: dict[str, list[DeliveredMessage]] = {}
+    for letter in letters:
+        found.setdefault(parcels.dead_letter(topology, letter).queue, []).append(letter)
+    return found
 
 
 async def _delete(channel: Channel, message: DeliveredMessage) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from aiormq.channel import Channel
 from aiormq.exceptions import DeliveryError, PublishError
 
-from omni.bus.base import BusError, BusFullError
+from omni.bus.base import BusError, BusFullError, UnknownQueueError
 from omni.bus.rabbitmq.link import ANSWER_TIMEOUT, GONE, Link, open_channel
 from omni.bus.rabbitmq.parcel import Parcel
 
@@ -135,7 +135,9 @@ class Publisher:
             )
             is_confirmed = True
         except PublishError:
-            error = BusError(f"Queue {parcel.queue!r} does not exist on {self._link.address}: declare it first")
+            error = UnknownQueueError(
+                f"Queue {parcel.queue!r} does not exist on {self._link.address}: declare it first"
+            )
         except DeliveryError:
             error = self._link.unavailable("it refused to store the message (a limit, or too few members are up)")
         except GONE as lost:

@@ -30,12 +30,25 @@ whatever was in the worker's hands, so behind a backlog the innocent come back a
 _NO_LIMIT = 2_000_000_000
 """A delivery limit never reached: with one set, listing keeps dead letters in order and never drops them."""
 
+PASSING_SECONDS = 60.0
+"""So long after its consumer a passing queue goes: a short loss of the connection loses nothing."""
+
 _RESERVED = ("dead", "delay", "live")
 
 
 class Topology:
-    def __init__(self, prefix: str, delay_steps: Sequence[float], delivery_limit: int) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        delay_steps: Sequence[float],
+        delivery_limit: int,
+        passing_seconds: float = PASSING_SECONDS,
+    ) -> None:
         self._prefix = prefix
+        self._passing: Mapping[str, str | int | bool] = {
+            "x-queue-type": "classic",
+            "x-expires": round(passing_seconds * 1000),
+        }
         self._steps = sorted(round(step * 1000) for step in delay_steps)
         self.delivery_limit = delivery_limit
         self.dead = f"{prefix}.dead"
@@ -72,9 +85,12 @@ class Topology:
         for queue in queues:
             if queue.name.split(".")[0] in _RESERVED:
                 raise BusError(f"A queue cannot be called {queue.name!r}: the bus uses that name itself")
-            await channel.queue_declare(
-                self.queue(queue.name), durable=True, arguments=dict(self._arguments(queue.is_exclusive))
-            )
+            arguments = self._passing if queue.is_passing else self._arguments(queue.is_exclusive)
+            await channel.queue_declare(self.queue(queue.name), durable=True, arguments=dict(arguments))
+
+    async def declare_passing(self, channel: Channel, name: str) -> None:
+        """Make a passing queue anew, if it is gone."""
+        await channel.queue_declare(self.queue(name), durable=True, arguments=dict(self._passing))
 
     async def _declare_delay(self, channel: Channel, step: int) -> None:
         name = self.delay(step)

@@ -19,13 +19,13 @@ from typing import Final, TypeVar
 from omni.bus.base import (
     MAX_ATTEMPTS,
     RETRY_DELAYS,
-    BusError,
     BusFullError,
     BusUnavailableError,
     DeadLetter,
     Depth,
     Outgoing,
     Take,
+    UnknownQueueError,
 )
 from omni.bus.sqlite import statements as sql
 from omni.bus.sqlite.flush import Flush
@@ -490,7 +490,7 @@ class SqliteBus:
     def _lane(self, queue: str) -> Lane:
         lane = self._lanes.get(queue)
         if lane is None:
-            raise BusError(f"the queue {queue!r} does not exist; declare it before it is used")
+            raise UnknownQueueError(f"the queue {queue!r} does not exist; declare it before it is used")
         return lane
 
     async def _read(self, job: Callable[[sqlite3.Connection], T]) -> T:

@@ -105,7 +105,7 @@ def _agent(agent: Agent, defaults: LlmDefaults) -> Finding:
         return Finding(
             WARN, "agents", f"{name}: its rules answer, because neither OPENAI_API_KEY nor OMNI_LLM_BASE_URL is set"
         )
-    deaf = [tool.name for tool in agent.tools if tool.url is None]
+    deaf = [tool.name for tool in agent.tools if tool.url is None and tool.builtin is None]
     if deaf:
         return Finding(
             WARN, "agents", f"{name}: the tool {deaf[0]!r} has no `url`, so it fails while no program is connected"

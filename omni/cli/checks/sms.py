@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import aiohttp
 
 from channels.base import RefusedError
-from channels.sms import package
 from channels.sms.adapter import API_URL, SmsAdapter
 from channels.sms.links import Links
-from channels.sms.signature import HEADER
-from channels.sms.webhook import PATH, TWIML
+from channels.sms.webhook import PATH
+from channels.twilio import package
+from channels.twilio.door import TWIML
+from channels.twilio.signature import HEADER
 from omni.access.seal import Sealer
 from omni.cli.checks.base import FAIL, OK, WARN, Finding
 from omni.cli.checks.whatsapp import NoBlobs

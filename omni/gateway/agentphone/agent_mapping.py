@@ -19,6 +19,8 @@ from omni.model.agent import Agent
 from omni.model.behaviour import Tool
 
 SENSITIVITY: Final = 0.8
+LONGEST_SECONDS: Final = 3_600
+"""Of a call, unless the agent says otherwise."""
 TEXTS: Final = "texts"
 """Key of `audio`: with the value `webhook`, a registered AgentPhone webhook answers what is written, whatever the
 brain."""
@@ -93,8 +95,20 @@ def changes_of(agent: Agent, asked: AgentFields) -> dict[str, object]:
     _put(audio, "voice", voice or None)
     _put(audio, "stt", stt or None)
     audio[TEXTS] = "webhook"
-    changes["audio"] = audio
+    changes["audio"] = _as_spoken(audio)
     return changes
+
+
+def _as_spoken(audio: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """With what these fields mean to the voice, under the names that it reads."""
+    silence, message = audio.get("max_silence_ms", _PLAIN["max_silence_ms"][1]), audio.get("voicemail_message")
+    limits, media = _object(audio.get("session_limits")), _object(audio.get("media"))
+    if isinstance(silence, int | float):
+        limits |= {"idle_timeout_seconds": silence / 1000, "idle_warning_seconds": 0, "idle_grace_seconds": 0}
+    limits.setdefault("max_duration_seconds", LONGEST_SECONDS)
+    media.setdefault("recording", True)
+    media |= {"machine": "message" if message else "ignore", "machine_message": message}
+    return {**audio, "session_limits": limits, "media": media}
 
 
 def _tool(wanted: CustomTool) -> Tool:

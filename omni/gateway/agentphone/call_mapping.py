@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from pydantic import JsonValue
 
 from omni.gateway.agentphone.answers import Fields, moment, moment_or_none
 from omni.gateway.agentphone.reading import Talk
-from omni.model.call import Call, status_of
-from omni.model.entry import BotSaid, Entry, HumanSaid, UserSaid
+from omni.model.call import SOUND, Call
 from omni.model.numbers import number_id_of
+from omni.model.transcript import Line
+from sessions.webhooks.endings import disconnection, status_word
+from sessions.webhooks.events import recording_path
 
-VOICE: Final = frozenset({"phone", "sip", "webrtc", "mic"})
+VOICE: Final = SOUND
 _WEB: Final = frozenset({"webrtc", "mic"})
-_STATUS: Final = {
-    "initiating": "ringing",
-    "ringing": "ringing",
-    "in_progress": "in-progress",
-    "completed": "completed",
-    "no_answer": "no-answer",
-    "failed": "failed",
-}
-_REASONS: Final = {
-    "hangup": "user_hangup",
-    "remote_hangup": "user_hangup",
-    "agent_hangup": "agent_hangup",
-    "forwarded": "call_transfer",
-    "transferred": "call_transfer",
-    "voicemail": "voicemail_reached",
-    "idle": "inactivity",
-    "idle_timeout": "inactivity",
-    "max_duration": "max_duration_reached",
-    "busy": "dial_busy",
-    "no_answer": "dial_no_answer",
-    "failed": "dial_failed",
-    "canceled": "dial_failed",
-    "error": "error_unknown",
-}
 SNIPPET: Final = 200
 
 
 def status(call: Call) -> str:
-    return "busy" if not call.is_open and call.reason == "busy" else _STATUS[status_of(call)]
+    return status_word(call)
 
 
 def direction(call: Call) -> str:
@@ -62,8 +40,8 @@ def seconds(call: Call) -> int | None:
     return round(call.ended_at - call.started_at) if call.ended_at is not None else None
 
 
-def shown_call(talk: Talk, agent_name: str | None) -> Fields:
-    """`agent_name` None: the agent is gone."""
+def shown_call(talk: Talk, agent_name: str | None, url: str) -> Fields:
+    """`agent_name` None: the agent is gone. `url` is where this dialect is, without a slash at its end."""
     call = talk.call
     from_, to = ends(talk)
     return {
@@ -79,50 +57,42 @@ def shown_call(talk: Talk, agent_name: str | None) -> Fields:
         "phoneNumberId": number_id_of(call.channel, talk.ours) if call.transport not in _WEB else None,
         "phoneNumber": talk.ours if call.transport not in _WEB else None,
         "durationSeconds": seconds(call),
-        "disconnectionReason": _REASONS.get(call.reason or "", call.reason),
-        "recordingUrl": None,
-        "recordingAvailable": False,
+        "disconnectionReason": disconnection(call.reason),
+        "recordingUrl": f"{url}{recording_path(call.id)}" if call.recording is not None else None,
+        "recordingAvailable": call.recording is not None,
         "lastTranscriptSnippet": call.last_text[:SNIPPET] or None,
     }
 
 
-def turns(entries: Sequence[Entry]) -> list[JsonValue]:
+def turns(lines: Iterable[Line]) -> list[JsonValue]:
     """What was said, turn by turn."""
-    return [turn for entry in entries if (turn := turn_of(entry)) is not None]
+    return [turn_of(line) for line in lines]
 
 
-def turn_of(entry: Entry) -> Fields | None:
-    match entry.fact:
-        case UserSaid(text=text):
-            return {"role": "user", "content": text, "createdAt": moment(entry.ts)}
-        case BotSaid(text=text) | HumanSaid(text=text):
-            return {"role": "agent", "content": text, "createdAt": moment(entry.ts)}
-        case _:
-            return None
+def turn_of(line: Line) -> Fields:
+    role = "user" if line.role == "user" else "agent"
+    return {"role": role, "content": line.text, "createdAt": moment(line.at)}
 
 
-def rows(entries: Sequence[Entry]) -> list[JsonValue]:
+def rows(lines: Iterable[Line]) -> list[JsonValue]:
     """Exchanges: one opens with each turn of the caller's, and has what the agent said until the next."""
     found: list[Fields] = []
-    for entry in entries:
-        match entry.fact:
-            case UserSaid(text=text):
-                found.append(_row(entry, text, None))
-            case BotSaid(text=text) | HumanSaid(text=text) if not found:
-                found.append(_row(entry, "", text))
-            case BotSaid(text=text) | HumanSaid(text=text):
-                before = found[-1]["response"]
-                found[-1]["response"] = text if before is None else f"{before} {text}"
-            case _:
-                pass
+    for line in lines:
+        if line.role == "user":
+            found.append(_row(line, line.text, None))
+        elif not found:
+            found.append(_row(line, "", line.text))
+        else:
+            before = found[-1]["response"]
+            found[-1]["response"] = line.text if before is None else f"{before} {line.text}"
     return [*found]
 
 
-def _row(entry: Entry, transcript: str, response: str | None) -> Fields:
+def _row(line: Line, transcript: str, response: str | None) -> Fields:
     return {
-        "id": f"ct_{entry.seq}",
+        "id": f"ct_{line.seq}",
         "transcript": transcript,
-        "confidence": None,
+        "confidence": line.confidence,
         "response": response,
-        "createdAt": moment(entry.ts),
+        "createdAt": moment(line.at),
     }

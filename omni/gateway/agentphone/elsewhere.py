@@ -10,7 +10,6 @@ from pydantic import Field
 
 from omni.gateway.agentphone.answers import answer
 from omni.gateway.agentphone.asking import Asked, Handle, Method, Operation
-from omni.gateway.agentphone.dialling import NO_VOICE
 from omni.gateway.agentphone.errors import missing, not_here
 from omni.gateway.agentphone.number_shapes import number_of
 from omni.gateway.agentphone.shapes import Snake
@@ -24,7 +23,7 @@ _LOCATION: Final = "where a phone is, only its carrier knows; this server does n
 _WHATSAPP: Final = (
     "WhatsApp numbers are connected in the server's configuration, or with POST /v1/agents/{id}/channels of its own API"
 )
-_TRUNK: Final = f"a SIP trunk carries spoken calls, and {NO_VOICE}"
+_TRUNK: Final = "calls by SIP are not served here; connect a number of a carrier instead"
 _SIGN_UP: Final = "keys of this server are made by its operator: `omni keys create`"
 
 REFUSED: Final[tuple[tuple[Method, str, str], ...]] = (

@@ -18,6 +18,7 @@ from omni.bus.base import BusError
 from omni.gateway.agentphone.asking import Asked, Operation
 from omni.gateway.agentphone.children import Children
 from omni.gateway.agentphone.errors import Refusal, error_response, missing, of_api
+from omni.gateway.agentphone.shapes import MOUNT
 from omni.gateway.inbox.asking import InboxError
 from omni.gateway.rest.errors import AWAY, TOO_LARGE, ApiError
 from omni.gateway.rest.idempotency import Attempt, Idempotency
@@ -29,7 +30,6 @@ from omni.store.base import StoreError, VersionConflictError
 
 log = logging.getLogger("omni.agentphone")
 
-MOUNT: Final = "/agentphone"
 REQUEST_ID: Final = "X-Request-ID"
 SUB_ACCOUNT: Final = "X-Sub-Account-Id"
 PER_MINUTE: Final = 12_000

@@ -14,6 +14,9 @@ from pydantic.alias_generators import to_camel
 
 from omni.model.numbers import digits, is_e164
 
+MOUNT: Final = "/agentphone"
+"""Where all of it is."""
+
 
 def _camel_first(name: str) -> AliasChoices:
     return AliasChoices(to_camel(name), name)

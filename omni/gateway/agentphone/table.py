@@ -36,7 +36,7 @@ def table(
         *messages.operations(),
         *ConversationOperations(kit, agents, talks, url).operations(),
         *ContactOperations(kit).operations(),
-        *CallOperations(kit, agents, numbers, talks, dialler).operations(),
+        *CallOperations(kit, agents, numbers, talks, dialler, url).operations(),
         *UsageOperations(kit, numbers).operations(),
         *VerificationOperations(kit, sending, numbers, messages).operations(),
         *SubAccountOperations(kit, numbers).operations(),

@@ -1,13 +1,14 @@
 """A call's transcript as it grows, as server-sent events: what was said so far, then what is said, then the end.
 
-`connected` comes first and once, `ended` last. Every event is one line of ASCII, and something comes at least every
-15 seconds: these clients split lines at any separator, and give up after 30.
+A spoken turn is told when it will not change any more: the caller's once somebody answers or nobody has spoken for
+long, the agent's as far as it was heard. `connected` comes first and once, `ended` last. Every event is one line of
+ASCII, and something comes at least every 15 seconds: these clients split lines at any separator, and give up after 30.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -19,6 +20,7 @@ from omni.gateway.rest.kit import RestKit
 from omni.live.hub import SlowFollowerError
 from omni.live.told import Told
 from omni.model.entry import CallEnded
+from omni.model.transcript import Line, Transcript
 
 HEARTBEAT_SECONDS: Final = 15.0
 PATIENCE_SECONDS: Final = 30.0
@@ -73,19 +75,25 @@ class TranscriptStream:
 
     async def _turns(self, response: web.StreamResponse, news: AsyncIterator[Told]) -> bool:
         """Whether the call has ended, not only we."""
+        transcript = Transcript()
         while True:
             try:
                 told = await asyncio.wait_for(anext(news), self._heartbeat)
             except StopAsyncIteration:
                 return False
             except TimeoutError:
+                await self._tell(response, transcript.settle())
                 await _write(response, HEARTBEAT)
                 continue
-            for entry in told.entries:
-                if (turn := turn_of(entry)) is not None:
-                    await _write(response, _event("turn", turn))
-                if isinstance(entry.fact, CallEnded):
-                    return True
+            transcript.add(told.entries)
+            has_ended = any(isinstance(entry.fact, CallEnded) for entry in told.entries)
+            await self._tell(response, transcript.settle() if has_ended else transcript.settled())
+            if has_ended:
+                return True
+
+    async def _tell(self, response: web.StreamResponse, lines: Iterable[Line]) -> None:
+        for line in lines:
+            await _write(response, _event("turn", turn_of(line)))
 
 
 async def _write(response: web.StreamResponse, body: bytes) -> None:

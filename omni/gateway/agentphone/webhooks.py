@@ -26,6 +26,8 @@ class WebhookBody(Camel):
     url: str = Field(min_length=1, max_length=2_083)
     context_limit: int = Field(default=10, ge=0, le=50)
     timeout: int = Field(default=30, ge=5, le=120)
+    events: tuple[Literal["agent.message", "agent.reaction", "agent.call_ended", "digits"], ...] = ()
+    """Of ours: those that are wanted, without it all but the keys that callers press."""
 
 
 class TestBody(Camel):
@@ -78,7 +80,7 @@ class WebhookOperations:
         scope, body = await self._scope(asked), asked.body(WebhookBody)
         wanted = WebhookEndpoint(
             id="", org=asked.org, agent=scope, dialect=DIALECT, url=body.url, secret=SecretStr(""),
-            context_limit=body.context_limit, timeout_s=body.timeout,
+            context_limit=body.context_limit, timeout_s=body.timeout, events=body.events,
         )  # fmt: skip
         return answer(shown_webhook(await self._kit.webhooks.create(wanted)))
 

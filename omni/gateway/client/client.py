@@ -8,6 +8,7 @@ from omni.gateway.client.chats import Chats
 from omni.gateway.client.codec import answers
 from omni.gateway.client.codec.view import Event
 from omni.gateway.client.commands import CallCommands
+from omni.gateway.client.dialing import Dialling
 from omni.gateway.client.frames import (
     AgentConfigure,
     AgentCreate,
@@ -33,10 +34,9 @@ from omni.gateway.client.registry import Registry
 from omni.gateway.client.sockets import Socket
 from omni.gateway.client.takeovers import Takeovers
 from omni.live.told import Told
-from omni.model.ids import new_call_id
 from omni.model.inbound import TurnReady
 
-NO_VOICE = "this server has no voice channel yet; it talks by WhatsApp and web chat"
+NO_LINES = "this server has no phone lines without an agent; add the number to an agent as a phone channel"
 
 
 class Client:
@@ -50,6 +50,7 @@ class Client:
         self._channels = Channels(gear, socket, self._agents)
         self._commands = CallCommands(gear, socket, self._outbox, self._agents)
         self._takeovers = Takeovers(gear, socket, self._outbox, self._agents, self._commands.head, registry.spawn)
+        self._dialling = Dialling(gear, socket, self._agents)
         self._chats = Chats(gear, socket)
 
     async def serve(self) -> None:
@@ -67,6 +68,7 @@ class Client:
         await self._channels.close()
         await self._agents.close()
         await self._chats.close()
+        await self._dialling.close()
         await self._commands.close()
         await self._outbox.close()
 
@@ -95,26 +97,20 @@ class Client:
             case LlmChat():
                 await self._chats.handle(frame, is_ours=self._agents.find(frame.agent_id) is not None)
             case CallDial():
-                ends = {"from": frame.from_ or "", "to": frame.to}
-                self._dial_failed(frame, ends, f"{NO_VOICE}, and cannot call {frame.to[:64]}")
+                await self._dialling.dial(frame)
             case CallBridge():
-                ends = {"from": frame.agent_id, "to": frame.target}
-                self._dial_failed(frame, ends, f"{NO_VOICE}, and cannot bridge a call to {frame.target[:64]}")
+                self._dialling.bridge(frame)
             case LineCreate():
-                self._socket.send(answers.line_error(frame.number, NO_VOICE))
+                self._socket.send(answers.line_error(frame.number, NO_LINES))
             case LineDestroy():
                 self._socket.send(answers.line_destroyed(frame.number))
             case _:
                 await self._commands.handle(frame)
 
-    def _dial_failed(self, frame: CallDial | CallBridge, ends: dict[str, str], sentence: str) -> None:
-        call, now = new_call_id("CA"), self._gear.clock()
-        self._socket.send(answers.dial_failed(frame.agent_id, call, ends, frame.metadata, sentence, now))
-
     def _complain(self, frame: Malformed) -> None:
         """The error that the protocol names for the command, else a sentence that names the field."""
         if frame.event.startswith("history.") and frame.call_id is not None:
-            self._commands.refuse_history(frame.event, frame.call_id, frame.request_id, frame.problem)
+            self._commands.histories.refuse(frame.event, frame.call_id, frame.request_id, frame.problem)
         elif frame.event.startswith("line.") and frame.number is not None:
             self._socket.send(answers.line_error(frame.number, frame.problem))
         else:
@@ -125,15 +121,25 @@ class Client:
     # what became of calls (`omni.gateway.client.feed.Witness`)
 
     async def user_went_on(self, call: str) -> None:
+        await self._commands.spoken.take_back(call)
         await self._commands.streams.abort(call, "turn_continued")
 
     async def was_taken_over(self, call: str) -> None:
+        await self._commands.spoken.take_back(call)
         await self._commands.streams.abort(call, "paused")
 
     def was_rejected(self, call: str, message_id: str) -> None:
+        self._commands.spoken.cut(call, message_id)
         self._commands.streams.bury(call, message_id)
 
+    def was_cut(self, call: str, message_id: str) -> bool:
+        return self._commands.spoken.cut(call, message_id)
+
+    def is_streamed(self, call: str, message_id: str) -> bool:
+        return self._commands.spoken.knows(call, message_id)
+
     def has_ended(self, call: str) -> None:
+        self._commands.spoken.forget(call)
         self._commands.streams.forget(call)
 
     async def unprepared(self, told: Told, turn: int) -> None:
@@ -141,3 +147,6 @@ class Client:
 
     def started(self, contact: str, event: Event) -> Event:
         return self._chats.greeted(contact, event)
+
+    def as_dialled(self, event: Event) -> Event:
+        return self._dialling.as_typed(event)

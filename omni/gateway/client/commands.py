@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from pydantic import JsonValue
 
 from omni.gateway.client.acks import Acks
+from omni.gateway.client.calling import Calling
 from omni.gateway.client.codec import answers, speech
-from omni.gateway.client.codec.view import PROGRAM, CallView, Event
+from omni.gateway.client.codec.view import PROGRAM
 from omni.gateway.client.configs.agent import overrides_of
-from omni.gateway.client.configs.reading import ConfigError, words
+from omni.gateway.client.configs.reading import ConfigError
 from omni.gateway.client.frames import (
     AudioCommand,
     BotCancel,
@@ -21,44 +22,26 @@ from omni.gateway.client.frames import (
     BotReplyStream,
     CallHangup,
     Frame,
-    HistoryAdd,
-    HistoryAddContext,
-    HistoryClear,
     HistoryFrame,
-    HistoryGet,
-    HistorySet,
-    HistorySetInstructions,
-    HistorySetVars,
     LlmReady,
     LlmToolResult,
     SessionConfigure,
     SetContext,
 )
 from omni.gateway.client.gear import Gear
+from omni.gateway.client.histories import Histories, Registrations
 from omni.gateway.client.outbox import Outbox
 from omni.gateway.client.sockets import Socket
+from omni.gateway.client.spoken import SpokenStreams
 from omni.gateway.client.streams import Streams
 from omni.gateway.client.tools import ToolAnswers
 from omni.live.told import Answered, Told
-from omni.model.inbound import Ask, Configure, EditHistory, EndCall, ProgramReply, ToCall, TurnReady
+from omni.model.inbound import Ask, Configure, EndCall, Hush, ProgramReply, ToCall, TurnReady
 from omni.model.inbound import SetContext as KeepContext
 from omni.model.message import Message
 
 MAX_ERROR = 200
 """Characters of what a program says went wrong."""
-
-NO_SUCH_CALL = "call_not_found"
-NO_ANSWER = "the call did not answer in time; it may still do what was asked"
-
-
-class Registrations(Protocol):
-    """The agents of this socket."""
-
-    async def call(self, call_id: str) -> tuple[Told, CallView] | None:
-        """An open call of one of them, by its id. Raises StoreError."""
-
-    def any_agent_id(self) -> str | None:
-        """An agent as the program wrote it, for an answer about a call that nobody knows."""
 
 
 class CallCommands:
@@ -72,9 +55,13 @@ class CallCommands:
         self._registrations = registrations
         self._acks = Acks(gear.hub, gear.timing.ack)
         self._tools = ToolAnswers(outbox.put, gear.timing.unknown_tool)
+        self.histories = Histories(socket, registrations, self._acks, outbox.put, self.head)
+        self._calling = Calling(socket, outbox.put, self.head)
         self.streams = Streams(socket, gear.teller)
+        self.spoken = SpokenStreams(socket.id, self.head, outbox.put)
 
     async def close(self) -> None:
+        await self.spoken.close()
         await self._acks.close()
         await self._tools.close()
 
@@ -98,9 +85,9 @@ class CallCommands:
             case BotReplyStream():
                 await self._stream(frame)
             case BotCancel():
-                await self.streams.cancel(frame.call_id, frame.message_id)
+                await self._cancel(frame, frame.message_id)
             case BotClear():
-                await self.streams.cancel(frame.call_id, None)
+                await self._cancel(frame, None, everything=True)
             case CallHangup():
                 await self._put(
                     frame.call_id, lambda head: EndCall(**head, by=PROGRAM, reason=frame.reason or "hangup")
@@ -115,11 +102,13 @@ class CallCommands:
                 if found is not None:
                     await self._tools.take(frame, self.head(found[0]))
             case HistoryFrame():
-                await self._history(frame)
+                await self.histories.handle(frame)
             case SessionConfigure():
                 await self._configure(frame)
             case AudioCommand():
-                await self._refuse_audio(frame)
+                found = await self._registrations.call(frame.call_id)
+                if found is not None:
+                    await self._calling.handle(frame, *found)
             case _:
                 return False
         return True
@@ -147,16 +136,31 @@ class CallCommands:
             await self._say(told, frame.message_id, in_reply_to, message, in_history=in_history)
 
     async def _stream(self, frame: BotReplyStream) -> None:
-        if frame.action == "chunk":
+        if self.spoken.knows(frame.call_id, frame.message_id):
+            if frame.action != "start":
+                await self.spoken.go_on(frame, MAX_ERROR)
+        elif frame.action == "chunk":
             await self.streams.add(frame)
         elif frame.action == "start":
             found = await self._registrations.call(frame.call_id)
-            if found is not None:
+            if found is not None and found[1].has_sound:
+                await self.spoken.start(found[0], frame)
+            elif found is not None:
                 self.streams.start(*found, frame)
         elif (written := self.streams.finish(frame)) is not None:
             await self._say(
                 written.told, written.message_id, written.in_reply_to, written.message, error=frame.error or None
             )
+
+    async def _cancel(self, frame: BotCancel | BotClear, message_id: str | None, *, everything: bool = False) -> None:
+        """What is spoken is taken back where it is spoken; what became of it stands in the log."""
+        found = await self._registrations.call(frame.call_id)
+        if found is None or not found[1].has_sound:
+            await self.streams.cancel(frame.call_id, message_id)
+            return
+        if message_id is not None:
+            self.spoken.cut(frame.call_id, message_id)
+        await self._outbox.put(Hush(**self.head(found[0]), message_id=message_id, everything=everything))
 
     async def _say(
         self,
@@ -181,47 +185,7 @@ class CallCommands:
         )
         await self._outbox.put(reply)
 
-    # memory and settings
-
-    async def _history(self, frame: HistoryFrame) -> None:
-        event = "history.data" if isinstance(frame, HistoryGet) else "history.updated"
-        ids = {"call_id": frame.call_id, "session_id": frame.call_id}
-        about: dict[str, Any] = ids if frame.request_id is None else {**ids, "request_id": frame.request_id}
-        try:
-            found = await self._registrations.call(frame.call_id)
-            edit = _edit_of(frame)
-        except ConfigError as error:
-            self._refuse_history(event, about, str(error))
-            return
-        if found is None:
-            self._refuse_history(event, about, NO_SUCH_CALL)
-            return
-        told, view = found
-        about = {"agent_id": view.agent_id, **about}
-
-        async def send(ask: Ask) -> None:
-            await self._outbox.put(EditHistory(**self.head(told), ask=ask, **edit))
-
-        def settle(answered: Answered | None) -> None:
-            problem = NO_ANSWER if answered is None else answered.error
-            if answered is None or problem is not None:
-                self._socket.send(answers.history_refused(event, about, problem or NO_ANSWER))
-            else:
-                self._socket.send(answers.history(event, about, answered.data))
-
-        await self._acks.request(told.call, send, settle)
-
-    def _refuse_history(self, event: str, about: Mapping[str, Any], problem: str) -> None:
-        agent_id = self._registrations.any_agent_id()
-        whose = {"agent_id": agent_id} if agent_id is not None else {}
-        self._socket.send(answers.history_refused(event, {**whose, **about}, problem))
-
-    def refuse_history(self, event: str, call_id: str, request_id: str | int | None, problem: str) -> None:
-        """For a request that could not even be read."""
-        about: dict[str, Any] = {"call_id": call_id, "session_id": call_id}
-        if request_id is not None:
-            about["request_id"] = request_id
-        self._refuse_history("history.data" if event == "history.get" else "history.updated", about, problem)
+    # settings
 
     async def _configure(self, frame: SessionConfigure) -> None:
         found = await self._registrations.call(frame.session_id)
@@ -243,38 +207,6 @@ class CallCommands:
             self._socket.send(answers.session_configured(view.agent_id, told.call, success=success))
 
         await self._acks.request(told.call, send, settle)
-
-    async def _refuse_audio(self, frame: AudioCommand) -> None:
-        found = await self._registrations.call(frame.call_id)
-        if found is not None:
-            _, view = found
-            self._socket.send(not_audio(frame.event, view))
-
-
-def not_audio(event: str, view: CallView) -> Event:
-    """The refusal of a command that needs sound."""
-    sentence = f"{event} is for calls with sound; {view.call} is a conversation in writing ({view.transport})"
-    about = {"agent_id": view.agent_id, "call_id": view.call, "session_id": view.call}
-    return answers.error("NOT_AN_AUDIO_CALL", sentence, **about)
-
-
-def _edit_of(frame: HistoryFrame) -> dict[str, Any]:
-    """The change that a request asks for. Raises ConfigError."""
-    match frame:
-        case HistoryAdd():
-            return {"act": "add", "messages": frame.messages}
-        case HistorySet():
-            return {"act": "set", "messages": frame.messages}
-        case HistoryClear():
-            return {"act": "clear"}
-        case HistorySetInstructions():
-            return {"act": "prompt", "prompt": frame.prompt}
-        case HistorySetVars():
-            return {"act": "vars", "vars": words(frame.vars, "vars") or {}}
-        case HistoryAddContext():
-            return {"act": "context", "text": frame.text}
-        case _:
-            return {"act": "get"}
 
 
 def _as_text(value: JsonValue) -> str | None:

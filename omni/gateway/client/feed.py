@@ -17,11 +17,15 @@ from omni.bus.base import BusError
 from omni.gateway.client.codec import calls, turns
 from omni.gateway.client.codec.view import CallView, Event, Record
 from omni.gateway.client.gear import Gear
+from omni.gateway.client.recordings import send_recording
 from omni.gateway.client.sockets import Socket
 from omni.live.hub import SlowFollowerError
 from omni.live.told import Offer, Preparing, Signal, Told
 from omni.model.entry import (
+    BotInterrupted,
+    BotSaid,
     CallEnded,
+    CallRecorded,
     CallStarted,
     Entry,
     HandoffActive,
@@ -39,6 +43,9 @@ log = logging.getLogger("omni.client")
 WAITING: Final = 20_000
 """News that may wait until the store has answered about those before them."""
 
+RINGING: Final = 20
+"""Entries among which a call's start is: it is the first, but for what is told while it rings."""
+
 
 class Witness(Protocol):
     """Whoever else on this connection must know what became of a call."""
@@ -51,6 +58,12 @@ class Witness(Protocol):
 
     def was_rejected(self, call: str, message_id: str) -> None: ...
 
+    def was_cut(self, call: str, message_id: str) -> bool:
+        """A spoken message was interrupted: whether the program was still writing it."""
+
+    def is_streamed(self, call: str, message_id: str) -> bool:
+        """Whether the program writes, or wrote, this spoken message word by word."""
+
     def has_ended(self, call: str) -> None: ...
 
     async def unprepared(self, told: Told, turn: int) -> None:
@@ -58,6 +71,9 @@ class Witness(Protocol):
 
     def started(self, contact: str, event: Event) -> Event:
         """The start event of a call with a contact, with what else the program should know."""
+
+    def as_dialled(self, event: Event) -> Event:
+        """An event of a call that was placed, with the number as the program wrote it."""
 
 
 class Feed:
@@ -160,7 +176,14 @@ class Feed:
         view, events = calls.told(view, entry, record)
         if isinstance(fact, CallStarted) and events:
             events[0] = self._witness.started(fact.contact, events[0])
-        self._socket.send(*events)
+        elif isinstance(fact, BotSaid) and view.has_sound and self._witness.is_streamed(told.call, fact.id):
+            events = [event | {"text": ""} for event in events]  # what was written so far is not the message
+        if view.has_sound and view.direction == "outbound":
+            events = [self._witness.as_dialled(event) for event in events]
+        if isinstance(fact, CallRecorded) and events:
+            await send_recording(self._gear, self._socket, events[0], fact)
+        else:
+            self._socket.send(*events)
         match fact:
             case TurnContinued():
                 await self._witness.user_went_on(told.call)
@@ -168,6 +191,10 @@ class Feed:
                 await self._witness.was_taken_over(told.call)
             case ReplyRejected():
                 self._witness.was_rejected(told.call, fact.id)
+            case BotInterrupted():
+                # A program stops writing when the user goes on, and at nothing else.
+                if self._witness.was_cut(told.call, fact.id) and view.is_announced and fact.reason == "user_spoke":
+                    self._socket.send(turns.goes_on(view, view.turn, entry.ts))
             case CallEnded():
                 self._witness.has_ended(told.call)
         return view
@@ -197,10 +224,11 @@ class Feed:
 
     async def _reopen(self, view: CallView, turn: TurnStarted, at: float) -> CallView:
         """Tell the program of a call that is older than its connection, since it has something to answer."""
-        first = await self._gear.store.entries(view.call, limit=1)
-        if not first or not isinstance(first[0].fact, CallStarted):
+        first = await self._gear.store.entries(view.call, limit=RINGING)
+        began = next(((entry.fact, entry.ts) for entry in first if isinstance(entry.fact, CallStarted)), None)
+        if began is None:
             return view
-        view, events = calls.started(view, first[0].fact, first[0].ts)
+        view, events = calls.started(view, *began)
         view, more = turns.offered_again(view, turn, at)
         self._socket.send(*events, *more)
         return view

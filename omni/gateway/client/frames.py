@@ -171,26 +171,50 @@ class CallHangup(Frame):
 class AudioCommand(Frame):
     """What only a call with sound can do."""
 
-    event: Literal[
-        "call.forward",
-        "call.dtmf",
-        "call.hold",
-        "call.unhold",
-        "call.mute",
-        "call.unmute",
-        "call.accept",
-        "call.reject",
-        "call.route",
-    ]
+    event: str
     call_id: Name
 
 
+class CallSwitch(AudioCommand):
+    event: Literal["call.hold", "call.unhold", "call.mute", "call.unmute"]
+
+
+class CallDtmf(AudioCommand):
+    event: Literal["call.dtmf"]
+    digits: str
+
+
+class CallForward(AudioCommand):
+    """`message` is said to the caller first, or with `announce` to whoever is reached."""
+
+    event: Literal["call.forward"]
+    to: Name
+    message: Note = None
+    announce: bool | None = False
+
+
+class CallDecision(AudioCommand):
+    """What becomes of a call that rings; a `reason` belongs to the second."""
+
+    event: Literal["call.accept", "call.reject"]
+    reason: Note = None
+
+
+class CallRoute(AudioCommand):
+    event: Literal["call.route"]
+
+
 class CallDial(Frame):
+    """`config` is what the call has otherwise than its agent, in whatever spelling."""
+
     event: Literal["call.dial"]
     agent_id: Name
     to: Name
     from_: str | None = Field(default=None, alias="from")
+    greeting: Note = None
     metadata: Json | None = None
+    config: Json | None = None
+    detect_turn_end: bool | None = None
 
 
 class CallBridge(Frame):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from omni.access.keys import Keys
+from omni.blobs.base import Blobs
 from omni.bus.base import Bus
 from omni.gateway.client.timing import Limits, Timing
 from omni.live.hub import Hub
@@ -26,6 +27,7 @@ class Gear:
 
     store: Store
     bus: Bus
+    blobs: Blobs
     hub: Hub
     presence: Presence
     book: Book

@@ -7,12 +7,15 @@ import itertools
 import logging
 
 from omni.bus.base import BusError, BusUnavailableError
-from omni.model.inbound import ToCall
+from omni.model.inbound import ProgramStream, ToCall
 from sessions.commands import Commands
 
 log = logging.getLogger("omni.client")
 
 _PAUSES = (0.1, 0.3, 1.0, 3.0)
+TOGETHER = 4_000
+"""Characters of a spoken reply that wait together as one piece of it."""
+
 LAST_SECONDS = 3.0
 """What a socket that closed has asked for still goes out within this long."""
 
@@ -33,6 +36,10 @@ class Outbox:
 
     async def put(self, command: ToCall) -> None:
         await self._has_room.wait()
+        joined = _joined(self._waiting[-1], command) if self._waiting else None
+        if joined is not None:
+            self._waiting[-1] = joined
+            return
         self._waiting.append(command)
         if len(self._waiting) >= self._room:
             self._has_room.clear()
@@ -67,3 +74,13 @@ class Outbox:
             except BusError as error:
                 log.error("a program's commands are lost: %s", error)
                 return
+
+
+def _joined(last: ToCall, command: ToCall) -> ToCall | None:
+    """Two pieces of one spoken reply, neither of which has left yet, as one."""
+    if not (isinstance(last, ProgramStream) and isinstance(command, ProgramStream)):
+        return None
+    is_more = last.act == command.act == "add" and last.call == command.call
+    if not is_more or last.message_id != command.message_id or len(last.text) >= TOGETHER:
+        return None
+    return last.model_copy(update={"text": last.text + command.text})

@@ -67,8 +67,16 @@ def channel_of(frame: ChannelAdd, known: Sequence[Channel]) -> Channel | None:
     ref = (frame.ref or "").strip()
     if ref.startswith(_SIP):
         return _made(SipChannel, {**given, "uri": ref, "ringing": frame.ringing}, "write sip:user@host")
-    number = {**given, "number": number_of(ref), "ringing": frame.ringing}
-    return _made(PhoneChannel, number, "write a number with its country, like +34911222333")
+    return _phone(number_of(ref), frame, known, given)
+
+
+def _phone(number: str, frame: ChannelAdd, known: Sequence[Channel], given: Mapping[str, Any]) -> PhoneChannel:
+    """Whose account a number is on is not a program's to say: what is known of that stays."""
+    was = next((channel for channel in known if isinstance(channel, PhoneChannel) and channel.number == number), None)
+    said = {**given, "ringing": frame.ringing}
+    if was is not None:
+        return was.model_copy(update=said)
+    return _made(PhoneChannel, {**said, "number": number}, "write a number with its country, like +34911222333")
 
 
 def _whatsapp(frame: ChannelAdd, known: Sequence[Channel], given: Mapping[str, Any]) -> WhatsAppChannel | None:

@@ -13,7 +13,10 @@ class Timing:
     has `probe` to answer. `retry`: when a program that was refused its agent may try again; after `refuse_for` it is
     refused for good. `dev_hold`: a claim on somebody's number waits so long for the news that only some callers are
     meant. `ack`: for a request of a call. `unknown_tool`: a result that says that nobody knows the tool waits so long
-    for another. `chat_idle`: after so long without a word a chat begun with `llm.chat` is over.
+    for another. `chat_idle`: after so long without a word a chat begun with `llm.chat` is over. `voice_start`: a
+    call waits so long for a voice worker to come up, which rings so much shorter then. `dial_start`: one that none has
+    begun to place by then is not placed, and `dial` is how long the news of that may take. It may ring for 25 s;
+    programs wait for 30 s. `recording`: for a program to take what was sent before.
     """
 
     connect: float = 10.0
@@ -25,6 +28,10 @@ class Timing:
     ack: float = 9.0
     unknown_tool: float = 2.0
     chat_idle: float = 1800.0
+    voice_start: float = 10.0
+    dial_start: float = 4.0
+    dial: float = 18.0
+    recording: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)

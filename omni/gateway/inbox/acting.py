@@ -13,7 +13,7 @@ from omni.gateway.inbox.cases import ended
 from omni.gateway.inbox.casework import Casework, reopened, resolved
 from omni.gateway.inbox.counting import user_messages_up_to
 from omni.gateway.inbox.guard import Actor
-from omni.gateway.inbox.holding import Holding, TakeBody, check_free, is_free
+from omni.gateway.inbox.holding import Holding, TakeBody, check_free, check_heard, is_free
 from omni.gateway.inbox.kit import Kit
 from omni.gateway.inbox.naming import party_of
 from omni.gateway.inbox.rows import GROUP
@@ -133,6 +133,7 @@ class Acting:
     async def reopen(self, request: web.Request, actor: Actor) -> web.Response:
         call = (await self._kit.conversation(request, actor)).call
         if not call.is_open:
+            check_heard(call)
             await self._audit(request, actor, "conversation.reopen")
             call = await self._holding.take(call, actor, steals=False)
             if call.is_open:

@@ -15,7 +15,7 @@ from omni.gateway.inbox.naming import party_of
 from omni.gateway.inbox.rows import GROUP
 from omni.live.hub import SlowFollowerError
 from omni.model.base import Config
-from omni.model.call import Call, conversation_key
+from omni.model.call import SOUND, Call, conversation_key
 from omni.model.inbound import Pause
 
 WAIT_SECONDS: Final = 2.0
@@ -116,6 +116,13 @@ def has(call: Call, actor: Actor) -> bool:
 def is_free(call: Call, actor: Actor, *, steals: bool = False) -> bool:
     """Whether no colleague has the call, or it is to be taken from them."""
     return steals or not (call.is_open and call.handler == "human" and call.handled_by != actor.id)
+
+
+def check_heard(call: Call) -> None:
+    """Raises InboxError 409 for a call with sound that nobody would hear anything in: it has ended, or it rings."""
+    if call.transport in SOUND and (not call.is_open or call.is_ringing):
+        why = "it has not been answered yet" if call.is_open else "it has ended; nothing can be said in it any more"
+        raise InboxError(409, "not_in_progress", f"the call is not in progress: {why}")
 
 
 def check_free(call: Call, actor: Actor, *, steals: bool = False) -> None:

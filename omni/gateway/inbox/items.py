@@ -12,9 +12,13 @@ from urllib.parse import quote
 
 from pydantic import JsonValue
 
+from omni.gateway.inbox.calls import is_of_call, item_of_call
 from omni.model.case import CaseEvent
 from omni.model.delivery import Delivery, DeliveryState
 from omni.model.entry import (
+    BotCorrected,
+    BotFinished,
+    BotInterrupted,
     BotSaid,
     CallEnded,
     CallStarted,
@@ -38,6 +42,7 @@ from omni.model.entry import (
     UserReacted,
     UserRevoked,
     UserSaid,
+    UserWrote,
 )
 from omni.model.message import Media, Message, Reaction
 
@@ -47,6 +52,7 @@ Stored = Mapping[tuple[str, int], Media]
 
 _SHOWN: Final = (
     UserSaid
+    | UserWrote
     | BotSaid
     | HumanSaid
     | UserReacted
@@ -65,13 +71,19 @@ _SHOWN: Final = (
     | DeliveryLost
     | CallStarted
     | CallEnded
+    | BotCorrected
+    | BotFinished
+    | BotInterrupted
     | Custom
     | ContactChanged
 )
 
 
 def is_shown(entry: Entry) -> bool:
-    return isinstance(entry.fact, _SHOWN)
+    fact = entry.fact
+    if isinstance(fact, BotFinished) and fact.text is None:
+        return False  # in writing a message is whole when it is said
+    return isinstance(fact, _SHOWN) or is_of_call(fact)
 
 
 def item_of(entry: Entry, conversation: str, stored: Stored, deliveries: Mapping[str, Delivery]) -> Item:
@@ -90,19 +102,22 @@ def item_of(entry: Entry, conversation: str, stored: Stored, deliveries: Mapping
         case UserSaid():
             return {**base, "id": fact.id, **_user_said(fact, here)}
         case BotSaid():
-            delivery = deliveries.get(fact.delivery.id, fact.delivery)
+            delivery = deliveries.get(fact.delivery.id, fact.delivery) if fact.delivery is not None else None
             return {
                 **base,
                 "id": fact.id,
                 "type": "bot.message",
-                **here.said(fact.id, fact.text, fact.delivery.message),
+                **here.said(fact.id, fact.text, fact.message),
                 "turn": fact.turn,
-                "delivery": delivery_of(delivery),
+                "spoken": fact.delivery is None,
+                "by": fact.by,
+                "delivery": delivery_of(delivery) if delivery is not None else None,
             }
         case HumanSaid():
             return {**base, **_human_said(fact, here, deliveries)}
         case _:
-            return {**base, **_event(fact, entry, here)}
+            of_call = item_of_call(fact, here.recording)
+            return {**base, **(_event(fact, entry, here) if of_call is None else of_call)}
 
 
 def case_item(event: CaseEvent) -> Item:
@@ -157,6 +172,10 @@ class _Here:
             for place, part in enumerate(message.parts)
         ]
 
+    @property
+    def recording(self) -> str:
+        return f"/v1/inbox/conversations/{self._conversation}/recordings/{quote(self._entry.call, safe='')}"
+
     def media(self, media: Media, place: int) -> Item:
         call, seq = self._entry.call, self._entry.seq
         path = f"/v1/inbox/conversations/{self._conversation}/media/{quote(call, safe='')}/{seq}/{place}"
@@ -182,6 +201,8 @@ def _user_said(fact: UserSaid, here: _Here) -> Item:
         "provider_id": fact.provider_id,
         "forwarded": fact.message.forwarded,
         "name": fact.name,
+        "turn": fact.turn,
+        "replaces": fact.replaces,
     }
 
 
@@ -212,6 +233,9 @@ def _human_said(fact: HumanSaid, here: _Here, deliveries: Mapping[str, Delivery]
 
 def _event(fact: Fact, entry: Entry, here: _Here) -> Item:
     match fact:
+        case UserWrote():
+            where = fact.channel.partition(":")[0]
+            return {"message_id": fact.id, "text": fact.text, "channel": where, "beside": fact.beside}
         case UserReacted():
             return {"type": "reaction", "target": fact.target, "emoji": fact.emoji, "by": "user"}
         case UserEdited():
@@ -241,6 +265,10 @@ def _event(fact: Fact, entry: Entry, here: _Here) -> Item:
             return {"turn": fact.turn, "outcome": fact.outcome, "error": fact.error, "latency": latency}
         case DeliveryLost():
             return {"delivery": fact.delivery, "code": fact.code, "reason": fact.reason}
+        case BotFinished() | BotCorrected():
+            return {"message_id": fact.id, "text": fact.text}
+        case BotInterrupted():
+            return {"message_id": fact.id, "text": fact.text, "reason": fact.reason}
         case CallStarted():
             return {"direction": fact.direction, "transport": fact.channel.partition(":")[0]}
         case CallEnded():

@@ -16,6 +16,7 @@ from omni.gateway.inbox.guard import Actor
 from omni.gateway.inbox.kit import AWAY, Kit
 from omni.gateway.inbox.sniffing import HEAD, OCTETS, SHOWN, sniffed
 from omni.gateway.inbox.telling import stored_files
+from omni.model.call import Call
 from omni.model.entry import BotSaid, Entry, HumanSaid, MediaStored, UserSaid
 from omni.model.message import Media, MediaKind, Message
 from omni.store.base import Store
@@ -39,16 +40,31 @@ class Files:
 
     def routes(self) -> list[web.RouteDef]:
         path = "/v1/inbox/conversations/{id}/media/{call}/{seq:[0-9]{1,9}}/{part:[0-9]{1,3}}"
-        return [web.get(path, self._kit.wrap("viewer", self.serve))]
+        recordings = "/v1/inbox/conversations/{id}/recordings/{call}"
+        return [
+            web.get(path, self._kit.wrap("viewer", self.serve)),
+            web.get(recordings, self._kit.wrap("viewer", self.recording)),
+        ]
 
     async def serve(self, request: web.Request, actor: Actor) -> web.StreamResponse:
-        kit = self._kit
-        conversation = (await kit.conversation(request, actor)).call.conversation
-        call = await kit.store.call(request.match_info["call"])
-        if call is None or call.conversation != conversation or call.org != actor.org:
-            raise _missing()
+        kit, call = self._kit, await self._call(request, actor)
         seq, part = int(request.match_info["seq"]), int(request.match_info["part"])
         return await send_file(request, kit.blobs, await media_at(kit.store, call.id, seq, part))
+
+    async def recording(self, request: web.Request, actor: Actor) -> web.StreamResponse:
+        """Of a call with sound, once it has ended."""
+        call = await self._call(request, actor)
+        name = f"recording-{call.id}.wav"
+        media = Media(kind=MediaKind.AUDIO, mime="audio/wav", blob=call.recording, filename=name)
+        return await send_file(request, self._kit.blobs, media)
+
+    async def _call(self, request: web.Request, actor: Actor) -> Call:
+        """A call of the conversation. Raises InboxError 404."""
+        conversation = (await self._kit.conversation(request, actor)).call.conversation
+        call = await self._kit.store.call(request.match_info["call"])
+        if call is None or call.conversation != conversation or call.org != actor.org:
+            raise _missing()
+        return call
 
 
 async def send_file(request: web.Request, blobs: Blobs, media: Media | None) -> web.StreamResponse:
@@ -106,8 +122,8 @@ async def media_at(store: Store, call: str, seq: int, part: int) -> Media | None
             return sent
         case HumanSaid(message=message):
             return _part(message, part)
-        case BotSaid(delivery=delivery):
-            return _part(delivery.message, part)
+        case BotSaid() as said:
+            return _part(said.message, part)
         case _:
             return None
 

@@ -41,6 +41,8 @@ def row_of(listed: Listed, contact: Contact | None, now: float) -> Row:
         "started_at": call.started_at,
         "ended_at": call.ended_at,
         "reason": call.reason,
+        "direction": call.direction,
+        "ringing": call.is_open and call.is_ringing,
         "window_closes_at": call.window_closes_at,
         "failed": call.failed,
         "seq": call.last_seq,

@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue
 
 from omni.gateway.inbox.asking import InboxError, answer, read_body
 from omni.gateway.inbox.guard import Actor
-from omni.gateway.inbox.holding import Holding, TakeBody, check_free, has
+from omni.gateway.inbox.holding import Holding, TakeBody, check_free, check_heard, has
 from omni.gateway.inbox.items import is_retryable
 from omni.gateway.inbox.kit import AWAY, Kit
 from omni.gateway.inbox.limits import limits_of
@@ -66,6 +66,7 @@ class Sending:
         acted = await kit.store.acted_on([f"{name}:{n}" for n in range(number or 1)])
         if acted and len(acted) == (number or 1):
             return answer({"key": key}, 202)
+        check_heard(call)
         files = await self._uploads.media_of(body.files, actor)
         template = await self._template(call, body.template) if body.template is not None else None
         messages = messages_of(body, [media for media, _ in files], template, limits_of(call.transport))

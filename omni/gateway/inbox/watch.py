@@ -14,6 +14,7 @@ from omni.gateway.inbox.items import delivery_in, delivery_of, is_shown
 from omni.gateway.inbox.naming import conversation_id
 from omni.gateway.inbox.telling import items_of
 from omni.gateway.inbox.thread import Line, StoredThread, end_of, newer
+from omni.live.speech import BotWord, Hearing
 from omni.live.told import DeliveryNews, Signal, Told, Typing, Words
 from omni.model.delivery import Delivery
 from omni.model.entry import DeliveryLost, Entry
@@ -171,6 +172,11 @@ class Watch:
             case Words():
                 words = {"message_id": signal.id, "turn": signal.turn, "text": signal.text}
                 self._put({"type": "words", **about, **words, "start": signal.start, "void": signal.void})
+            case Hearing():
+                self._put({"type": "hearing", **about, "message_id": signal.message, "text": signal.text})
+            case BotWord():
+                heard = {"message_id": signal.message, "word": signal.word, "index": signal.index}
+                self._put({"type": "heard", **about, **heard})
             case _:
                 pass
 

@@ -13,6 +13,7 @@ from omni.blobs.base import Blobs
 from omni.bus.base import Bus
 from omni.gateway.inbox.kit import NoTemplates, TemplateSource
 from omni.gateway.rest.routing import Caller
+from omni.gateway.rest.voices import Voices
 from omni.live.hub import Hub
 from omni.model.ids import NewId, new_id
 from omni.model.operator import AuditRecord
@@ -24,7 +25,8 @@ from sessions.webhooks.service import WebhookService
 
 @dataclass(frozen=True, slots=True)
 class RestKit:
-    """`declared` are agents (organisation, slug) of the server's own configuration."""
+    """`voices` are those that the server speaks with, `declared` agents (organisation, slug) of the server's own
+    configuration."""
 
     store: Store
     blobs: Blobs
@@ -37,6 +39,7 @@ class RestKit:
     partitions: int
     declared: frozenset[tuple[str, str]] = frozenset()
     templates: TemplateSource = field(default_factory=NoTemplates)
+    voices: Voices = tuple
     clock: Callable[[], float] = time.time
     new_id: NewId = new_id
 

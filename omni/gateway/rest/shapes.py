@@ -71,7 +71,7 @@ class Page(Shown, Generic[T]):
     """One page of a list, the newest first unless it says otherwise."""
 
     object: Literal["list"] = "list"
-    data: Sequence[T]
+    data: list[T]  # a Sequence would be written by Python code, in twice the time
     has_more: bool
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page.")
 
@@ -81,7 +81,7 @@ class Page(Shown, Generic[T]):
 
     @classmethod
     def of(cls, data: Sequence[T], next_cursor: str | None = None) -> Self:
-        return cls(data=data, has_more=next_cursor is not None, next_cursor=next_cursor)
+        return cls(data=list(data), has_more=next_cursor is not None, next_cursor=next_cursor)
 
 
 class Deleted(Shown):

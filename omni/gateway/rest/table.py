@@ -31,7 +31,7 @@ def table(kit: RestKit, uploads: Uploads, mint: TokenMint, *, allow_private: boo
         *MessageRoutes(kit, sending).routes(),
         *ContactRoutes(kit).routes(),
         *WebhookRoutes(kit, agents).routes(),
-        *VoiceRoutes().routes(),
+        *VoiceRoutes(kit.voices).routes(),
         *TokenRoutes(kit, mint).routes(),
         *KeyRoutes(kit).routes(),
     ]

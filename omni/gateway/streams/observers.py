@@ -64,7 +64,7 @@ class Observers:
         if call_id:
             call = await self._call(viewer, call_id)
             hear = Supervisor(viewer, call.id, self._store, self._commands).hear
-            await self._show_call(socket, viewer, call, after, hear, pings=True)
+            await self._show_call(socket, viewer, call, after, hear, with_live=False)
         else:
             slug = self._agent(viewer, agent)
             await self._show_agent(socket, viewer, slug, after, _refuse, with_live=False)
@@ -74,7 +74,7 @@ class Observers:
         viewer = await viewer_of(self._access, request)
         if session:
             call = await self._call(viewer, session)
-            await self._show_call(socket, viewer, call, after or 0, _pong, pings=False)
+            await self._show_call(socket, viewer, call, after or 0, _pong, with_live=True)
             return
         named = agent or viewer.only_agent
         if named is None:
@@ -93,12 +93,13 @@ class Observers:
         return viewer.check_agent(slug, is_there=self._book.get(viewer.org, slug) is not None)
 
     async def _show_call(
-        self, socket: ObserverSocket, viewer: Viewer, call: Call, after: int, hear: Hear, *, pings: bool
+        self, socket: ObserverSocket, viewer: Viewer, call: Call, after: int, hear: Hear, *, with_live: bool
     ) -> None:
         async with self._hub.follow_call(call.id, after=after) as news:
-            frames = call_log(self._store, call, news, after, to_participant=viewer.is_participant)
+            about_them = viewer.is_participant
+            frames = call_log(self._store, call, news, after, to_participant=about_them, with_live=with_live)
             async with aclosing(frames):
-                await show(socket, frames, hear, self._keep(socket, viewer, pings=pings))
+                await show(socket, frames, hear, self._keep(socket, viewer, pings=not with_live))
 
     async def _show_agent(
         self, socket: ObserverSocket, viewer: Viewer, slug: str, after: int, hear: Hear, *, with_live: bool

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from typing import Final
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Final, Literal
 
 from pydantic import JsonValue
 
 from omni.gateway.streams.gap import snapshot_of
-from omni.gateway.streams.live_events import live_event
+from omni.gateway.streams.live_events import live_event, passing_events
 from omni.gateway.streams.shown import Envelope, control, shown, shown_milestone
 from omni.live.told import Told
 from omni.model.call import Call
-from omni.model.entry import Entry
 from omni.store.base import MILESTONES, Store
 
 PAGE: Final = 500
@@ -35,10 +34,16 @@ class StoppedError(Exception):
 
 
 async def call_log(
-    store: Store, call: Call, news: AsyncIterator[Told], after: int, *, to_participant: bool = False
+    store: Store,
+    call: Call,
+    news: AsyncIterator[Told],
+    after: int,
+    *,
+    to_participant: bool = False,
+    with_live: bool = False,
 ) -> AsyncGenerator[list[Envelope]]:
-    """A call's log, from what follows the call (`Hub.follow_call`). Ends after the log is sealed; raises StoppedError
-    when the news end before."""
+    """A call's log, from what follows the call (`Hub.follow_call`), and with `with_live` what is too fleeting for it.
+    Ends after the log is sealed; raises StoppedError when the news end before."""
     delivered = scanned = after
     async for told in news:
         frames: list[Envelope] = []
@@ -55,6 +60,8 @@ async def call_log(
                 delivered = _seq(frames[-1])
         elif not told.signals:
             frames.append(control("log.caught_up", delivered, time.time(), call.id, call.agent, seq=delivered))
+        if with_live:
+            frames += passing_events(told)
         if frames:
             yield frames
     now = await store.call(call.id)
@@ -93,33 +100,37 @@ async def agent_log(
                 is_caught_up = True
         if frames:
             yield frames
+        due = asyncio.get_running_loop().time() + look_every
         while len(page) < PAGE:
-            entries = await _told(news, look_every)
-            if entries is None:
+            told = await _told(news, due)
+            if told is None:
                 raise StoppedError
-            live = _live(entries) if with_live else []
-            if not entries or any(entry.fact.type in MILESTONES for entry in entries):
+            if told == "look":
+                live = []
+                break
+            live = _live(told) if with_live else []
+            if any(entry.fact.type in MILESTONES for entry in told.entries):
                 break
             if live:
                 yield live
 
 
-async def _told(news: AsyncIterator[Told], look_every: float) -> Sequence[Entry] | None:
-    """The next entries that are told; none when it is time to look, None when there will be no more."""
+async def _told(news: AsyncIterator[Told], due: float) -> Told | Literal["look"] | None:
+    """What is told next; `look` when it is time for that (`due`, by the loop's clock), however much is told; None when
+    there will be no more."""
     try:
-        async with asyncio.timeout(look_every):
+        async with asyncio.timeout_at(due):
             async for told in news:
-                if told.entries:
-                    return told.entries
+                return told
     except TimeoutError:
-        return ()
+        return "look"
     return None
 
 
-def _live(entries: Sequence[Entry]) -> list[Envelope]:
+def _live(told: Told) -> list[Envelope]:
     """What is not in the agent's log."""
-    found = (live_event(entry) for entry in entries if entry.fact.type not in MILESTONES)
-    return [event for event in found if event is not None]
+    found = (live_event(entry) for entry in told.entries if entry.fact.type not in MILESTONES)
+    return [*(event for event in found if event is not None), *passing_events(told)]
 
 
 def _seq(frame: Envelope) -> int:

@@ -12,20 +12,34 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from omni.model.entry import (
+    BotCorrected,
     BotFinished,
+    BotInterrupted,
     BotSaid,
     CallEnded,
+    CallForwarded,
+    CallHeld,
+    CallMuted,
+    CallRecorded,
+    CallRejected,
+    CallRinging,
     CallStarted,
     CallSummary,
+    CallUnheld,
+    CallUnmuted,
     Custom,
     DeliveryLost,
+    DigitReceived,
+    DigitsSent,
     Entry,
     Fact,
+    ForwardFailed,
     HandoffActive,
     HandoffReleased,
     HandoffRequested,
     HumanSaid,
     HumanWhispered,
+    MachineAnswered,
     MediaStored,
     ReplyRejected,
     SessionIdleWarning,
@@ -39,6 +53,7 @@ from omni.model.entry import (
     UserReacted,
     UserRevoked,
     UserSaid,
+    UserWrote,
 )
 from omni.store.base import Milestone
 
@@ -97,13 +112,15 @@ def _data(fact: Fact) -> dict[str, Any] | None:
                 "metadata": fact.metadata or None,
             }
         case UserSaid():
-            return {"id": fact.id, "text": fact.text, "final": fact.final}
+            return {"id": fact.id, "text": fact.text, "final": fact.final, "language": fact.language}
         case UserEdited():
             return {"id": fact.id, "text": fact.text} if fact.id is not None else None
         case UserRevoked():
             return {"id": fact.id} if fact.id is not None else None
         case UserReacted():
             return {"emoji": fact.emoji}
+        case UserWrote():
+            return {"id": fact.id, "text": fact.text, "channel": fact.channel.partition(":")[0]}
         case MediaStored():
             return _media(fact)
         case TurnStarted():
@@ -122,6 +139,10 @@ def _data(fact: Fact) -> dict[str, Any] | None:
             return {"id": fact.id, "text": fact.text, "turn": fact.turn}
         case BotFinished():
             return {"id": fact.id}
+        case BotInterrupted():
+            return {"id": fact.id, "at_word": fact.at_word, "reason": fact.reason}
+        case BotCorrected():
+            return {"supersedes": fact.supersedes, "id": fact.id, "text": fact.text}
         case ReplyRejected():
             return {"id": fact.id, "in_reply_to": fact.in_reply_to}
         case SessionIdleWarning():
@@ -129,7 +150,32 @@ def _data(fact: Fact) -> dict[str, Any] | None:
         case SessionTimeout():
             return {"reason": fact.reason}
         case _:
-            return _by_people(fact)
+            return _with_sound(fact) or _by_people(fact)
+
+
+def _with_sound(fact: Fact) -> dict[str, Any] | None:
+    """What only a call with sound has. Keys that were pressed may be a card's number: observers read how many."""
+    match fact:
+        case CallRinging():
+            return {"direction": fact.direction, "from": fact.from_, "to": fact.to, "name": fact.name}
+        case CallRejected():
+            return {"reason": fact.reason}
+        case MachineAnswered():
+            return {"answered_by": fact.answered_by}
+        case CallHeld() | CallUnheld() | CallMuted() | CallUnmuted():
+            return {"on": isinstance(fact, CallHeld | CallMuted)}
+        case DigitReceived():
+            return {"count": len(fact.digits)}
+        case DigitsSent():
+            return {"count": len(fact.digits)}
+        case CallForwarded():
+            return {"to": fact.to}
+        case ForwardFailed():
+            return {"to": fact.to, "reason": fact.reason}
+        case CallRecorded():
+            return {"duration_ms": fact.duration_ms, "format": fact.format, "sample_rate": fact.sample_rate}
+        case _:
+            return None
 
 
 def _by_people(fact: Fact) -> dict[str, Any] | None:

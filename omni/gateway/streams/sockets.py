@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -51,11 +51,11 @@ class ObserverSocket:
 
     async def send(self, frame: Mapping[str, Any]) -> None:
         """Raises SlowFollowerError and ConnectionError."""
-        try:
-            async with asyncio.timeout(self._patience):
-                await self.ws.send_frame(encoded(frame), WSMsgType.TEXT)
-        except TimeoutError:
-            raise SlowFollowerError(f"nothing was read for {self._patience:g} s") from None
+        await self._send(encoded(frame), WSMsgType.TEXT)
+
+    async def send_bytes(self, content: bytes) -> None:
+        """Raises SlowFollowerError and ConnectionError."""
+        await self._send(content, WSMsgType.BINARY)
 
     async def frames(self) -> AsyncIterator[Any]:
         """What the observer sends, parsed; what is no JSON is passed over. Ends with the connection. Raises
@@ -70,6 +70,13 @@ class ObserverSocket:
                 await self._pace.take(len(message.data))
             else:
                 return
+
+    async def _send(self, content: bytes, kind: Literal[WSMsgType.TEXT, WSMsgType.BINARY]) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self.ws.send_frame(content, kind)
+        except TimeoutError:
+            raise SlowFollowerError(f"nothing was read for {self._patience:g} s") from None
 
     async def close(self, code: int = WSCloseCode.OK, reason: str = "") -> None:
         """Say why and end. Whoever does not read that is cut off some time later."""

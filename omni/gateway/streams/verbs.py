@@ -8,9 +8,11 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from omni.bus.base import BusError
+from omni.gateway.client.calling import target
+from omni.gateway.client.configs.reading import ConfigError
 from omni.gateway.streams.viewers import Viewer
-from omni.model.call import Call
-from omni.model.inbound import Whisper
+from omni.model.call import SOUND, Call
+from omni.model.inbound import Forward, Whisper
 from omni.model.message import Message
 from omni.store.base import Store, StoreError
 from sessions.commands import Commands
@@ -67,7 +69,7 @@ class Supervisor:
             case "end":
                 await self._commands.end(call, by)
             case _:
-                raise VerbRefusedError(_no_transfer(call))
+                await self._commands.issue(Forward(**self._commands.head(call), to=_whom(call, said)))
 
 
 def refused(verb: JsonValue, text: str) -> dict[str, JsonValue]:
@@ -83,5 +85,16 @@ def _text(said: Mapping[str, Any]) -> str:
     return text
 
 
-def _no_transfer(call: Call) -> str:
-    return f"a conversation by {call.transport} cannot be transferred: only phone calls can; use takeover instead"
+def _whom(call: Call, said: Mapping[str, Any]) -> str:
+    """The number or SIP address that a call is transferred to."""
+    if call.transport not in SOUND:
+        raise VerbRefusedError(
+            f"a conversation by {call.transport} cannot be transferred: only phone calls can; use takeover instead"
+        )
+    to = said.get("to")
+    if not isinstance(to, str):
+        raise VerbRefusedError('to is missing; send whom to call, like {"verb":"transfer","to":"+12025550142"}')
+    try:
+        return target(to)
+    except ConfigError as error:
+        raise VerbRefusedError(str(error)) from None

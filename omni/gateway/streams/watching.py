@@ -94,6 +94,9 @@ async def _cancelled(tasks: Collection[asyncio.Task[None]]) -> None:
         for task in pending:
             task.cancel()
         await asyncio.wait(pending, timeout=1.0)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # one that broke in the same moment, or on its way out, has nothing to add
 
 
 async def _send(socket: ObserverSocket, frames: AsyncIterator[Sequence[Envelope]]) -> None:

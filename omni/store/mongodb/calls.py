@@ -42,7 +42,7 @@ class Calls(Deliveries, Cases, Search):
         if not entries:
             raise StoreError(f"an append to call {call.id} needs at least one entry")
         first = entries[0].seq
-        document = _call_document(call)
+        document = call_document(call)
         if step.snapshot is not None:
             document |= {"snapshot_seq": step.snapshot.seq, "snapshot": storable_text(step.snapshot.state)}
         batch: Document = {
@@ -95,7 +95,7 @@ class Calls(Deliveries, Cases, Search):
         return {key for key, text in texts.items() if text in acted}
 
     async def save_call(self, call: Call, deliveries: Sequence[Delivery] = ()) -> None:
-        document = _call_document(call)
+        document = call_document(call)
         with self._told():
             await self._insert_missing(deliveries)
             if await self._update(document, {"$lte": call.last_seq}):
@@ -243,7 +243,7 @@ def _place(conversation: str, nth: int) -> str:
     return f"{conversation}#{nth}"
 
 
-def _call_document(call: Call) -> Document:
+def call_document(call: Call) -> Document:
     document = call.model_dump()
     document["_id"] = document.pop("id")
     document["conversation"] = lookup_text(call.conversation)

@@ -12,6 +12,9 @@ from omni.store.base import VersionConflictError
 from omni.store.mongodb.collections import CALLS, CONTACTS, DELIVERIES, Collections, write
 from omni.store.words import words_of_contact
 
+SHOWN = {"keys": 0, "words": 0}
+"""A contact's document without what only indexes need."""
+
 
 class Contacts(Collections):
     async def find_contacts(self, org: str, identities: Sequence[Identity]) -> list[Contact]:

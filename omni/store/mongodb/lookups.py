@@ -9,7 +9,7 @@ from omni.model.contact import Contact
 from omni.mongodb import Document, lookup_text
 from omni.store.mongodb.calls import WITHOUT_STATE, Calls, call_of
 from omni.store.mongodb.collections import CALLS, CONTACTS
-from omni.store.mongodb.contacts import Contacts
+from omni.store.mongodb.contacts import SHOWN, Contacts
 
 
 class Lookups(Calls, Contacts):
@@ -28,5 +28,5 @@ class Lookups(Calls, Contacts):
 
     async def contacts(self, ids: Sequence[str]) -> dict[str, Contact]:
         with self._told():
-            found = await self._in(CONTACTS).find({"_id": {"$in": list(dict.fromkeys(ids))}}).to_list()
+            found = await self._in(CONTACTS).find({"_id": {"$in": list(dict.fromkeys(ids))}}, SHOWN).to_list()
             return {document["_id"]: await self._whole(document) for document in found}

@@ -47,7 +47,9 @@ def _query(where: CallQuery, place: tuple[float, str] | None) -> Document | None
         case None:
             pass
         case "in_progress":
-            query["is_open"] = True
+            query |= {"is_open": True, "is_ringing": {"$ne": True}}
+        case "ringing":
+            query |= {"is_open": True, "is_ringing": True}
         case "completed":
             query |= {"is_open": False, "reason": {"$nin": [NO_ANSWER, *FAILURES]}}
         case "no_answer":
@@ -55,7 +57,7 @@ def _query(where: CallQuery, place: tuple[float, str] | None) -> Document | None
         case "failed":
             query |= {"is_open": False, "reason": {"$in": list(FAILURES)}}
         case _:
-            return None  # nothing that this release has rings
+            return None  # a call that is being placed is none yet
     period: dict[str, Any] = {}
     if where.created_after is not None:
         period["$gte"] = where.created_after

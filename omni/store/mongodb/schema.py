@@ -250,7 +250,24 @@ async def _counts(database: AsyncDatabase[Document]) -> None:
         await database[collection].create_indexes(indexes)
 
 
-_MIGRATIONS = (_first, _access, _milestones, _inbox, _webhooks, _rest, _counts)
+_INDEXES_OF_RINGING = {
+    CALLS: [
+        IndexModel(
+            [("org", ASCENDING), ("started_at", DESCENDING), ("_id", DESCENDING)],
+            name="org_ringing",
+            partialFilterExpression={"is_ringing": True},
+        ),
+    ],
+}
+
+
+async def _ringing(database: AsyncDatabase[Document]) -> None:
+    """Calls ring, a few at a time."""
+    for collection, indexes in _INDEXES_OF_RINGING.items():
+        await database[collection].create_indexes(indexes)
+
+
+_MIGRATIONS = (_first, _access, _milestones, _inbox, _webhooks, _rest, _counts, _ringing)
 """The n-th brings version n to n + 1. Each may run twice, and in several processes at once."""
 
 

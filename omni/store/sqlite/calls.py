@@ -54,7 +54,7 @@ class CallTables(SearchTables):
         if not entries:
             raise StoreError(f"nothing to append to {call.id}: a step has at least one entry")
         before = entries[0].seq - 1
-        columns = _columns(call)
+        columns = call_row(call)
         id_ = columns[0]
         rows = [
             (e.seq, e.ts, text(e.fact.type), None if e.agent == call.agent else e.agent, e.ephemeral, doc)
@@ -90,7 +90,7 @@ class CallTables(SearchTables):
         self._index_soon(await self._write(job, long=len(entries) > LOOK_ENTRIES))
 
     async def save_call(self, call: Call, deliveries: Sequence[Delivery] = ()) -> None:
-        columns = _columns(call)
+        columns = call_row(call)
         rows = [delivery_row(delivery) for delivery in deliveries]
 
         def job(db: sqlite3.Connection) -> None:
@@ -218,7 +218,7 @@ def select_calls(where: CallFilter) -> tuple[str, list[Any]]:
     return f"SELECT doc FROM calls WHERE {condition} ORDER BY started_at DESC, number DESC LIMIT ?", values  # noqa: S608
 
 
-def _columns(call: Call) -> tuple[Any, ...]:
+def call_row(call: Call) -> tuple[Any, ...]:
     return (
         text(call.id),
         call.org,

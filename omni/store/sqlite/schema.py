@@ -12,7 +12,7 @@ from typing import Final
 
 from omni.model.contact import Contact
 from omni.sqlite import Job
-from omni.store.sqlite.conditions import IN_VAIN
+from omni.store.sqlite.conditions import IN_VAIN, RINGS
 from omni.store.words import words_of_contact
 
 
@@ -164,4 +164,5 @@ MIGRATIONS: Final[tuple[tuple[str | Job[None], ...], ...]] = (
         "CREATE INDEX calls_counted ON calls (org, handler, transport, agent, conversation) WHERE is_open = 1",
         "CREATE INDEX calls_open_not_with_bot ON calls (org, last_at) WHERE is_open = 1 AND handler <> 'bot'",
     ),
+    (f"CREATE INDEX calls_ringing ON calls (org, started_at) WHERE is_open = 1 AND {RINGS}",),
 )

@@ -16,6 +16,7 @@ from typing import Final
 
 from omni.access.webhooks import signed_headers
 from omni.model.agent import Agent
+from omni.model.call import SOUND
 from omni.model.ids import NewId, new_id
 from omni.outgoing.errors import OutgoingError
 from omni.outgoing.http import Answer, OutgoingHttp, host_of
@@ -36,6 +37,9 @@ WHOLE_TURN: Final = 300.0
 """Seconds from the request to the last byte that is waited for."""
 LEFTOVER: Final = 0.02
 """Seconds for the end of a stream after its closing object, so that its connection can be used again."""
+SENTENCE_ENDS: Final = (".", "!", "?", "…", "。", "！", "？")
+"""Where a text of the answer ends so, it is spoken at once; else a model may be writing token by token, and the voice
+waits a moment for the rest of a word."""
 MAX_WORDS: Final = 100_000
 """Characters of one answer."""
 
@@ -92,6 +96,7 @@ class WebhookBrain:
         began, delivery = self._clock(), self._make_id("whd")
         body = request_body(address.dialect, turn, past, id_=delivery, now=began, link=self._link)
         outcome, speech, acts = _Outcome(), Joining(), Acts()
+        is_spoken = turn.setting.transport in SOUND
         said = 0
         was_cut = True
         try:
@@ -100,7 +105,7 @@ class WebhookBrain:
                     acts.take(reply)
                     if words := speech.add(reply.text)[: MAX_WORDS - said]:
                         said += len(words)
-                        yield Say(words)
+                        yield Say(words, is_whole=is_spoken and words.rstrip().endswith(SENTENCE_ENDS))
             was_cut = False
             if words := speech.end()[: MAX_WORDS - said]:
                 said += len(words)
@@ -108,7 +113,7 @@ class WebhookBrain:
             if said >= MAX_WORDS:
                 outcome.notes.append(f"the answer was cut at {MAX_WORDS:,} characters")
             has_spoken = said > 0
-            for chunk in acts.chunks(turn.setting, has_spoken=has_spoken):
+            for chunk in acts.chunks(turn.setting, turn.agent, has_spoken=has_spoken):
                 has_spoken = True
                 yield chunk
             if not has_spoken and address.fallback:

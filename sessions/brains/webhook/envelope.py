@@ -6,10 +6,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
 
 from pydantic import JsonValue
 
+from omni.model.call import SOUND
 from omni.model.contact import Contact, address_of
 from omni.model.conversations import conversation_id
 from omni.model.message import Media, Message
@@ -145,12 +145,9 @@ def _spoken(dialect: Dialect, said: Spoken) -> JsonValue:
     )
 
 
-_VOICE: Final = frozenset({"phone", "sip", "webrtc", "mic"})
-
-
 def channel_name(transport: str, messages: Sequence[Message] = ()) -> str:
     """A kind of channel as both dialects name it."""
-    if transport in _VOICE:
+    if transport in SOUND:
         return "voice"
     has_file = any(isinstance(part, Media) for message in messages for part in message.parts)
     return "mms" if transport == "sms" and has_file else transport

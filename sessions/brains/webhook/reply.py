@@ -34,6 +34,7 @@ class Reply:
     closes: bool = True
     hangs_up: bool = False
     transfers: bool = False
+    hands_off: bool = False
     digits: str | None = None
     beside: Beside | None = None
     notes: tuple[str, ...] = ()
@@ -56,18 +57,20 @@ def reply_of(fields: dict[str, JsonValue]) -> Reply:
     """Unknown fields are ignored; known ones of a wrong type are left out and noted."""
     notes: list[str] = []
     action = fields.get("action")
-    if action not in (None, "", "transfer", "hangup"):
-        notes.append(f"`action` {str(action)[:40]!r} is not known; use transfer or hangup")
+    if action not in (None, "", "transfer", "hangup", "handoff"):
+        notes.append(f"`action` {str(action)[:40]!r} is not known; use transfer, hangup or handoff")
     transfers = action == "transfer" or _flag(fields, "transfer", notes)
     if fields.get("transferNumber") is not None:
         notes.append("`transferNumber` is not followed: the agent's own number is")
     hangs_up = action == "hangup" or _flag(fields, "hangup", notes)
+    hands_off = action == "handoff"
     text = _words(fields, "text", notes) or ""
     return Reply(
         text=text,
-        closes=fields.get("interim") is not True or transfers or hangs_up,
+        closes=fields.get("interim") is not True or transfers or hangs_up or hands_off,
         hangs_up=hangs_up,
         transfers=transfers,
+        hands_off=hands_off,
         digits=_digits(fields, notes),
         beside=_beside(fields.get("send_message"), notes),
         notes=tuple(notes),

@@ -103,7 +103,7 @@ def taken_over(event: str, agent_id: str, *, session: str | None = None, contact
 
 
 def dial_failed(
-    agent_id: str, call: str, ends: Mapping[str, str], metadata: JsonValue, sentence: str, at: float
+    agent_id: str, call: str, ends: Mapping[str, str], at: float, *, metadata: JsonValue, reason: str, sentence: str
 ) -> Event:
     """The end of an outbound call that never began: the only answer that a program waiting for one hears."""
     return {
@@ -113,7 +113,8 @@ def dial_failed(
         "session_id": call,
         "direction": "outbound",
         "transport": "phone",
-        "reason": sentence,
+        "reason": reason,
+        "error": sentence,
         **ends,
         "metadata": metadata or {},
         "messages": [],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from omni.gateway.client.codec import speech, turns
+from omni.gateway.client.codec import sound, speech, turns
 from omni.gateway.client.codec.view import CallView, Event, Record, Seen
 from omni.live.told import DeliveryNews, Preparing, PreparingExpired, Signal
 from omni.model.entry import (
@@ -54,7 +54,7 @@ def told(view: CallView, entry: Entry, record: Record | None = None) -> Seen:
         case BotSaid():
             return speech.bot_said(view, fact, at)
         case BotFinished():
-            return speech.bot_finished(view, fact.id, at)
+            return speech.bot_finished(view, fact.id, at, fact.text, fact.duration_ms or 0)
         case HumanSaid():
             return view, speech.human_said(view, fact, at)
         case ReplyRejected():
@@ -68,7 +68,7 @@ def told(view: CallView, entry: Entry, record: Record | None = None) -> Seen:
         case CallEnded():
             return _ended(view, fact, at, record or Record())
         case _:
-            return view, []
+            return sound.told(view, fact, at)
 
 
 def signalled(view: CallView, signal: Signal) -> list[Event]:
@@ -83,7 +83,7 @@ def signalled(view: CallView, signal: Signal) -> list[Event]:
             waited = {"waited_ms": signal.waited_ms, "budget_ms": signal.budget_ms}
             return [view.event("llm.preparing_timeout", turn=signal.turn, **waited)]
         case _:
-            return []
+            return sound.signalled(view, signal) if is_live and view.has_sound else []
 
 
 def started(view: CallView, fact: CallStarted, at: float) -> Seen:
@@ -101,6 +101,7 @@ def started(view: CallView, fact: CallStarted, at: float) -> Seen:
         started_at=at,
         is_announced=True,
         is_paused=False,
+        rings=None,
     )
     more = {"metadata": fact.metadata, "language": fact.language, "ts": at}
     match view.transport:
@@ -111,7 +112,7 @@ def started(view: CallView, fact: CallStarted, at: float) -> Seen:
             ends = {"from": "chat", "to": view.agent_id, "transport": "chat"}
             return view, [view.event("llm.chat.started", **ends, **more)]
         case _:
-            ends = {"from": fact.from_, "to": fact.to, "direction": fact.direction, "transport": view.transport}
+            ends = {"from": fact.from_, "to": fact.to, "direction": fact.direction, "transport": view.line}
             return view, [view.event("call.started", **ends, **more)]
 
 
@@ -119,8 +120,9 @@ def _ended(view: CallView, fact: CallEnded, at: float, record: Record) -> Seen:
     """The end event, after the ends of everything that was begun."""
     view, events = turns.let_go(view)
     for id_ in view.speaking:
-        events += speech.bot_finished(view, id_, at)[1]
-    if view.is_announced or view.transport == "whatsapp":
+        events += sound.cut_by_the_end(view, id_, at) if view.has_sound else speech.bot_finished(view, id_, at)[1]
+    events += sound.never_began(view, fact, at)
+    if view.is_announced or view.rings == "outbound" or view.transport == "whatsapp":
         events.append(_end_event(view, fact, at, record))
     return replace(view, has_ended=True), events
 
@@ -149,12 +151,12 @@ def _end_event(view: CallView, fact: CallEnded, at: float, record: Record) -> Ev
             from_, to = (view.person, view.ours) if is_inbound else (view.ours, view.person)
             return view.event(
                 "call.ended",
-                reason=fact.reason,
+                reason=sound.reason_of(view, fact.reason),
                 direction=view.direction,
                 duration_seconds=fact.duration,
                 messages=messages,
                 metadata=view.metadata,
-                transport=view.transport,
+                transport=view.line,
                 **{"from": from_, "to": to},
                 **times,
             )

@@ -16,17 +16,20 @@ def bot_said(view: CallView, fact: BotSaid, at: float) -> Seen:
         events.append(view.event("whatsapp.response", to=digits(view.person), **said))
     if not view.is_announced:
         return view, events
-    events.append(view.event("chat.response" if view.transport == "chat" else "bot.speaking", **said))
+    source = "human" if fact.by is not None else None
+    events.append(view.event("chat.response" if view.transport == "chat" else "bot.speaking", **said, source=source))
     return replace(view, speaking={**view.speaking, fact.id: fact.text}), events
 
 
-def bot_finished(view: CallView, id_: str, at: float) -> Seen:
-    """The end of a message, once. A chat's has no confirmation: its `chat.response` was one."""
+def bot_finished(view: CallView, id_: str, at: float, text: str | None = None, duration_ms: float = 0) -> Seen:
+    """The end of a message, once. `text` is all of it, where not all was known as it began. A chat's has no
+    confirmation: its `chat.response` was one."""
     if id_ not in view.speaking:
         return view, []
-    events = [view.event("bot.finished", message_id=id_, duration_ms=0, ts=at)]
+    events = [view.event("bot.finished", message_id=id_, duration_ms=duration_ms, ts=at)]
     if view.transport != "chat":
-        events.insert(0, view.event("message.confirmed", message_id=id_, text=view.speaking[id_], ts=at))
+        whole = view.speaking[id_] if text is None else text
+        events.insert(0, view.event("message.confirmed", message_id=id_, text=whole, ts=at))
     return replace(view, speaking={other: text for other, text in view.speaking.items() if other != id_}), events
 
 

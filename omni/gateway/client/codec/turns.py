@@ -32,7 +32,9 @@ def user_said(view: CallView, fact: UserSaid, at: float) -> Seen:
         return view, [*late, event]
     if not view.is_announced:
         return view, []
-    return view, [_said(view, fact.id, fact.text, view.turn + 1, at, paused=fact.paused)]
+    turn = view.turn + 1 if fact.turn is None else fact.turn
+    event = _said(view, fact.id, fact.text, turn, at, paused=fact.paused)
+    return view, [event | _how_heard(fact)]
 
 
 def media_came(view: CallView, fact: MediaStored) -> Seen:
@@ -60,13 +62,16 @@ def turn_started(view: CallView, fact: TurnStarted, at: float) -> Seen:
     if view.transport in ("whatsapp", "chat") or not view.is_announced or not fact.answers:
         return view, late
     view = replace(view, turn=fact.turn)
-    return view, [*late, _turn_end(view, fact.answers[-1], view.newest_text, at)]
+    return view, [*late, _turn_end(view, fact.answers[-1], fact.text or view.newest_text, at, fact)]
 
 
 def turn_continued(view: CallView, fact: TurnContinued, at: float) -> Seen:
     """The user went on; the same turn comes again with all of their words."""
-    events = [view.event("turn.continued", turn_id=fact.turn, timestamp=at)] if view.is_announced else []
-    return replace(view, turn=fact.turn - 1), events
+    return replace(view, turn=fact.turn - 1), [goes_on(view, fact.turn, at)] if view.is_announced else []
+
+
+def goes_on(view: CallView, turn: int, at: float) -> Event:
+    return view.event("turn.continued", turn_id=turn, timestamp=at)
 
 
 def offered(view: CallView, fact: TurnStarted, at: float) -> Seen:
@@ -76,7 +81,7 @@ def offered(view: CallView, fact: TurnStarted, at: float) -> Seen:
     newest, text = fact.answers[-1], fact.text or view.newest_text
     is_new = view.cue != newest
     view = replace(view, turn=fact.turn, cue=newest, newest=newest, newest_text=text)
-    cue = _turn_end(view, newest, text, at)
+    cue = _turn_end(view, newest, text, at, fact)
     if view.transport == "whatsapp" and is_new:
         return view, [_user_message(view, newest, text, fact.turn, at), cue]
     return view, [cue]
@@ -101,8 +106,20 @@ def _user_message(view: CallView, id_: str, text: str, turn: int, at: float) -> 
     return view.event("user.message", message_id=id_, text=text, turn_id=turn, ts=at, **sure)
 
 
-def _turn_end(view: CallView, id_: str, text: str, at: float) -> Event:
-    sure = {"probability": 1.0, "latency_ms": 0}
+def _how_heard(fact: UserSaid) -> Event:
+    """How sure the recogniser was of what was spoken; what is written is as it is."""
+    if fact.confidence is None:
+        return {}
+    known = {"confidence": fact.confidence, "language": fact.language, "lag_ms": fact.lag_ms}
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _turn_end(view: CallView, id_: str, text: str, at: float, fact: TurnStarted) -> Event:
+    """What is written is over when it is there."""
+    sure = {
+        "probability": 1.0 if fact.probability is None else fact.probability,
+        "latency_ms": fact.latency_ms or 0,
+    }
     return view.event("turn.end", turn_id=view.turn, message_id=id_, text=text, ts=at, **sure)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import JsonValue
+
+from omni.model.call import SOUND
 
 PROGRAM: Final = "program"
 """Who did it, where the log asks: the connected program."""
@@ -31,7 +33,8 @@ class CallView:
 
     `newest` is the user's newest message that may be replied to, `turn` the newest turn put to the program, and `cue`
     the message it was put with. `speaking` are the bot's messages that are begun and not finished, `awaited` (by our
-    id) the events of voice notes whose words are still to come. `is_paused` None: nobody has said.
+    id) the events of voice notes whose words are still to come. `is_paused` None: nobody has said. `rings`: the
+    program was told that somebody calls, or is called, and nobody has answered yet.
     """
 
     agent_id: str
@@ -53,6 +56,16 @@ class CallView:
     newest_text: str = ""
     speaking: dict[str, str] = field(default_factory=dict)
     awaited: tuple[tuple[str, Event], ...] = ()
+    rings: Literal["inbound", "outbound"] | None = None
+
+    @property
+    def line(self) -> str:
+        """The transport as programs know it: one that is reached by SIP is a phone, too."""
+        return "phone" if self.transport == "sip" else self.transport
+
+    @property
+    def has_sound(self) -> bool:
+        return self.transport in SOUND
 
     def event(self, event: str, /, **fields: Any) -> Event:
         """An event of this call; fields without a value are left out."""

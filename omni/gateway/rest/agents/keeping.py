@@ -75,7 +75,7 @@ class Agents:
                 raise ApiError(
                     400, "missing", "system_prompt: an agent that a model answers for needs one", "system_prompt"
                 )
-            if any(tool.url is None for tool in agent.tools) and agent.tool_url is None:
+            if any(tool.url is None and tool.builtin is None for tool in agent.tools) and agent.tool_url is None:
                 raise contradiction("tool_url", "there are tools without a url of their own; say where they are run")
         names = [tool.name for tool in agent.tools]
         if len(set(names)) < len(names):

@@ -40,6 +40,7 @@ _NAMES: Final = {
     "debounce_ms": "debounce_ms",
     "idle_timeout_s": "idle_timeout_s",
     "history": "history",
+    "messages_join_calls": "messages_join_calls",
     "allowed_origins": "allowed_origins",
 }
 """Fields that only have another name, or none other."""
@@ -82,6 +83,7 @@ def _tool(spec: ToolSpec) -> Tool:
         name=spec.function.name,
         description=spec.function.description,
         parameters=spec.function.parameters,
+        builtin=spec.builtin,
         url=spec.url,
         timeout=spec.timeout,
     )
@@ -167,6 +169,7 @@ def shown_agent(agent: Agent) -> AgentShown:
         debounce_ms=agent.debounce_ms,
         idle_timeout_s=agent.idle_timeout_s,
         history=agent.history,
+        messages_join_calls=agent.messages_join_calls,
         allowed_origins=agent.allowed_origins,
         created=int(agent.created_at) or None,
     )
@@ -178,7 +181,7 @@ def _word(value: JsonValue) -> str | None:
 
 def _shown_tool(tool: Tool) -> ToolSpec:
     function = ToolFunction(name=tool.name, description=tool.description, parameters=tool.parameters)
-    return ToolSpec(function=function, url=tool.url, timeout=tool.timeout)
+    return ToolSpec(function=function, builtin=tool.builtin, url=tool.url, timeout=tool.timeout)
 
 
 def _shown_webhook(known: WebhookSettings | None) -> WebhookBrainShown | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, JsonValue, SecretStr, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, Field, JsonValue, SecretStr, StringConstraints, WithJsonSchema, model_validator
 
 from omni.gateway.rest.channels.shapes import ChannelShown
 from omni.gateway.rest.shapes import Asked, Paging, Shown
 from omni.model.agent import Brain, Slug
+from omni.model.behaviour import Builtin
 from omni.model.channel import Channel
 from omni.model.numbers import e164
 from omni.model.slugs import slug_of
@@ -62,8 +63,16 @@ class ToolSpec(Asked):
 
     type: Literal["function"] = "function"
     function: ToolFunction
+    builtin: Builtin | None = None
+    """Run by omni itself: `send_message` writes to the person on WhatsApp or by SMS. Its parameters are given."""
     url: str | None = Field(default=None, pattern=r"^https?://", max_length=2083)
     timeout: float = Field(default=10, gt=0, le=120)
+
+    @model_validator(mode="after")
+    def _runs_in_one_place(self) -> ToolSpec:
+        if self.builtin is not None and self.url is not None:
+            raise ValueError("a built-in tool runs here, and has no url; leave one of the two out")
+        return self
 
 
 class WebhookBrainSpec(Asked):
@@ -124,6 +133,8 @@ class AgentFields(Asked):
     debounce_ms: int | None = Field(default=None, ge=0, le=30_000)
     idle_timeout_s: int | None = Field(default=None, ge=1, le=31_536_000)
     history: Literal["none", "same_channel", "all_channels"] | None = None
+    messages_join_calls: bool | None = None
+    """What people write while they speak with the agent is brought into that call, and answered there alone."""
     allowed_origins: Annotated[tuple[Origin, ...], Field(max_length=100)] | None = None
 
 
@@ -176,6 +187,7 @@ class AgentShown(Shown):
     debounce_ms: int
     idle_timeout_s: int
     history: str
+    messages_join_calls: bool
     allowed_origins: tuple[str, ...]
     created: int | None
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from pydantic import JsonValue
 
 from omni.gateway.rest.calls.shapes import CallError, CallShown, CallWhole, TranscriptLine
 from omni.gateway.rest.channels.shapes import ref_of
-from omni.model.call import Call, status_of
+from omni.model.call import SOUND, Call, status_of
 from omni.model.channel import Channel
 from omni.model.contact import Contact, IdentityKind, address_of
 from omni.model.conversations import conversation_id
-from omni.model.entry import BotSaid, CallConfigured, CallStarted, Entry, HumanSaid, UserSaid
+from omni.model.entry import CallConfigured, CallRinging, CallStarted
+from omni.model.transcript import Line, Transcript
 from omni.store.base import Store
 
 MOST_LINES: Final = 1_000
@@ -44,7 +44,7 @@ def shown_call(call: Call, contact: Contact | None, channel: Channel | None) -> 
         ended_reason=call.reason,
         messages=call.user_messages + call.bot_messages + call.human_messages,
         window_closes_at=call.window_closes_at,
-        recording_url=None,
+        recording_url=f"/v1/calls/{call.id}/recording" if call.recording is not None else None,
         error=CallError(code=reason, message=f"the call came to nothing: {reason}") if status == "failed" else None,
     )
 
@@ -58,36 +58,40 @@ def _number(contact: Contact) -> str | None:
 
 async def whole_call(store: Store, shown: CallShown) -> CallWhole:
     """With its transcript. Raises StoreError."""
-    lines: list[TranscriptLine] = []
+    transcript = Transcript()
     context: dict[str, JsonValue] = {}
     metadata: dict[str, JsonValue] = {}
-    after, has_more = 0, False
-    while not has_more and (entries := await store.entries(shown.id, after=after, limit=STEP)):
+    is_spoken = shown.transport in SOUND
+    after, lines = 0, list[Line]()
+    # Aloud a line is complete only entries later: such a log, which lasts minutes, is read whole.
+    while (is_spoken or len(lines) <= MOST_LINES) and (
+        entries := await store.entries(shown.id, after=after, limit=STEP)
+    ):
         after = entries[-1].seq
         for entry in entries:
             match entry.fact:
-                case CallStarted():
+                case CallStarted() | CallRinging():
                     metadata = entry.fact.metadata
                 case CallConfigured(overrides=overrides):
                     context |= dict(overrides.vars or {})
-        lines += _lines(entries)
-        has_more = len(lines) > MOST_LINES
+        transcript.add(entries)
+        lines = transcript.lines
     return CallWhole(
-        **dict(shown), context=context, metadata=metadata, transcript=lines[:MOST_LINES], has_more=has_more
+        **dict(shown),
+        context=context,
+        metadata=metadata,
+        transcript=[_shown_line(line) for line in lines[:MOST_LINES]],
+        has_more=len(lines) > MOST_LINES,
     )
 
 
-def _lines(entries: Sequence[Entry]) -> list[TranscriptLine]:
-    lines: list[TranscriptLine] = []
-    for entry in entries:
-        fact = entry.fact
-        match fact:
-            case UserSaid(id=id_, text=text):
-                lines.append(TranscriptLine(message_id=id_, role="user", text=text, by=None, at=entry.ts))
-            case BotSaid(id=id_, text=text):
-                lines.append(TranscriptLine(message_id=id_, role="assistant", text=text, by=None, at=entry.ts))
-            case HumanSaid(id=id_, text=text, by=by):
-                lines.append(TranscriptLine(message_id=id_, role="human", text=text, by=by, at=entry.ts))
-            case _:
-                pass
-    return lines
+def _shown_line(line: Line) -> TranscriptLine:
+    return TranscriptLine(
+        message_id=line.id,
+        role=line.role,
+        text=line.text,
+        by=line.by,
+        at=line.at,
+        interrupted=line.interrupted,
+        confidence=line.confidence,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from omni.gateway.rest.agents.shapes import E164
 from omni.gateway.rest.messages.shapes import Content
@@ -38,16 +38,24 @@ Context = Annotated[
 
 
 class AgentCallCreate(Asked):
-    """`phone_number` is who is reached. In writing: `channel_id` of a WhatsApp or SMS channel, and a `message`."""
+    """`phone_number` is who is reached: by telephone, from the agent's number; or in writing, with the `channel_id` of
+    a WhatsApp or SMS channel and a `message`."""
 
     phone_number: E164
     channel_id: str | None = Field(default=None, max_length=300)
     message: Content | None = None
+    first_message: str | None = Field(
+        default=None,
+        max_length=20_000,
+        description="Of a spoken call: said first. Empty: nothing; without it, the agent's own.",
+    )
     context: Context = Field(default={})
     metadata: Annotated[dict[str, JsonValue], Field(max_length=20)] = Field(default={})
     caller_id: E164 | None = Field(default=None, description="Of a spoken call: which of our numbers is shown.")
-    max_duration: int = Field(default=1800, ge=1, le=86_400, description="Of a spoken call: seconds.")
-    record: bool = Field(default=False, description="Of a spoken call.")
+    max_duration: int = Field(
+        default=1800, ge=1, le=86_400, description="Of a spoken call: seconds. Without it, the agent's own limit."
+    )
+    record: bool = Field(default=False, description="Of a spoken call. Without it, as the agent does.")
 
 
 class CallCreate(AgentCallCreate):
@@ -87,13 +95,16 @@ class CallShown(Shown):
 
 
 class TranscriptLine(Shown):
-    """`by` is who of us spoke, of the role `human`."""
+    """`by` is who of us spoke, of the role `human`. Spoken: `interrupted` says that this is what was heard of more,
+    `confidence` (0 to 1) how sure the words are."""
 
     message_id: str
     role: Literal["user", "assistant", "human"]
     text: str
     by: str | None
     at: float
+    interrupted: bool
+    confidence: float | None
 
 
 class CallWhole(CallShown):
@@ -107,12 +118,35 @@ class CallWhole(CallShown):
 
 
 class CallQueued(Shown):
-    """A conversation is being opened in writing; its call has an id a moment later."""
+    """Somebody is being reached. By telephone `id` is the call's, which the carrier has by now. In writing a
+    conversation is being opened with `message_id`, and its call has an id a moment later."""
 
     object: Literal["call"] = "call"
+    id: str | None
     agent_id: str
-    conversation_id: str
-    message_id: str
+    channel_id: str
+    conversation_id: str | None
+    message_id: str | None
     direction: Literal["outbound"] = "outbound"
     status: Literal["initiating"] = "initiating"
     phone_number: str
+
+
+class SayBody(Asked):
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
+
+
+class SwitchBody(Asked):
+    on: bool = True
+
+
+class KeysBody(Asked):
+    digits: str = Field(pattern=r"^[0-9*#A-Dw,]{1,64}$", description="Keys, and `w` for a pause of half a second.")
+
+
+class ForwardBody(Asked):
+    """`message` is said to the caller first; with `announce` to whoever is reached, instead."""
+
+    to: Annotated[str, Field(max_length=300, pattern=r"^(\+[1-9][0-9]{6,14}|sips?:[^\s@]+@[^\s@]+)$")]
+    message: str = Field(default="", max_length=2_000)
+    announce: bool = False

@@ -93,7 +93,7 @@ def _shown(
     fact, id_ = entry.fact, id_of(entry)
     path = f"/v1/conversations/{conversation}/messages/{quote(id_, safe='')}"
     is_ours = isinstance(fact, BotSaid | HumanSaid | HumanChanged)
-    message = fact.delivery.message if isinstance(fact, BotSaid) else getattr(fact, "message", None)
+    message = getattr(fact, "message", None)
     content = message if isinstance(message, Message) else Message(parts=())
     delivery = fact.delivery if isinstance(fact, BotSaid | HumanSaid) else None
     now = deliveries.get(delivery.id, delivery) if delivery is not None else None

@@ -18,7 +18,7 @@ from omni.gateway.rest.messages.shapes import Content, MessageSend
 from omni.gateway.rest.routing import Caller
 from omni.model.agent import Agent
 from omni.model.behaviour import Overrides
-from omni.model.call import Call, conversation_key
+from omni.model.call import SOUND, Call, conversation_key
 from omni.model.channel import Channel, SmsChannel, WhatsAppChannel
 from omni.model.contact import Contact, Identity, Sender, known_by
 from omni.model.conversations import conversation_of
@@ -29,7 +29,6 @@ from omni.model.queues import commands_for
 from omni.store.base import VersionConflictError
 
 RACES: Final = 20
-VOICE: Final = frozenset({"phone", "sip", "webrtc", "mic"})
 _CAPTIONED: Final = frozenset({MediaKind.IMAGE, MediaKind.VIDEO, MediaKind.DOCUMENT})
 
 
@@ -138,8 +137,8 @@ class Sending:
 
     def check(self, line: Line, *, is_template: bool) -> None:
         """Raises ApiError 409 for what would not be sent."""
-        if line.transport in VOICE:
-            raise no_voice()
+        if line.transport in SOUND:
+            raise not_in_writing()
         if line.contact is not None and line.contact.has_stopped(line.transport):
             raise conflict("opted_out", "they wrote STOP: nothing may be sent to them until they write START")
         if is_template or line.transport != "whatsapp":
@@ -206,8 +205,8 @@ def text_channel(agent: Agent, wanted: str | None) -> Channel:
         found = next((one for one in agent.channels if one.id == wanted), None)
         if found is None:
             raise missing("channel of this agent", f"GET /v1/agents/{agent.slug}/channels lists them")
-        if found.kind in VOICE:
-            raise no_voice()
+        if found.kind in SOUND:
+            raise not_in_writing()
         if not isinstance(found, SmsChannel | WhatsAppChannel):
             raise contradiction("channel_id", "nobody can be written to first there; they open the chat themselves")
         return found
@@ -218,11 +217,11 @@ def text_channel(agent: Agent, wanted: str | None) -> Channel:
     return able[0]
 
 
-def no_voice() -> ApiError:
+def not_in_writing() -> ApiError:
     return ApiError(
         422,
-        "no_voice",
-        "this server has no voice channel yet, so nobody can be called; open a conversation in writing, with the "
-        "channel_id of a WhatsApp or SMS channel and a message",
+        "not_in_writing",
+        "people are spoken with there, and nothing can be written; call them with POST /v1/calls, or give the "
+        "channel_id of a WhatsApp or SMS channel",
         "channel_id",
     )

@@ -110,13 +110,13 @@ async def _blobs(kit: RestKit, call: Call) -> AsyncIterator[str]:
 
 
 def media_in(entry: Entry) -> list[Media]:
-    match entry.fact:
+    match fact := entry.fact:
         case MediaStored(media=media):
             return [media]
         case UserSaid(message=message) | UserEdited(message=message) | HumanSaid(message=message):
             return _files(message)
-        case BotSaid(delivery=delivery):
-            return _files(delivery.message)
+        case BotSaid():
+            return _files(fact.message)
         case _:
             return []
 

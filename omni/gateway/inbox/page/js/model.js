@@ -137,5 +137,13 @@ export const app = new App();
 /** Whether the bot would answer, if it were not paused: everywhere, or for this person. */
 export const isSilent = (row) => Boolean(row.contact?.paused || app.agents.get(row.agent)?.paused);
 
+const SPOKEN = new Set(["phone", "sip", "webrtc", "mic"]);
+
+/** Whether it is a call with sound, and not one in writing. */
+export const isSpoken = (row) => SPOKEN.has(row?.transport);
+
+/** Somebody is on the line now, or it rings. */
+export const isOnLine = (row) => isSpoken(row) && row.state !== "ended";
+
 /** What a conversation is called: the name, else the number or address, else the channel. */
 export const titleOf = (row) => row.contact?.name || row.contact?.address || row.channel;

@@ -135,3 +135,11 @@ export function size(bytes) {
   }
   return format(`size-${units[at]}`, () => new Intl.NumberFormat(locale, { style: "unit", unit: units[at], unitDisplay: at ? "short" : "long", maximumFractionDigits: at > 1 ? 1 : 0 })).format(value);
 }
+
+/** "4:10": for sound and the last minutes of something. */
+export function countdown(seconds) {
+  const left = Math.max(0, Math.floor(seconds));
+  const [hours, minutes, rest] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
+  const two = (number) => String(number).padStart(2, "0");
+  return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
+}

@@ -1,7 +1,7 @@
 // Where an operator writes: a reply to the person, or a note for colleagues.
 
 import { h } from "../dom.js";
-import { app } from "../model.js";
+import { app, isSpoken } from "../model.js";
 import { problem } from "../notices.js";
 import { prefs } from "../prefs.js";
 import { t } from "../texts.js";
@@ -129,7 +129,7 @@ export class Composer {
     const { uploads } = this;
     this.element.dataset.mode = this.#draft.mode;
     this.#face.show({
-      ...this.#state(), mode: this.#draft.mode, holder: app.nameOf(this.#row?.handled_by) ?? "", length: this.box.value.trim().length,
+      ...this.#state(), spoken: isSpoken(this.#row), mode: this.#draft.mode, holder: app.nameOf(this.#row?.handled_by) ?? "", length: this.box.value.trim().length,
       limits: this.#detail?.limits ?? null, canTemplate: this.#detail?.can_template ?? false, quote: this.#draft.quote,
       files: { count: uploads.count, busy: uploads.busy, hasProblem: uploads.hasProblem },
     });

@@ -39,7 +39,7 @@ export class Face {
   }
 
   /**
-   * `now`: {mode, closed, takes, holder (a name), length, limits, canTemplate, quote, files: {count, busy, hasProblem}}.
+   * `now`: {mode, closed, takes, spoken, holder (a name), length, limits, canTemplate, quote, files: {count, busy, hasProblem}}.
    */
   show(now) {
     const mark = JSON.stringify([now, prefs.get("enterSends")]);
@@ -56,7 +56,7 @@ export class Face {
     }
     this.field.hidden = closed !== null;
     this.#closed(closed, now.canTemplate);
-    this.box.placeholder = t(isNote ? "composer.note_placeholder" : "composer.placeholder");
+    this.box.placeholder = t(isNote ? "composer.note_placeholder" : now.spoken ? "composer.spoken_placeholder" : "composer.placeholder");
     this.box.setAttribute("aria-label", this.box.placeholder);
     this.attach.hidden = isNote || !Object.keys(limits?.files ?? { any: 1 }).length;
     this.template.hidden = isNote || !now.canTemplate;
@@ -64,7 +64,7 @@ export class Face {
     this.uploads.classList.toggle("is-set-aside", isNote);
     const isEmpty = !now.length && (isNote || !files.count);
     this.go.disabled = isEmpty || isTooLong || (!isNote && (files.busy || files.hasProblem));
-    const verb = t(isNote ? "composer.add_note" : "composer.send");
+    const verb = t(isNote ? "composer.add_note" : now.spoken ? "composer.say" : "composer.send");
     this.go.lastChild.textContent = verb;
     this.go.setAttribute("aria-label", verb); // a narrow window shows the arrow alone
     this.#quote(isNote ? null : now.quote);

@@ -1,5 +1,7 @@
 // What is sent for what was written, and whether writing is possible at all. Pure.
 
+import { isSpoken } from "../model.js";
+
 /**
  * One body a message. A text with one file is its caption, as far as the channel takes captions of that length; with
  * several files, and with a file that has no caption, it goes first. `shown` is what the thread shows meanwhile.
@@ -27,6 +29,7 @@ export function bodiesOf({ text, files, quote, limits }) {
 export function stateOf({ row, detail, mode, now, mayAct, me = null }) {
   if (!mayAct) return { closed: "viewer", takes: null };
   if (mode === "note" || !row) return { closed: null, takes: null };
+  if (isSpoken(row) && (row.state === "ended" || row.ringing)) return { closed: row.ringing ? "ringing" : "call", takes: null };
   if (typeof row.window_closes_at === "number" && row.window_closes_at <= now) return { closed: "window", takes: takesFrom(row, me) };
   return { closed: detail?.limits?.text === 0 ? "channel" : null, takes: takesFrom(row, me) };
 }

@@ -20,7 +20,7 @@ export const missing = (template, values) => (template.variables ?? []).filter((
 
 /** Opens the picker; `send({name, language, values}, preview)` when one is sent. */
 export function pickTemplate(row, send) {
-  const body = h("div", { class: "templates" }, h("div", { class: "spinner", "aria-label": t("list.loading") }));
+  const body = h("div", { class: "templates" }, h("div", { class: "spinner", role: "status", "aria-label": t("list.loading") }));
   const dialog = openDialog({ title: t("template.title"), body, wide: true });
   load(row, body, (template, values) => {
     dialog.close();

@@ -2,8 +2,8 @@
 
 import { h } from "../dom.js";
 import { channelIcon, icon } from "../icons.js";
-import { app, titleOf } from "../model.js";
-import { fullTime, shortTime, span, spanInWords, t } from "../texts.js";
+import { app, isOnLine, isSpoken, titleOf } from "../model.js";
+import { countdown, fullTime, hasText, shortTime, span, spanInWords, t } from "../texts.js";
 import { needsPerson, touchedAt } from "./filter.js";
 
 export const ROW_HEIGHT = 78;
@@ -22,6 +22,7 @@ export class RowView {
   #words = h("span", { class: "row-words said one-line", dir: "auto" });
   #unread = h("span", { class: "row-unread" });
   #waiting = h("span", { class: "badge warn row-waiting" });
+  #line = h("span", { class: "badge ok row-line", hidden: true });
   #who = h("span", { class: "row-who" });
   #labels = h("span", { class: "row-labels" });
   #extra = h("span", { class: "row-extra" });
@@ -33,7 +34,7 @@ export class RowView {
     this.#mark,
     h("span", { class: "row-top" }, this.#name, this.#time),
     h("span", { class: "row-middle" }, this.#words, this.#unread),
-    h("span", { class: "row-bottom" }, this.#waiting, this.#who, this.#labels, this.#extra),
+    h("span", { class: "row-bottom" }, this.#line, this.#waiting, this.#who, this.#labels, this.#extra),
   );
 
   /** Shows a row. `place` is {index, count, open, active, href}. */
@@ -86,6 +87,11 @@ export class RowView {
       this.#waiting.replaceChildren(icon(isNobodys ? "hand" : "clock", { size: 13 }), waits === null ? t("row.waiting") : span(waits));
     });
     this.#waiting.classList.toggle("calm", !isNobodys);
+    this.#once("line", lineOf(row, now), (line) => {
+      this.#line.hidden = line === null;
+      this.#line.className = `badge ${row.ringing ? "warn" : "ok"} row-line`;
+      this.#line.replaceChildren(...(line === null ? [] : [icon("phone", { size: 12 }), h("span", {}, line)]));
+    });
     this.#once("time", shortTime(touchedAt(row), now), (text) => {
       this.#time.textContent = text;
       this.#time.title = fullTime(touchedAt(row));
@@ -144,7 +150,8 @@ const LONGEST = 160;
 /** The last words on one line. Long ones are cut: a row shows a few dozen letters of them. */
 function wordsOf(row) {
   const text = row.last?.text;
-  if (!text) return t("row.no.words");
+  if (!text && isSpoken(row) && row.state === "ended") return unanswered(row);
+  if (!text) return t(isSpoken(row) ? "row.nothing.said" : "row.no.words");
   const line = text.slice(0, LONGEST).replace(/\s+/gu, " ");
   return row.last.from === "human" ? t("row.from.human") + line : row.last.from === "bot" ? t("row.from.bot") + line : line;
 }
@@ -156,6 +163,7 @@ function spoken(row, waits) {
     t(`channel.${row.transport}`),
     row.unread ? t("row.unread", { n: row.unread }) : null,
     waits !== null ? t("row.waiting.for", { time: spanInWords(waits) }) : null,
+    isOnLine(row) ? t(row.ringing ? "call.ringing" : "call.on_phone") : null,
     row.state === "ended" ? t("row.ended") : row.handler === "bot" ? t("row.has.bot") : null,
     has ? (app.isMe(has) ? t("row.has.me") : row.handled_by ? t("row.has.human", { name: app.nameOf(has) }) : t("row.assigned", { name: app.nameOf(has) })) : null,
     row.state === "snoozed" && row.snoozed_until ? t("row.snoozed", { time: fullTime(row.snoozed_until) }) : null,
@@ -165,4 +173,16 @@ function spoken(row, waits) {
     wordsOf(row),
   ];
   return parts.filter(Boolean).join(", ");
+}
+
+/** A call in which nobody said anything: why. */
+function unanswered(row) {
+  if (row.direction === "inbound" && ["no_answer", "canceled", "busy", "rejected"].includes(row.reason)) return t("call.missed");
+  return hasText(`ended.${row.reason}`) ? t(`ended.${row.reason}`) : t("ended.other", { reason: row.reason });
+}
+
+/** "02:13" of a call that goes on; null for what is none. */
+function lineOf(row, now) {
+  if (!isOnLine(row)) return null;
+  return row.ringing ? t(row.direction === "outbound" ? "call.calling" : "call.ringing") : countdown(now - row.started_at);
 }

@@ -56,6 +56,11 @@ export function askToSteal(holder) {
 
 export const release = (id, note = null) => held(id, "/release", note ? { note } : {});
 export const reopen = (id) => done(post(id, "/reopen"));
+export const hold = (id, on) => held(id, "/hold", { on });
+export const mute = (id, on) => held(id, "/mute", { on });
+export const keys = (id, digits) => held(id, "/keys", { digits });
+export const forward = (id, to, message) => held(id, "/forward", { to, message });
+export const hangUp = (id) => held(id, "/hang-up");
 export const assign = (id, to) => done(post(id, "/assign", { to }));
 export const label = (id, change) => done(post(id, "/labels", { add: [], remove: [], ...change }));
 export const pauseContact = (id, paused) => done(post(id, "/pause-contact", { paused }));

@@ -37,7 +37,7 @@ export class Bubble {
     this.#part("who", [speaker, row.from, row.joined], () => fill(this.who, row.joined ? null : [row.from === "note" ? icon("note", { size: 14 }) : row.from === "bot" ? icon("bot", { size: 14 }) : null, said("span", {}, row.from === "note" ? t("thread.note_by", { who: speaker }) : speaker)]));
     const quoted = row.replyTo ? acts.find(row.replyTo) : null;
     this.#part("quote", [row.replyTo, quoted?.text, quoted?.parts?.length, quoted?.revoked], () => this.#quote(row, quoted));
-    this.#part("content", [row.parts, row.revoked, row.forwarded], () => this.#content(row));
+    this.#part("content", [row.parts, row.revoked, row.forwarded, row.heard, row.interrupted, row.cut], () => this.#content(row));
     this.#part("meta", [row.ts, row.edited, row.delivery, row.pending, row.latency, row.from], () => this.#meta(row));
     this.#part("failure", [row.delivery?.state, row.delivery?.error, row.failure, row.delivery?.retryable, row.undo, row.retried], () => this.#failure(row));
     this.#part("reactions", [row.reactions], () => this.#reactions(row));
@@ -63,7 +63,9 @@ export class Bubble {
       fill(this.content, h("p", { class: "gone" }, t(row.from === "user" ? "thread.revoked" : "thread.revoked_ours")));
       return;
     }
+    if (row.heard !== null && row.heard !== undefined) return void fill(this.content, spokenWords(row.text, row.heard));
     const nodes = row.parts.map((part) => partNodes(part, this.#acts));
+    if (row.interrupted) nodes.push(cutWords(row.cut));
     fill(this.content, row.forwarded ? h("span", { class: "tiny forwarded" }, t(row.forwarded === "often" ? "thread.forwarded_often" : "thread.forwarded")) : null,
       nodes.flat().length ? nodes : said("p", { class: "gone" }, row.text || t("part.message")));
   }
@@ -105,6 +107,16 @@ const BAD = "M10 3.500L17.500 16.500h-15zM10 8.500v3.500M10 14.300v.1";
 const CROSS = "M6 6l8 8M14 6l-8 8";
 /** How far a message got, as phones show it. */
 const TICKS = { sent: ONE, delivered: TWO, read: TWO, played: TWO, failed: BAD, cancelled: CROSS };
+
+/** What is being said: the words that were heard, and those that are to come. */
+function spokenWords(text, heard) {
+  const pieces = text.split(/(\s+)/);
+  const at = heard * 2 - 1;
+  return h("div", { class: "words", dir: "auto" }, pieces.slice(0, at).join(""), h("span", { class: "unheard" }, pieces.slice(at).join("")));
+}
+
+/** What would have come, had nobody spoken: as far as it was known. */
+const cutWords = (cut) => h("p", { class: "cut" }, cut.trim() ? said("s", {}, `${cut.trim()} `) : null, h("span", { class: "cut-mark" }, t("thread.cut_off")));
 
 function tick(row) {
   const state = row.pending ?? row.delivery?.state;

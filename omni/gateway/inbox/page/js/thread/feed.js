@@ -10,7 +10,7 @@ const TYPING_SECONDS = 12;
 const MOST_PAGES = 60; // searched for a quoted message
 
 /** What people wait to see; how the bot works and how far a message has come may be shown a moment later. */
-const SAID = new Set(["user.message", "bot.message", "human.message", "note", "reaction", "edit", "revoke", "media"]);
+const SAID = new Set(["user.message", "bot.message", "human.message", "note", "reaction", "edit", "revoke", "media", "bot.corrected", "bot.interrupted"]);
 
 /**
  * Events: `change` (what was said, and pages of it), `aside` (deliveries and all else that happens), `fleeting` (typing, words being written, hearing), `presence`, `failed`,
@@ -28,6 +28,8 @@ export class Feed extends EventTarget {
   /** Who is writing: "user", "bot" or an operator's id → until when, epoch seconds. */
   typing = new Map();
   hearing = null;
+  /** How many words of what the bot is saying the caller has heard: message → number. */
+  heard = new Map();
   presence = [];
   #id;
   #watch = null;
@@ -127,6 +129,10 @@ export class Feed extends EventTarget {
         this.hearing = message.text || null;
         this.#tell("fleeting");
       },
+      heard: ({ message_id: id, index }) => {
+        this.heard.set(id, index + 1);
+        this.#tell("aside");
+      },
       presence: (message) => {
         this.presence = message.operators;
         this.#tell("presence");
@@ -147,6 +153,8 @@ export class Feed extends EventTarget {
     if (item.type === "bot.message") {
       this.words.delete(item.message_id);
       this.typing.delete("bot");
+    } else if (item.type === "bot.finished" || item.type === "bot.interrupted") {
+      this.heard.delete(item.message_id);
     } else if (item.type === "user.message") {
       this.typing.delete("user");
       this.hearing = null;
@@ -155,6 +163,7 @@ export class Feed extends EventTarget {
     } else if (["turn.end", "handoff.active", "handoff.requested", "call.ended"].includes(item.type)) {
       this.words.clear();
       this.typing.delete("bot");
+      if (item.type === "call.ended") this.hearing = null;
     }
   }
 

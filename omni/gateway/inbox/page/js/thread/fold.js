@@ -2,23 +2,25 @@
 
 const SPEAKERS = { "user.message": "user", "bot.message": "bot", "human.message": "human", note: "note" };
 const STEPS = new Set(["tool.call", "tool.result", "turn.start", "turn.end"]);
-const ATTACHED = new Set(["reaction", "edit", "revoke", "media", "delivery.failed"]);
+const ATTACHED = new Set(["reaction", "edit", "revoke", "media", "delivery.failed", "bot.corrected", "bot.finished", "bot.interrupted"]);
 const TOGETHER = 300; // seconds within which one speaker's messages are shown as one group
 
 /**
- * `items` oldest first; `deliveryOf(id)` the newest that is known of a delivery; `dayOf(ts)` a day's name in the
+ * `items` oldest first; `deliveryOf(id)` the newest that is known of a delivery; `heardOf(message)` how many words of one that is being spoken were heard; `dayOf(ts)` a day's name in the
  * reader's zone; `complete` says that nothing older is to be loaded.
  *
  * A row is {kind: "day" | "bubble" | "steps" | "event", key, ts, …}; its key stays the same while it is shown.
  */
-export function rowsOf(items, { deliveryOf = () => null, dayOf, complete = false }) {
+export function rowsOf(items, { deliveryOf = () => null, heardOf = () => null, dayOf, complete = false }) {
   const bubbles = bubblesOf(items, deliveryOf);
   const orphans = attach(items, bubbles);
+  for (const bubble of bubbles.byItem.values()) bubble.heard = bubble.speaking ? heardOf(bubble.message) : null;
   for (const item of items) if (item.key && bubbles.byDelivery.has(item.key)) bubbles.byDelivery.get(item.key).retried = true;
   const rows = [];
   const steps = new Steps();
   let day = null;
   for (const item of items) {
+    if (bubbles.byItem.get(item.id)?.replaced) continue;
     const row = bubbles.byItem.get(item.id) ?? stepRow(steps, item, bubbles) ?? eventRow(item, orphans, complete);
     if (!row) continue;
     const today = dayOf(item.ts);
@@ -45,8 +47,10 @@ function bubblesOf(items, deliveryOf) {
       text: item.text ?? "", parts: item.parts ?? (item.text ? [{ type: "text", text: item.text }] : []),
       replyTo: item.reply_to ?? null, forwarded: item.forwarded && item.forwarded !== "no" ? item.forwarded : null,
       name: item.name ?? null, delivery, reactions: {}, edited: false, revoked: false, echo: item.key ?? null,
+      speaking: Boolean(item.spoken), interrupted: false, cut: "",
     };
     byItem.set(item.id, bubble);
+    if (item.replaces && byMessage.has(item.replaces)) byMessage.get(item.replaces).replaced = true;
     if (item.message_id) byMessage.set(item.message_id, bubble);
     for (const id of [item.provider_id, ...(delivery?.provider_ids ?? [])]) if (id) byProvider.set(id, bubble);
     if (delivery) byDelivery.set(delivery.id, bubble);
@@ -85,6 +89,17 @@ function change(bubble, item) {
     case "revoke":
       bubble.revoked = true;
       break;
+    case "bot.corrected":
+      respoken(bubble, item.text);
+      break;
+    case "bot.finished":
+      respoken(bubble, item.text ?? bubble.text);
+      bubble.speaking = false;
+      break;
+    case "bot.interrupted":
+      respoken(bubble, item.text);
+      Object.assign(bubble, { speaking: false, interrupted: true });
+      break;
     case "media":
       bubble.parts = bubble.parts.map((part, place) => (place === item.part ? { ...part, ...item.media } : part));
       break;
@@ -94,6 +109,14 @@ function change(bubble, item) {
       if (!settled) bubble.delivery = { ...delivery, state: "failed", error: { code: item.code, reason: item.reason } };
     }
   }
+}
+
+/** What was heard may be less than was known as it began: the rest is shown as cut. Or more: then nothing was. */
+function respoken(bubble, text) {
+  const meant = bubble.text + bubble.cut;
+  bubble.cut = meant.startsWith(text) ? meant.slice(text.length) : "";
+  bubble.text = text;
+  bubble.parts = text ? [{ type: "text", text }] : [];
 }
 
 /** An edit changes the words: a file's caption, or the text. */

@@ -3,16 +3,19 @@
 import { openMenu } from "../dialog.js";
 import { fill, h, said } from "../dom.js";
 import { channelIcon, icon } from "../icons.js";
-import { app, isSilent, titleOf } from "../model.js";
+import { app, isOnLine, isSilent, isSpoken, titleOf } from "../model.js";
 import { t } from "../texts.js";
 import * as acts from "./acts.js";
+import { callItems, hangUp } from "./calling.js";
 import { assignMenu, handBackDialog, labelMenu, snoozeMenu, whisperDialog } from "./menus.js";
-import { timeLeft } from "./times.js";
+import { follow, seatItem } from "./seat.js";
+import { countdown, timeLeft } from "./times.js";
 
 const SHORT = 2 * 3600; // seconds: less than this left is said in colour
 
 export class Header {
   #row = null;
+  #line = { held: false, muted: false, since: null };
   #presence = [];
   #timer = null;
   #mark = null;
@@ -22,6 +25,7 @@ export class Header {
   constructor(write) {
     this.#write = write;
     this.window = h("span", { class: "window", role: "timer" });
+    this.line = h("span", { class: "line", hidden: true });
     this.people = h("div", { class: "presence" });
     this.notice = h("div", { class: "collision", role: "status", hidden: true });
     this.buttons = h("div", { class: "buttons", role: "toolbar", "aria-label": t("thread.actions") });
@@ -35,9 +39,12 @@ export class Header {
     clearInterval(this.#timer);
   }
 
-  show(row) {
+  /** `line` is how the line of a call with sound stands. */
+  show(row, line = this.#line) {
     this.#row = row;
-    const mark = JSON.stringify([row.contact, row.handler, row.handled_by, row.state, row.assignee, row.labels, row.snoozed_until, row.transport, row.agent, app.agents.get(row.agent), app.operators.size, app.me?.role]);
+    this.#line = line;
+    follow(row);
+    const mark = JSON.stringify([line.held, line.muted, row.ringing, row.contact, row.handler, row.handled_by, row.state, row.assignee, row.labels, row.snoozed_until, row.transport, row.agent, app.agents.get(row.agent), app.operators.size, app.me?.role]);
     if (mark !== this.#mark) {
       this.#mark = mark;
       this.#keepFocus(() => {
@@ -90,7 +97,7 @@ export class Header {
       h("span", { class: `channel is-${row.transport}`, title: t(`channel.${row.transport}`) }, channelIcon(row.transport, { label: t(`channel.${row.transport}`), size: 20 })),
       h("div", { class: "head-names" },
         h("h1", {}, h("button", { type: "button", class: "head-name said one-line", dir: "auto", "aria-label": `${titleOf(row)}. ${t("thread.details")}`, on: { click: () => app.togglePanel() } }, titleOf(row))),
-        h("div", { class: "head-line" }, this.#holder(), this.window, this.people)));
+        h("div", { class: "head-line" }, this.line, this.#holder(), this.window, this.people)));
     fill(this.buttons, app.can("agent") ? this.#acting() : null,
       h("button", { type: "button", class: "icon-btn", "aria-label": t("thread.details"), title: t("thread.details"), data: { act: "details" }, on: { click: () => app.togglePanel() } }, icon("panel")));
   }
@@ -98,7 +105,7 @@ export class Header {
   #holder() {
     const row = this.#row;
     const bot = app.agents.get(row.agent)?.name ?? row.agent;
-    if (row.state === "ended") return h("span", { class: "holder" }, t("thread.has_ended"));
+    if (row.state === "ended") return h("span", { class: "holder" }, t(isSpoken(row) ? "thread.call_over" : "thread.has_ended"));
     if (row.handler === "bot" && isSilent(row)) return holder("nobody", "pause", t("panel.paused"));
     if (row.handler === "bot") return holder("bot", "bot", t("thread.bot_has_it", { bot }), bot);
     if (row.handler === "nobody") return holder("nobody", "hand", t("thread.nobody_has_it"));
@@ -111,10 +118,13 @@ export class Header {
     const row = this.#row;
     const isMine = row.handler === "human" && app.isMe(row.handled_by);
     const isOpen = row.state !== "ended";
+    const isLive = isOnLine(row);
     return [
-      isOpen && !isMine && row.handler !== "human" ? this.#button("take", "thread.take", "T", "hand", () => acts.take(row.id), "primary") : null,
+      isOpen && !row.ringing && !isMine && row.handler !== "human" ? this.#button("take", "thread.take", "T", "hand", () => acts.take(row.id), "primary") : null,
       isOpen && row.handler !== "bot" ? this.#button("release", "thread.hand_back", "H", "bot", () => handBackDialog(row)) : null,
-      isOpen ? this.#button("end", "thread.resolve", "E", "done", () => acts.resolve(row.id)) : this.#button("reopen", "thread.reopen", "", "undo", () => acts.reopen(row.id), "primary"),
+      isLive ? this.#button("hang_up", "call.hang_up", "", "phone", () => hangUp(row), "danger") : null,
+      isOpen && !isLive ? this.#button("end", "thread.resolve", "E", "done", () => acts.resolve(row.id)) : null,
+      isOpen || isSpoken(row) ? null : this.#button("reopen", "thread.reopen", "", "undo", () => acts.reopen(row.id), "primary"),
       this.#icon("snooze", "thread.snooze", "S", "snooze", (button) => snoozeMenu(button, row)),
       this.#icon("assign", "thread.assign", "A", "person", (button) => assignMenu(button, row)),
       this.#icon("label", "thread.label", "L", "tag", (button) => labelMenu(button, row)),
@@ -131,6 +141,7 @@ export class Header {
     const row = this.#row;
     const isOpen = row.state !== "ended";
     openMenu(anchor, [
+      ...(isOnLine(row) && !row.ringing ? [seatItem(row), ...callItems(row, this.#line), "line"] : []),
       isOpen && row.handler !== "bot" ? { text: t("thread.hand_back"), icon: "bot", hint: "H", run: () => handBackDialog(row) } : null,
       isOpen ? { text: t("thread.resolve"), icon: "done", hint: "E", run: () => acts.resolve(row.id) } : null,
       row.state !== "ended" && row.handler === "bot" ? { text: t("whisper.title"), icon: "whisper", run: () => whisperDialog(row) } : null,
@@ -173,7 +184,25 @@ export class Header {
     return undefined;
   }
 
+  /** Ringing, or for how long they have been talking. */
+  #tickLine() {
+    const row = this.#row;
+    this.line.hidden = !row || !isOnLine(row);
+    if (this.line.hidden) return;
+    const { held, muted, since } = this.#line;
+    const rings = row.ringing || since === null;
+    const state = t(!rings ? "call.on_phone" : row.direction === "outbound" ? "call.calling" : "call.ringing");
+    const time = rings ? null : countdown(app.now() - since);
+    const asides = [held ? t("call.is_held") : null, muted ? t("call.is_muted") : null].filter(Boolean);
+    const words = [state, time, ...asides].filter(Boolean).join(" · ");
+    if (this.line.dataset.said === words) return;
+    Object.assign(this.line.dataset, { said: words, state: rings ? "ringing" : "live" });
+    this.line.title = words;
+    fill(this.line, icon("phone", { size: 14 }), h("span", { class: "long" }, words), h("span", { class: "short" }, [time ?? state, ...asides].join(" · ")));
+  }
+
   #tick() {
+    this.#tickLine();
     const closes = this.#row?.window_closes_at;
     if (closes === null || closes === undefined) {
       this.window.hidden = true;

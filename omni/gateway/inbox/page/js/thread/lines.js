@@ -2,8 +2,9 @@
 
 import { h, said } from "../dom.js";
 import { icon } from "../icons.js";
-import { app } from "../model.js";
+import { app, isSpoken } from "../model.js";
 import { clock, dayName, fullTime, hasText, number, spanInWords, t } from "../texts.js";
+import { voicePlayer } from "./player.js";
 import { dayAndTime } from "./times.js";
 
 const LONGEST_SHOWN = 4000; // characters of a tool's arguments or result
@@ -11,6 +12,7 @@ const LONGEST_SHOWN = 4000; // characters of a tool's arguments or result
 export function lineNode(row, acts) {
   if (row.kind === "day") return h("div", { class: "day", role: "separator", data: { key: row.key } }, h("span", {}, dayName(row.ts, app.now())));
   if (row.kind === "steps") return stepsNode(row);
+  if (row.item.type === "call.recording") return recordingNode(row);
   return eventNode(row, acts);
 }
 
@@ -28,7 +30,19 @@ export function sentenceOf(item, customer) {
     case "resolved": return { text: t("event.resolved", { who }), icon: "done" };
     case "reopened": return { text: t("event.reopened", { who }) };
     case "merged": return { text: t("event.merged", { who, name: item.name || item.contact }), icon: "merge" };
-    case "call.started": return { text: t(item.direction === "outbound" ? "event.began_outbound" : "event.began"), tone: "edge" };
+    case "call.started": return { text: isSpoken(item) ? t("event.answered") : t(item.direction === "outbound" ? "event.began_outbound" : "event.began"), tone: "edge" };
+    case "call.ringing": return { text: t(item.direction === "outbound" ? "event.calling" : "event.ringing"), icon: "phone" };
+    case "call.rejected": return { text: t(item.reason === "busy" ? "event.rejected_busy" : "event.rejected"), icon: "phone" };
+    case "call.machine": return /^human/.test(item.answered_by) ? null : { text: t("event.machine"), icon: "phone" };
+    case "call.held": return { text: t("event.held"), icon: "pause" };
+    case "call.unheld": return { text: t("event.unheld"), icon: "play" };
+    case "call.muted": return { text: t("event.muted"), icon: "mute" };
+    case "call.unmuted": return { text: t("event.unmuted"), quote: item.transcript, icon: "volume" };
+    case "user.wrote": return { text: t("event.wrote", { who: customer, channel: t(`channel.${item.channel}`) }), quote: item.text };
+    case "call.dtmf_received": return { text: t("event.key", { digit: item.digit }), icon: "keyboard" };
+    case "call.dtmf_sent": return { text: t("event.keys_sent", { digits: item.digits }), icon: "keyboard" };
+    case "call.forwarded": return { text: t("event.forwarded", { to: item.to }), icon: "forward" };
+    case "call.forward_failed": return { text: t("event.forward_failed", { to: item.to }), quote: item.reason, tone: "warn", icon: "warning" };
     case "call.ended": return { text: ended(item, who), tone: "edge" };
     case "contact.changed": return { text: t("event.contact_changed") };
     case "custom": return { text: t("event.custom", { name: item.name }) };
@@ -68,6 +82,13 @@ function eventNode(row, acts) {
     h("p", {}, told.icon ? icon(told.icon, { size: 14 }) : null, said("span", {}, told.text), " ",
       h("time", { datetime: new Date(row.ts * 1000).toISOString(), title: fullTime(row.ts) }, clock(row.ts))),
     told.quote ? said("blockquote", {}, told.quote) : null);
+}
+
+function recordingNode(row) {
+  const { url, duration } = row.item;
+  return h("div", { class: "event recording", data: { key: row.key, type: row.item.type } },
+    h("p", {}, icon("volume", { size: 14 }), h("span", {}, t("event.recorded", { duration: spanInWords(duration) }))),
+    voicePlayer(url, { label: t("event.recording") }));
 }
 
 function stepsNode(row) {

@@ -4,7 +4,7 @@ import { Composer } from "../composer/composer.js";
 import { outbox } from "../composer/sending.js";
 import { announce, fill, h, paced, perFrame } from "../dom.js";
 import { icon } from "../icons.js";
-import { app, titleOf } from "../model.js";
+import { app, isOnLine, titleOf } from "../model.js";
 import { problem } from "../notices.js";
 import { shortcuts } from "../shortcuts.js";
 import { t } from "../texts.js";
@@ -14,6 +14,7 @@ import { Feed } from "./feed.js";
 import { rowsOf } from "./fold.js";
 import { Header } from "./header.js";
 import { takeJump } from "./jump.js";
+import { lineOf } from "./calling.js";
 import { openLightbox } from "./lightbox.js";
 import { summaryOf } from "./parts.js";
 import { pendingRows } from "./pending.js";
@@ -165,7 +166,7 @@ class Thread extends HTMLElement {
   #showRow() {
     const row = this.#row;
     if (!this.isConnected || !row) return;
-    this.#header.show(row);
+    this.#header.show(row, lineOf(this.#feed.log.items(), row.call));
     this.#composer.show(row, this.#detail);
     this.#tail.show(this.#feed, row);
   }
@@ -195,11 +196,12 @@ class Thread extends HTMLElement {
     if (!this.isConnected) return;
     const letters = outbox.of(this.#id);
     if (letters.length) outbox.settle(this.#id, this.#feed.log.items().filter((item) => item.type === "human.message"));
-    this.#rows = rowsOf(this.#feed.log.items(), { deliveryOf: (id) => this.#feed.log.delivery(id), dayOf: dayKey, complete: this.#feed.complete });
+    this.#rows = rowsOf(this.#feed.log.items(), { deliveryOf: (id) => this.#feed.log.delivery(id), heardOf: (id) => this.#feed.heard.get(id) ?? null, dayOf: dayKey, complete: this.#feed.complete });
     this.#byProvider = new Map();
     for (const row of this.#rows) if (row.provider) this.#byProvider.set(row.provider, row);
     for (const row of this.#rows) for (const id of row.delivery?.provider_ids ?? []) this.#byProvider.set(id, row);
     const shown = [...this.#rows, ...pendingRows(outbox.of(this.#id), app.me?.id, this.#rows.at(-1))];
+    if (isOnLine(this.#row)) this.#header.show(this.#row, lineOf(this.#feed.log.items(), this.#row.call));
     this.#place.keep(() => {
       this.#view.show(shown);
       this.#tail.show(this.#feed, this.#row);
@@ -217,7 +219,7 @@ class Thread extends HTMLElement {
       fill(this.top, h("div", { class: "thread-loading", "aria-label": t("list.loading") }, [62, 40, 55].map((width) => h("div", { class: "skeleton", style: { width: `${width}%` } }))));
     } else if (loaded && complete && !this.#rows.length) {
       fill(this.top, h("div", { class: "empty" }, h("p", {}, t("thread.empty"))));
-    } else fill(this.top, loaded && !complete ? h("div", { class: "spinner", "aria-label": t("list.loading") }) : null);
+    } else fill(this.top, loaded && !complete ? h("div", { class: "spinner", role: "status", "aria-label": t("list.loading") }) : null);
   }
 
   async #older() {

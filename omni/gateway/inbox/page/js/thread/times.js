@@ -1,6 +1,8 @@
 // Days, countdowns and the times to snooze until, in the reader's own zone. `ts` and durations are in seconds.
 
-import { language, span, t } from "../texts.js";
+import { countdown, language, span, t } from "../texts.js";
+
+export { countdown };
 
 /** The day's name in the reader's zone: equal for two times of one day. */
 export function dayKey(ts) {
@@ -16,14 +18,6 @@ export const dayAndTime = (ts) =>
 export function timeLeft(seconds) {
   const minutes = Math.floor(seconds / 60) % 60;
   return seconds < 3600 ? countdown(seconds) : `${span(seconds - (seconds % 3600))} ${t("span.m", { v: String(minutes) })}`;
-}
-
-/** "4:10": for sound and the last minutes of something. */
-export function countdown(seconds) {
-  const left = Math.max(0, Math.floor(seconds));
-  const [hours, minutes, rest] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
-  const two = (number) => String(number).padStart(2, "0");
-  return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
 /** Times to snooze until, from now: in three hours, tomorrow and next Monday at nine. */

@@ -1,0 +1,1 @@
+"""Telephone calls through Twilio: webhooks, Media Streams, and calls that we place."""

@@ -1,0 +1,1 @@
+"""Telephone calls by SIP: trunks, switchboards and phones, and their sound over RTP."""

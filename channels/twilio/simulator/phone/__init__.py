@@ -1,0 +1,1 @@
+"""The telephone side of the stand-in: calls, their TwiML, and Media Streams in real time."""

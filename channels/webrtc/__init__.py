@@ -1,0 +1,1 @@
+"""Calls from a browser: WebRTC, without anything but a page."""

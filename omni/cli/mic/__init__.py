@@ -1,0 +1,1 @@
+"""`omni mic`: talk to an agent from the terminal."""

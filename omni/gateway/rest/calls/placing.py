@@ -1,0 +1,111 @@
+"""A call with sound is placed: a voice worker is asked, and whoever wants the call learns its id while it rings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from omni.bus.base import BusError, Outgoing
+from omni.gateway.rest.errors import ApiError, away, contradiction
+from omni.gateway.rest.kit import RestKit
+from omni.live.told import Answered
+from omni.model.agent import Agent
+from omni.model.behaviour import Overrides
+from omni.model.callers import on_the_line
+from omni.model.channel import Channel, PhoneChannel, SipChannel
+from omni.model.inbound import Ask, Dial, Opening, pack
+from omni.model.queues import VOICE
+
+PATIENCE: Final = 20.0
+"""Seconds for a worker to take the call and for the carrier to have it: these clients wait for 30."""
+START: Final = 12.0
+"""A worker does not begin later than that: nobody would hear of the call."""
+WORKERS: Final = "voice:"
+"""Names of the leases of voice workers."""
+NOBODY: Final = "no voice worker took the call in time; start one with omni serve --role voice, or add machines"
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What is wanted. `to` is E.164 or a SIP address; `greeting` None is the agent's own, and empty is silence."""
+
+    agent: Agent
+    line: PhoneChannel | SipChannel
+    to: str
+    by: str
+    key: str
+    greeting: str | None = None
+    opening: Opening = Opening()
+    overrides: Overrides | None = None
+
+
+async def place(kit: RestKit, wanted: Placed) -> str:
+    """The id of the call, which its carrier has, and which is in the store a moment later. Raises ApiError 409 for
+    what the carrier or the worker refuses, and 503 when nobody takes it."""
+    now, line = kit.clock(), wanted.line
+    dial = Dial(
+        key=wanted.key,
+        org=wanted.agent.org,
+        agent=wanted.agent.slug,
+        channel=line.id,
+        at=now,
+        person=on_the_line(wanted.to, wanted.key),
+        from_=line.number if isinstance(line, PhoneChannel) else line.uri,
+        to=wanted.to,
+        by=wanted.by,
+        until=now + START,
+        greeting=wanted.greeting,
+        opening=wanted.opening,
+        overrides=wanted.overrides,
+    )
+
+    async def send(ask: Ask) -> None:
+        await kit.bus.publish([Outgoing(VOICE.name, pack((dial.model_copy(update={"ask": ask}),)), dial.key)])
+
+    try:
+        answered = await kit.hub.ask(send, timeout=PATIENCE)
+    except TimeoutError:
+        raise ApiError(503, "no_voice_worker", NOBODY, retry_after=5) from None
+    except BusError:
+        raise away() from None
+    call = answered.data.get("call")
+    if not isinstance(call, str):
+        raise _refused(answered)
+    return call
+
+
+def _refused(answered: Answered) -> ApiError:
+    why = answered.error or "the call was not placed"
+    if answered.data.get("outcome") is None:  # nobody was free to begin it
+        return ApiError(503, "no_voice_worker", why, retry_after=5)
+    return ApiError(409, "not_placed", f"the call could not be placed: {why}", "phone_number")
+
+
+async def has_voice(kit: RestKit) -> bool:
+    """Whether a voice worker is alive anywhere. Raises StoreError."""
+    return bool(await kit.store.leases(WORKERS, now=kit.clock()))
+
+
+def line_of(agent: Agent, wanted: str | None, caller_id: str | None) -> PhoneChannel | SipChannel:
+    """The agent's number that a call goes out from: the one that is named, or the only one. Raises ApiError 422."""
+    own = [one for one in agent.channels if isinstance(one, PhoneChannel | SipChannel)]
+    fitting = [one for one in own if (wanted in (None, one.id)) and (caller_id is None or _is(one, caller_id))]
+    if len(fitting) == 1:
+        return fitting[0]
+    if caller_id is not None and not fitting:
+        raise contradiction("caller_id", f"the agent {agent.slug} cannot call from {caller_id}; connect it as a phone")
+    if fitting:
+        raise contradiction("caller_id", f"the agent {agent.slug} has several numbers; say which to call from")
+    raise contradiction(
+        "channel_id",
+        f"the agent {agent.slug} has no number to call from; connect a phone, or write, with the channel_id of a "
+        "WhatsApp or SMS channel and a message",
+    )
+
+
+def is_line(channel: Channel) -> bool:
+    return isinstance(channel, PhoneChannel | SipChannel)
+
+
+def _is(channel: PhoneChannel | SipChannel, caller_id: str) -> bool:
+    return isinstance(channel, PhoneChannel) and channel.number == caller_id

@@ -1,0 +1,1 @@
+"""What the bot says, from pieces of sound to what the caller has heard."""
