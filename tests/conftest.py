@@ -15,11 +15,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import functools
 import gc
 import inspect
 import json
 import logging
+import os
+import signal
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -39,6 +43,7 @@ hypothesis.settings.register_profile("omni", deadline=None, suppress_health_chec
 hypothesis.settings.load_profile("omni")
 
 ROOT = Path(__file__).resolve().parent.parent
+_STDERR = os.dup(2)  # as it is before pytest captures it
 GRACE_SECONDS = 0.25  # for tasks that are already on their way out when a test returns
 
 
@@ -221,6 +226,35 @@ def _told(context: dict[str, Any]) -> str:
         + (f": {error!r}" if error else "")
         + (f" in {context['future']}" if "future" in context else "")
     )
+
+
+# --- no test waits for ever -------------------------------------------------------------------------------------------
+
+AGAIN_SECONDS = 10.0  # a task that the timeout's exception fell into has swallowed it: it is raised again
+LAST_SECONDS = 60.0  # and what hangs on, in a fixture that is torn down for example, ends its process, stacks first
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> Generator[None, Any, Any]:
+    done = yield
+    if settings.method == "signal" and threading.current_thread() is threading.main_thread():
+        signal.setitimer(signal.ITIMER_REAL, settings.timeout, AGAIN_SECONDS)
+        faulthandler.dump_traceback_later(settings.timeout + LAST_SECONDS, exit=True, file=_STDERR)
+    return done
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    if not node.config.getoption("usepdb"):  # both timers are cancelled now, and the fixtures are yet to be torn down
+        faulthandler.dump_traceback_later(LAST_SECONDS, exit=True, file=_STDERR)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol() -> Generator[None, bool | None, bool | None]:
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 # --- the event loop's lag ---------------------------------------------------------------------------------------------
