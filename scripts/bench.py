@@ -35,6 +35,7 @@ from benchmark import (  # noqa: E402
     growth,
     idle,
     inbox,
+    legs,
     machine,
     overload,
     program,
@@ -63,6 +64,7 @@ PARTS = (
     "rest",
     "inbox",
     "voice",
+    "legs",
     "speech",
 )
 
@@ -161,6 +163,7 @@ def _parts(
         "rest": lambda: _rest(plan, place / "rest", broker),
         "inbox": lambda: _inbox(plan, place / "inbox"),
         "voice": lambda: voice.section(plan, place / "voice"),
+        "legs": lambda: legs.section(plan, place / "legs"),
         "speech": lambda: speech.section(plan, place / "speech", arguments.speech_picture),
     }
     parts = [(name, known[name]) for name in PARTS if name in arguments.only]

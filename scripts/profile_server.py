@@ -29,7 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from benchmark import ack, answers, graph, machine, voice, voice_load  # noqa: E402
+from benchmark import ack, answers, graph, machine, voice, voice_level, voice_load  # noqa: E402
 from benchmark.floor import run  # noqa: E402
 from benchmark.plan import DEFAULT  # noqa: E402
 from benchmark.server import BenchError, Process, omni  # noqa: E402
@@ -87,7 +87,8 @@ async def _profile(spy: str, chosen: argparse.Namespace, cores: set[int] | None)
                 plan = replace(DEFAULT, server_cores=cores)
                 server = await stack.enter_async_context(voice.omni(plan, folder, chosen.conversations))
                 watching = _Watching(spy, server, chosen, raw)
-                done = await voice_load.level(server, chosen.conversations, chosen.seconds, begun=watching.begin)
+                dial = await stack.enter_async_context(voice_load.dialling(server))
+                done = await voice_level.level(server, chosen.conversations, chosen.seconds, dial, begun=watching.begin)
                 await watching.end()
                 handled = int(done.calls * done.seconds * 50)
             else:

@@ -36,6 +36,11 @@ class Plan:
     voice_seconds: float
     speech_callers: tuple[int, ...]
     speech_turns: int
+    leg_calls: tuple[tuple[int, ...], tuple[int, ...]]
+    """At a time: by Twilio and by SIP; from browsers."""
+    leg_seconds: float
+    soak_calls: int
+    soak_quiet: float
     voice_detector: str = "silero"
     server_cores: set[int] | None = None
 
@@ -66,6 +71,10 @@ DEFAULT: Final = Plan(
     voice_seconds=20.0,
     speech_callers=(1, 2, 4, 8),
     speech_turns=6,
+    leg_calls=((25, 100), (1, 8, 16, 24)),
+    leg_seconds=15.0,
+    soak_calls=500,
+    soak_quiet=12.0,
 )
 QUICK: Final = Plan(
     name="quick",
@@ -93,6 +102,10 @@ QUICK: Final = Plan(
     voice_seconds=12.0,
     speech_callers=(1, 4),
     speech_turns=4,
+    leg_calls=((25,), (8,)),
+    leg_seconds=10.0,
+    soak_calls=100,
+    soak_quiet=12.0,
 )
 TINY: Final = Plan(
     name="tiny",
@@ -120,6 +133,10 @@ TINY: Final = Plan(
     voice_seconds=8.0,
     speech_callers=(1,),
     speech_turns=1,
+    leg_calls=((2,), (1,)),
+    leg_seconds=8.0,
+    soak_calls=6,
+    soak_quiet=0.5,
 )
 FULL: Final = replace(
     DEFAULT, name="full", inbox_points=(10_000, 100_000), inbox_watch_seconds=60.0, inbox_pushed=720_000

@@ -68,7 +68,7 @@ async def _level(plan: Plan, folder: Path, callers: int, clips: list[list[bytes]
         cpu = server.usage().cpu - cpu
         memory = machine.memory(server.pid).rss
         for phone in phones:
-            phone.hang_up()
+            await phone.hang_up()
         await asyncio.wait([phone.closed for phone in phones], timeout=5)
     stages = await _stages(file)
     for values in (heard.frames, heard.sounds):

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from benchmark.voice_phone import FRAME, LINE_NOISE, Found, Phone
+from benchmark.voice_phone import LINE_NOISE, Phone
+from benchmark.voice_talk import FRAME, Found
 from omni.audio.g711 import mulaw_to_pcm, pcm_to_mulaw
 from omni.audio.pcm import power
 from omni.model.sound import VoiceConfig
@@ -76,7 +77,7 @@ class Asker(Phone):
         self._turn = number
         self._left = turns
         self._heard = heard
-        self._next_at = self._dice.randrange(25, 400)
+        self._next_at = self.talk.dice.randrange(25, 400)
         self._question: list[bytes] = []
         self._waits_since: float | None = None
         self._answer_ends = 0.0
@@ -113,7 +114,7 @@ class Asker(Phone):
                 self._heard.frames.append(self._heard_frame)
                 self._heard.sounds.append((now - self._waits_since) * 1000 + at / 8)
                 self._heard_frame, self._waits_since = None, None
-                self._pause = self._dice.randrange(*PAUSE)
+                self._pause = self.talk.dice.randrange(*PAUSE)
                 self._next_at = self._sent + self._pause
 
     _heard_frame: float | None = None

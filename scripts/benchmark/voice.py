@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,8 @@ from typing import Any, Final
 from benchmark.figures import Section, Target, at_most, paragraph, table
 from benchmark.plan import Plan
 from benchmark.server import Process, free_port, process
-from benchmark.voice_load import ACCOUNT, NUMBER, TOKEN, level
+from benchmark.voice_level import level
+from benchmark.voice_load import ACCOUNT, NUMBER, TOKEN, dialling
 from benchmark.voice_server import FIRST, REST
 
 P50_MS: Final = 5.0
@@ -29,21 +30,25 @@ async def section(plan: Plan, folder: Path) -> Section:
     for calls in plan.voice_calls:
         async with omni(plan, folder / f"calls{calls}", calls) as server:
             is_most = calls == plan.voice_calls[-1]
-            levels.append((await level(server, calls, plan.voice_seconds, is_floor=False, beyond=is_most)).numbers())
+            async with dialling(server) as dial:
+                levels.append((await level(server, calls, plan.voice_seconds, dial, beyond=is_most)).numbers())
     floors: list[dict[str, Any]] = []
     for calls in plan.voice_floor_calls:
-        async with _floor(plan, folder) as server:
-            floors.append((await level(server, calls, plan.voice_seconds, is_floor=True)).numbers())
+        async with _floor(plan, folder) as server, dialling(server, is_floor=True) as dial:
+            floors.append((await level(server, calls, plan.voice_seconds, dial)).numbers())
     return _report(levels, floors)
 
 
 @asynccontextmanager
-async def omni(plan: Plan, folder: Path, calls: int) -> AsyncIterator[Process]:
-    """A server with room for so many calls, and instant ears and voice."""
+async def omni(
+    plan: Plan, folder: Path, calls: int, channels: Sequence[Any] = (), **more: Any
+) -> AsyncIterator[Process]:
+    """A server with room for so many calls, and instant ears and voice. `channels` beside its number, `more`
+    settings."""
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     port = free_port()
     file = folder / "omni.yaml"
-    await asyncio.to_thread(file.write_text, json.dumps(configuration(folder, port, calls)))
+    await asyncio.to_thread(file.write_text, json.dumps(configuration(folder, port, calls, channels, **more)))
     command = [sys.executable, "-m", "benchmark.voice_server", str(file), plan.voice_detector]
     async with process(command, port, folder / "omni.log", cores=plan.server_cores) as running:
         await asyncio.sleep(1.0)  # the voice role starts beside the server
@@ -58,7 +63,7 @@ async def _floor(plan: Plan, folder: Path) -> AsyncIterator[Process]:
         yield running
 
 
-def configuration(folder: Path, port: int, calls: int) -> dict[str, Any]:
+def configuration(folder: Path, port: int, calls: int, channels: Sequence[Any] = (), **more: Any) -> dict[str, Any]:
     """Everything by default but a brain that answers at once, and room for exactly these calls."""
     agent = {
         "slug": "desk",
@@ -66,7 +71,7 @@ def configuration(folder: Path, port: int, calls: int) -> dict[str, Any]:
         "language": "en",
         "max_turns_per_minute": 1_000_000,
         "script": [{"when": ".*", "say": f"{FIRST} {REST}"}],
-        "channels": [{"kind": "phone", "number": NUMBER, "account_sid": ACCOUNT, "auth_token": TOKEN}],
+        "channels": [{"kind": "phone", "number": NUMBER, "account_sid": ACCOUNT, "auth_token": TOKEN}, *channels],
     }
     return {
         "port": port,
@@ -76,6 +81,7 @@ def configuration(folder: Path, port: int, calls: int) -> dict[str, Any]:
         "log_level": "error",
         "max_calls": calls,
         "agents": [agent],
+        **more,
     }
 
 

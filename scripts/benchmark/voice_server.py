@@ -25,8 +25,10 @@ HEARD: Final = Transcript("What time do you open on Sunday?", 0.98, "en")
 FIRST: Final = "Sure."
 REST: Final = "On Sunday we are open from nine in the morning until half past five in the afternoon."
 SAMPLE: Final = {FIRST: 2_000, REST: 3_000}
-"""The sound of a text is one level, by which the load generator knows it; its last frame is another."""
+"""A text sounds as a square wave of one level, by which the load generator knows it; its last frame has another."""
 LAST: Final = 4_000
+WAVE_HZ: Final = 400
+"""Codecs of speech take out what does not move."""
 SECONDS: Final = {FIRST: 0.4, REST: 4.0}
 PIECE: Final = 16_000  # bytes: a second at 8 kHz, as services send it
 
@@ -88,8 +90,13 @@ def _sound(text: str, rate: int) -> tuple[Sound, ...]:
     frames = round(SECONDS[text] * 50)
     frame = rate // 50
     level = [SAMPLE[text]] * (frames - 1) + [LAST if text == REST else SAMPLE[text]]
-    pcm = b"".join(one.to_bytes(2, "little") * frame for one in level)
+    half = rate // WAVE_HZ // 2
+    pcm = b"".join((_samples(one) * half + _samples(-one) * half) * (frame // half // 2) for one in level)
     return tuple(Sound(pcm[at : at + PIECE]) for at in range(0, len(pcm), PIECE))
+
+
+def _samples(level: int) -> bytes:
+    return level.to_bytes(2, "little", signed=True)
 
 
 def main() -> None:

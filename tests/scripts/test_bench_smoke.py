@@ -144,6 +144,20 @@ async def test_bench_holds_calls_with_sound_and_refuses_the_next(tmp_path: Path)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_bench_holds_calls_by_every_door_and_leaves_nothing_open(tmp_path: Path) -> None:
+    status, printed = await bench("--tiny", "--only", "legs", "--json", str(tmp_path / "figures.json"))
+    assert status == 0, printed
+    figures = json.loads((tmp_path / "figures.json").read_text())["sections"][0]["figures"]
+    for kind in ("twilio", "sip", "webrtc"):
+        (level,), soak = figures["levels"][kind], figures["soaks"][kind]
+        assert level["turns"] > 0
+        assert level["unanswered"] == 0
+        assert soak["calls"] == 6
+        assert soak["late_mb"] > 0
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_bench_asks_the_models_of_this_machine_and_draws_where_the_time_goes(tmp_path: Path) -> None:
     pytest.importorskip("piper")
