@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := omni channels sessions workers scripts
 # Extra words for pytest: make test ARGS="-k takeover -x"
 ARGS ?=
-# Tests run in parallel; a random order shows tests that lean on each other. WORKERS=0 runs them in one process.
+# Tests run in parallel; a random order shows tests that lean on each other. WORKERS=0 runs them in one process, auto are two a core.
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help

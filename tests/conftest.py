@@ -19,6 +19,7 @@ import faulthandler
 import functools
 import gc
 import inspect
+import itertools
 import json
 import logging
 import os
@@ -76,6 +77,11 @@ def _need(service: str) -> None:
     if services.IN_CI and not _reported(service).get("excused"):
         pytest.fail(sentence, pytrace=False)
     pytest.skip(sentence)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: most tests wait for other processes and for the clock, and two of them share a core well."""
+    return min(2 * (os.cpu_count() or 1), 16)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -162,12 +168,19 @@ def pytest_collection_finish() -> None:
     gc.freeze()  # so that collecting after each test looks at that test's objects only
 
 
+LOOKED_THROUGH_EVERY = 40
+_ended = itertools.count(1)
+
+
 @pytest.fixture(autouse=True)
 def _garbage_is_its_own() -> Iterator[None]:
     """The first of these fixtures, and so torn down when the test's loop is closed: what only that made garbage is
     collected now, and not told to whichever test comes next. What is still there (modules that it imported, caches) is
-    looked at no more: it would be most of the work of all tests."""
+    left alone for a while: to look through it after every test would be most of the work of all tests, and never to do
+    so would keep what only turns into garbage later."""
     yield
+    if next(_ended) % LOOKED_THROUGH_EVERY == 0:
+        gc.unfreeze()
     gc.collect()
     gc.freeze()
 
