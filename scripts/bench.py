@@ -28,6 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]  # also when it is run from el
 import services  # noqa: E402
 from benchmark import (  # noqa: E402
     ack,
+    bad_line,
     databases,
     e2e,
     events,
@@ -65,6 +66,7 @@ PARTS = (
     "inbox",
     "voice",
     "legs",
+    "line",
     "speech",
 )
 
@@ -164,6 +166,7 @@ def _parts(
         "inbox": lambda: _inbox(plan, place / "inbox"),
         "voice": lambda: voice.section(plan, place / "voice"),
         "legs": lambda: legs.section(plan, place / "legs"),
+        "line": lambda: bad_line.section(plan),
         "speech": lambda: speech.section(plan, place / "speech", arguments.speech_picture),
     }
     parts = [(name, known[name]) for name in PARTS if name in arguments.only]

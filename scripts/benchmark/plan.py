@@ -41,6 +41,8 @@ class Plan:
     leg_seconds: float
     soak_calls: int
     soak_quiet: float
+    line_sentences: int
+    line_rounds: int
     voice_detector: str = "silero"
     server_cores: set[int] | None = None
 
@@ -75,6 +77,8 @@ DEFAULT: Final = Plan(
     leg_seconds=15.0,
     soak_calls=500,
     soak_quiet=12.0,
+    line_sentences=6,
+    line_rounds=3,
 )
 QUICK: Final = Plan(
     name="quick",
@@ -106,6 +110,8 @@ QUICK: Final = Plan(
     leg_seconds=10.0,
     soak_calls=100,
     soak_quiet=12.0,
+    line_sentences=3,
+    line_rounds=1,
 )
 TINY: Final = Plan(
     name="tiny",
@@ -137,6 +143,8 @@ TINY: Final = Plan(
     leg_seconds=8.0,
     soak_calls=6,
     soak_quiet=0.5,
+    line_sentences=1,
+    line_rounds=1,
 )
 FULL: Final = replace(
     DEFAULT, name="full", inbox_points=(10_000, 100_000), inbox_watch_seconds=60.0, inbox_pushed=720_000

@@ -172,8 +172,10 @@ def _door() -> socket.socket:
 
 
 @asynccontextmanager
-async def open_town(folder: Path, llm: LlmServer, **agent: Any) -> AsyncIterator[Town]:
-    """`agent` is what the baker has otherwise."""
+async def open_town(
+    folder: Path, llm: LlmServer, settings: dict[str, Any] | None = None, **agent: Any
+) -> AsyncIterator[Town]:
+    """`agent` is what the baker has otherwise, `settings` what the server has."""
     baker = {
         "slug": "baker",
         "brain": "llm",
@@ -189,7 +191,7 @@ async def open_town(folder: Path, llm: LlmServer, **agent: Any) -> AsyncIterator
     async with AsyncExitStack() as stack:
         doors = [_door(), _door()]
         graph, twilio = (f"http://127.0.0.1:{door.getsockname()[1]}" for door in doors)
-        settings = Settings(
+        configured = Settings(
             port=0,
             store_url=f"sqlite:///{folder}/omni.db",
             sqlite_sync="normal",
@@ -200,8 +202,9 @@ async def open_town(folder: Path, llm: LlmServer, **agent: Any) -> AsyncIterator
             llm_base_url=llm.base_url,
             allow_private_webhooks=True,
             agents=(Agent.model_validate(baker),),
+            **(settings or {}),
         )
-        server = Server(settings, speech=Speech(MarkRecogniser(), MarkSpeaker(), MarkVad))
+        server = Server(configured, speech=Speech(MarkRecogniser(), MarkSpeaker(), MarkVad))
         await server.start()
         stack.push_async_callback(server.stop)
         cloud = Cloud(cloud_settings(server.url))
@@ -219,7 +222,7 @@ async def open_town(folder: Path, llm: LlmServer, **agent: Any) -> AsyncIterator
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             await web.SockSite(runner, door).start()
-        found = await stack.enter_async_context(engines(settings))
+        found = await stack.enter_async_context(engines(configured))
         mind = Mind(llm)
         llm.otherwise = mind
-        yield Town(server, cloud, exchange, found, Commands(found.store, found.bus, settings.partitions), mind)
+        yield Town(server, cloud, exchange, found, Commands(found.store, found.bus, configured.partitions), mind)

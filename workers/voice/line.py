@@ -8,6 +8,7 @@ from channels.audio import Ear, Leg
 from omni.model.entry import Fact
 from omni.telemetry import metrics
 from workers.voice.clock import CallClock
+from workers.voice.filling import Filling
 from workers.voice.obeying import Obeying
 from workers.voice.oncall import OnCall
 from workers.voice.playout.facts import WordHeard
@@ -59,8 +60,9 @@ class LegEar:
 class Line:
     """Of one call: the pacer's `Paced`, and the `BotEar` of its bot. Legs hear by way of `ear`."""
 
-    def __init__(self, call: Sounding, clock: CallClock) -> None:
+    def __init__(self, call: Sounding, clock: CallClock, rate: int) -> None:
         self._call = call
+        self._filling = Filling(rate)
         self._clock = clock
         self._ticks = 0
         self._away_since: float | None = None
@@ -74,6 +76,7 @@ class Line:
         """The caller has come back from somebody who was not reached."""
         call = self._call
         self._clock.restart()
+        self._filling = Filling(leg.rate)
         self._away_since = None
         call.leg = leg
         call.bot.playout.restart(leg)
@@ -86,9 +89,11 @@ class Line:
         at = self._clock.frame(at)
         if call.is_ending:
             return
-        call.sides.caller(pcm, at)
-        if not call.controls.is_held and call.controls.forwarding is None:
-            call.caller.heard(pcm, at)
+        is_listening = not call.controls.is_held and call.controls.forwarding is None
+        for frame, when in self._filling.heard(pcm, at):
+            call.sides.caller(frame, when)
+            if is_listening:
+                call.caller.heard(frame, when)
 
     def pressed(self, digit: str) -> None:
         if not self._call.is_ending:

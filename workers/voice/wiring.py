@@ -36,7 +36,7 @@ def wire(call: Wired, clock: CallClock, leg: Leg) -> Line:
     recogniser, heard_as = services.recognisers.choose(sound.stt)
     speaker, spoken_as = services.speakers.choose(sound.voice)
     pacer = services.pacer
-    line = Line(call, clock)
+    line = Line(call, clock, leg.rate)
 
     def playout(tell: Callable[[PlayoutFact], None]) -> Playout:
         return Playout(rate, leg, tell, pacer.ms, tap=line.bot_was_heard)
