@@ -17,6 +17,7 @@ from benchmark.figures import Section, at_most, paragraph, percentile, table
 from benchmark.legs_browser import wide
 from benchmark.plan import Plan
 from benchmark.speech_phone import SENTENCES, spoken
+from benchmark.voice_talk import line_noise
 from channels.sip import rtp
 from channels.webrtc.arrivals import Arrivals
 from channels.webrtc.codec import RATE as WIDE_RATE
@@ -29,6 +30,8 @@ from workers.voice.stt.whisper import Whisper
 LINES: Final = ((0.0, 0), (0.02, 30), (0.05, 50), (0.1, 50), (0.2, 50), (0.0, 200), (0.2, 200))
 """Of packets, the part that is lost; and the most that one is delayed more than another, in ms."""
 SEEDS: Final = (1, 2, 3)
+_ENDING: Final = 15
+"""Packets at the end whose waiting is not counted: on a line that goes on, others come behind them."""
 _TURN_MS: Final = 1_000
 """How often what waits for a packet that never comes is let go."""
 
@@ -61,7 +64,8 @@ async def section(plan: Plan) -> Section:
     whisper = Whisper(workers=1, partial_every=0)
     await whisper.open()
     try:
-        clips = [[base64.b64decode(frame) for frame in clip] for clip in await spoken(SENTENCES[: plan.line_sentences])]
+        said = await spoken(SENTENCES[: plan.line_sentences])
+        clips = [[*(base64.b64decode(frame) for frame in clip), *line_noise()] for clip in said]
         found = {
             kind: [await _line(whisper, kind, clips, loss, jitter, plan) for loss, jitter in LINES]
             for kind in ("sip", "webrtc")
@@ -105,15 +109,17 @@ def _arrivals(count: int, loss: float, jitter: int, dice: random.Random) -> list
 class _Clock:
     """Knows when each packet came, and hears when its sound goes on."""
 
-    def __init__(self, filling: Filling, passed: Passed) -> None:
+    def __init__(self, filling: Filling, passed: Passed, packets: int) -> None:
         self.now = 0.0
+        self._last = packets - _ENDING
         self.came: dict[int, float] = {}
         self.frames: list[bytes] = []
         self._filling = filling
         self._passed = passed
 
     def goes_on(self, number: int) -> None:
-        self._passed.waited.append(self.now - self.came[number])
+        if number < self._last:
+            self._passed.waited.append(self.now - self.came[number])
 
     def heard(self, pcm: bytes, at: float) -> None:
         self.frames += [frame for frame, _ in self._filling.heard(pcm, at)]
@@ -136,7 +142,7 @@ def _by_sip(
     clip: Sequence[bytes], loss: float, jitter: int, dice: random.Random, passed: Passed
 ) -> tuple[int, list[bytes]]:
     filling = Filling(8_000)
-    clock = _Clock(filling, passed)
+    clock = _Clock(filling, passed, len(clip))
     frames = rtp.Frames(clock.heard)
 
     def take(packet: rtp.Packet) -> None:
@@ -155,7 +161,7 @@ def _by_browser(
     clip: Sequence[bytes], loss: float, jitter: int, dice: random.Random, passed: Passed
 ) -> tuple[int, list[bytes]]:
     encoder, decoder, filling = Encoder(), Decoder(), Filling(WIDE_RATE)
-    clock = _Clock(filling, passed)
+    clock = _Clock(filling, passed, len(clip))
 
     def take(payload: bytes, sample: int) -> None:
         clock.goes_on(numbers[payload])
@@ -210,9 +216,10 @@ def _plain(text: str) -> list[str]:
 def _report(found: dict[str, list[dict[str, Any]]]) -> Section:
     text = (
         paragraph(
-            """Sentences in packets of 20 ms, recognised by Whisper. "Waited": from a packet's coming to its sound's
-            going on; that is all the jitter buffer there is, since nobody but a recogniser listens. "Lost" counts what
-            came too late as well; "made up" is what stands in its place, at most 60 ms in a row."""
+            """Sentences, each with a second of a quiet line behind it, in packets of 20 ms, recognised by Whisper.
+            "Waited": from a packet's coming to its sound's going on; that is all the jitter buffer there is, since
+            nobody but a recogniser listens. "Lost" counts what came too late as well; "made up" is what stands in its
+            place, at most 60 ms in a row."""
         )
         + "\n\n"
         + table(

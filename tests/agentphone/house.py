@@ -13,7 +13,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -35,6 +34,7 @@ from omni.access.keys import Keys
 from omni.sqlite import SqliteFile
 from omni.store.sqlite import SqliteStore
 from tests.brains.llm_server import LlmServer
+from tests.ports import free_port
 from tests.server.shop import OURS, ROOT
 from tests.sms.desk import LINE, simulator_settings
 
@@ -60,12 +60,6 @@ def until(condition: Callable[[], T], seconds: float = 10.0) -> T:
         assert time.monotonic() < ends, "it did not happen"
         time.sleep(0.01)
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        return int(door.getsockname()[1])
 
 
 class Loop:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from omni.app.server import Server
 from omni.cli.address import Address
 from omni.model.agent import Agent
 from omni.settings import load
+from tests import ports
 from tests.brains.llm_server import LlmServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,22 +102,14 @@ def omni(tmp_path: Path) -> Omni:
     return Omni(tmp_path)
 
 
-def _free_ports(number: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-
-
 @pytest.fixture
 def free_ports() -> Callable[[int], list[int]]:
-    return _free_ports
+    return ports.free_ports
 
 
 @pytest.fixture
 def free_port() -> int:
-    return _free_ports(1)[0]
+    return ports.free_port()
 
 
 @pytest.fixture

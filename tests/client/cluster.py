@@ -19,8 +19,8 @@ from channels.whatsapp.simulator import Simulator, StatusPlan, WebhookPlan, runn
 from omni.app.server import Server
 from omni.settings import Role, Settings, load
 from tests.client.program import KEY, Program
+from tests.ports import free_ports
 from tests.server.shop import NUMBER, OURS, ROOT, SECRETS, simulator_settings, until
-from tests.server.test_server_processes import free_ports
 
 ROLES = {"session": "session", "delivery": "delivery", "a": "gateway", "b": "gateway"}
 

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -20,6 +19,7 @@ from omni.bus.base import MISSED, BusError, BusUnavailableError, Outgoing, Recei
 from omni.bus.rabbitmq import RabbitBus
 from omni.bus.rabbitmq import link as link_module
 from omni.model.queues import Queue
+from tests.ports import free_port
 
 WORK = Queue(name="work", is_exclusive=True)
 SHARED = Queue(name="shared", is_exclusive=False)
@@ -518,11 +518,7 @@ async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
     script = next((path for path in SERVER_SCRIPTS if Path(path).exists()), None)
     if script is None:
         pytest.skip("needs a RabbitMQ installation on this machine, to start a broker of its own")
-    with socket.socket() as one, socket.socket() as two:
-        for probe in (one, two):
-            probe.bind(("127.0.0.1", 0))
-        ports = one.getsockname()[1], two.getsockname()[1]
-    broker = Broker(script, tmp_path, *ports)
+    broker = Broker(script, tmp_path, free_port(), free_port())
     await broker.start()
     yield broker
     await broker.kill()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from omni import Omni
 from omni.sdk.agent import Agent
+from tests import ports
 from tests.sdk.house import NUMBER, SECRETS, House, open_house, program
 from tests.sdk.scripted import QUICK, ScriptedServer, scripted_server
 
@@ -43,9 +43,7 @@ def desk(omni: Omni) -> Agent:
 @pytest.fixture
 def free_port() -> int:
     """A port that nobody listens on right now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    return ports.free_port()
 
 
 @pytest.fixture

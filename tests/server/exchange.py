@@ -27,8 +27,8 @@ from omni.model.queues import every_queue
 from omni.settings import Settings
 from sessions.commands import Commands
 from tests.agentphone.marks import text_of, wav
+from tests.ports import free_ports
 from tests.server.shop import ECHO, OURS, ROOT, until
-from tests.server.test_server_processes import free_ports
 
 LINE = {"number": "+12025550142", "account_sid": "AC" + "5" * 32, "auth_token": "an-auth-token-0f9b7731"}
 GREETING = "Hello, this is the desk."

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -19,19 +18,12 @@ import pytest
 import yaml
 
 from channels.whatsapp.simulator import FaultRule, Simulator, StatusPlan, WebhookPlan, running
+from tests.ports import free_ports
 from tests.server.shop import NUMBER, OURS, PATIENCE, ROOT, SECRETS, simulator_settings, until
 
 EXIT_SECONDS = 10
 ROLES = ("delivery", "session", "gateway")
 SLOWLY = [{"when": "(?s).*", "say": "You said: {{ text }}", "wait_ms": 40}]
-
-
-def free_ports(number: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        doors = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for door in doors:
-            door.bind(("127.0.0.1", 0))
-        return [int(door.getsockname()[1]) for door in doors]
 
 
 @dataclass(slots=True)

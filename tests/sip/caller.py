@@ -61,7 +61,7 @@ class Caller:
     rtp_socket: _Socket
     name: str = field(default_factory=lambda: f"c{next(_NAMES)}")
     to: str = "+12025550142"
-    number_of_theirs: str = "+4930123456"
+    who: str = "+4930123456"
     answer: Message | None = None
     cseq: int = 1
     heard: bytearray = field(default_factory=bytearray)
@@ -104,7 +104,7 @@ class Caller:
         return (
             f"{method} sip:{self.to}@127.0.0.1 SIP/2.0\r\n"
             f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};branch=z9hG4bK{branch or f'{self.name}{method}{number}'};rport\r\n"
-            f"From: <sip:{self.number_of_theirs}@127.0.0.1>;tag={self.name}\r\nTo: {to}\r\nCall-ID: {self.name}@test\r\n"
+            f"From: <sip:{self.who}@127.0.0.1>;tag={self.name}\r\nTo: {to}\r\nCall-ID: {self.name}@test\r\n"
             f"CSeq: {number} {method}\r\nContact: <sip:me@127.0.0.1:{self.port}>\r\nMax-Forwards: 70\r\n{more}{kind}"
             f"Content-Length: {len(body)}\r\n\r\n{body}"
         )

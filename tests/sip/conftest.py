@@ -5,10 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
-import os
 import shutil
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +19,12 @@ from channels.sip.service import SipService, SipSettings
 from omni.model.agent import Agent
 from omni.model.channel import PhoneChannel, SipChannel
 from omni.model.sip import SipListen, SipTrunk
+from tests.ports import free_port
 from tests.sip.board import Board, until
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 NUMBER = "+12025550142"
 ADDRESS = "sip:desk@omni.test"
-_WORKER = int("".join(filter(str.isdigit, os.environ.get("PYTEST_XDIST_WORKER", "0"))) or 0) % 8
-_PORTS = itertools.cycle(range(12_000 + 2_000 * _WORKER, 14_000 + 2_000 * _WORKER, 2))
-"""Each of pytest's workers has its own: to look whether a port is free is to take it for a moment."""
-
 INSTALLED_BY = {"sipp": "sip-tester", "baresip": "baresip-core", "kamailio": "kamailio"}
 
 
@@ -43,21 +37,6 @@ def need(program: str) -> str:
             pytest.fail(sentence, pytrace=False)
         pytest.skip(sentence)
     return found
-
-
-def free_port() -> int:
-    """A port that is free for UDP and TCP, with the next one, and is given to nobody else in this process."""
-    for port in itertools.islice(_PORTS, 1_000):
-        with contextlib.ExitStack() as stack:
-            try:
-                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                    for each in (port, port + 1):
-                        probe = stack.enter_context(socket.socket(socket.AF_INET, kind))
-                        probe.bind(("127.0.0.1", each))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port is free")
 
 
 AGENT = Agent(

@@ -12,9 +12,10 @@ import pytest
 
 from channels.audio import Order, Transfer
 from omni.model.channel import PhoneChannel
+from tests.ports import free_port
 from tests.sip.baresip import phone
 from tests.sip.board import frames, loudest, tone, until
-from tests.sip.conftest import NUMBER, OpenSip, free_port, need, trunk
+from tests.sip.conftest import NUMBER, OpenSip, need, trunk
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

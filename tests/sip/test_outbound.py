@@ -10,9 +10,10 @@ import pytest
 
 from channels.audio import CarrierError, Order, Transfer
 from omni.model.channel import PhoneChannel
+from tests.ports import free_port
 from tests.sip.board import until
 from tests.sip.caller import SDP, Message
-from tests.sip.conftest import NUMBER, OpenSip, Sip, free_port, trunk
+from tests.sip.conftest import NUMBER, OpenSip, Sip, trunk
 from tests.sip.line import bad_line
 
 LINE = PhoneChannel(number=NUMBER, trunk="pbx")

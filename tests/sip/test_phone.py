@@ -13,9 +13,10 @@ import pytest
 
 from channels.audio import Order
 from omni.model.channel import PhoneChannel
+from tests.ports import free_port
 from tests.sip.baresip import Phone, phone
 from tests.sip.board import frames, loudest, tone, until
-from tests.sip.conftest import NUMBER, OpenSip, free_port, need, trunk
+from tests.sip.conftest import NUMBER, OpenSip, need, trunk
 
 THEIRS, OURS = 440.0, 1000.0
 LINE = PhoneChannel(number=NUMBER, trunk="pbx")

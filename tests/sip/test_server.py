@@ -25,9 +25,10 @@ from omni.settings import Settings
 from omni.store.base import CallFilter
 from tests.agentphone.marks import mulaw_of, text_of
 from tests.agentphone.speaking_server import MarkRecogniser, MarkSpeaker, MarkVad
+from tests.ports import free_port
 from tests.server.shop import OURS, until
 from tests.sip.caller import Caller, calling
-from tests.sip.conftest import NUMBER, free_port, trunk
+from tests.sip.conftest import NUMBER, trunk
 
 THEM = "+4930123456"
 GREETING = "Hello, this is the desk."

@@ -16,9 +16,10 @@ from omni.model.base import DEFAULT_ORG
 from omni.model.call import Call
 from omni.settings import Settings
 from omni.store.base import CallFilter
+from tests.ports import free_port
 from tests.server.shop import OURS, until
 from tests.sip.baresip import phone
-from tests.sip.conftest import NUMBER, free_port, need, trunk
+from tests.sip.conftest import NUMBER, need, trunk
 from tests.voice.speech.office import ECHO, error_rate, recognised
 from tests.voice.stt import speech
 from workers.voice.stt import packaged

@@ -23,9 +23,10 @@ from channels.sip.registration import Registration
 from channels.sip.resolving import NoAddressError, Resolver, Srv, ordered
 from omni.model.channel import PhoneChannel, SipChannel
 from omni.model.sip import SipTrunk, listens
+from tests.ports import free_port
 from tests.sip.board import until
 from tests.sip.caller import Caller, Message, calling
-from tests.sip.conftest import NUMBER, OpenSip, Sip, free_port, trunk
+from tests.sip.conftest import NUMBER, OpenSip, Sip, trunk
 from tests.sip.test_phone import certificate
 
 __all__ = ["certificate"]

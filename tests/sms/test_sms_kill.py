@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from channels.twilio.simulator import running
+from tests.ports import free_ports
 from tests.server.shop import until
-from tests.server.test_server_processes import Roles, free_ports
+from tests.server.test_server_processes import Roles
 from tests.sms.desk import ADA, ECHO, LINE, TOKEN, simulator_settings
 
 

@@ -22,10 +22,11 @@ from tests.agentphone.marks import mulaw_of, text_of
 from tests.brains.llm_server import LlmServer
 from tests.inbox.colleagues import colleague_of
 from tests.inbox.windows import program as chromium_program
+from tests.ports import free_port
 from tests.server.shop import Shop, until
 from tests.sip.caller import Caller as Telephone
 from tests.sip.caller import calling
-from tests.sip.conftest import free_port, trunk
+from tests.sip.conftest import trunk
 from tests.story.town import ADA, BAKERY, WHATSAPP, Town, open_town
 from tests.webrtc.conftest import KEY, SECRET, House
 from tests.webrtc.pages import Window, synthesiser, window
@@ -85,7 +86,7 @@ async def test_from_whatsapp_to_a_sip_call_to_a_colleagues_voice_and_back(
         operator = await colleague_of(cast(Shop, House(town.server, town.engines, http, stack)), "tess", "agent")
         stack.push_async_callback(operator.leave)
         telephone = await stack.enter_async_context(calling(port))
-        telephone.number_of_theirs, telephone.to = f"+{ADA}", BAKERY
+        telephone.who, telephone.to = f"+{ADA}", BAKERY
         mind = town.mind
         mind.knows("1042 shipped", "It leaves today.")
         mind.knows("another address", "A colleague decides that.")

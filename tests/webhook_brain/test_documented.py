@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import yaml
 
 from omni.model.webhook_brain import WebhookSettings
 from sessions.brains.webhook.reply import reply_of
+from tests.ports import free_port
 from tests.server.conftest import OpenShop
 from tests.server.shop import agent_of, until
 
@@ -38,9 +38,7 @@ def table(head: str) -> list[list[str]]:
 @pytest.fixture
 async def bot(tmp_path: Path) -> AsyncIterator[int]:
     """The port of the printed bot, in a process of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     file = tmp_path / "bot.py"
     file.write_text(block("python").replace("9000", str(port)))
     child = await asyncio.create_subprocess_exec(

@@ -18,8 +18,8 @@ from channels.phone.addresses import VOICE_PATH
 from channels.twilio.simulator import Person, SimulatorSettings, running
 from omni.app.engines import engines
 from omni.settings import Settings
+from tests.ports import free_ports
 from tests.server.shop import OURS, ROOT, until
-from tests.server.test_server_processes import free_ports
 from tests.voice.speech.office import ACCOUNT, ADA, NUMBER, PATIENCE, TOKEN, agent_of
 from tests.voice.speech.test_interrupting import LONG
 
