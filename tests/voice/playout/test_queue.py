@@ -340,6 +340,23 @@ def test_music_plays_when_nothing_is_said_and_speech_does_not_wait_for_it():
     assert len(line.phone.ear) == ear, "it stops at once"
 
 
+@pytest.mark.parametrize("first", [0, 10])
+def test_music_goes_on_before_a_message_whose_sound_has_not_come_though_the_next_one_has_its(first):
+    line = Line()
+    line.playout.background(sound(130, "music"))
+    line.playout.begin("a")
+    line.playout.add("a", sound(first, "a"))  # less than a frame
+    line.playout.begin("b")
+    line.playout.add("b", sound(200, "b"))
+    line.go(400)
+    assert line.order() == []
+    line.playout.add("a", sound(200, "a"))
+    line.playout.end("a")
+    line.playout.end("b")
+    line.go(800)
+    assert line.order() == ["began a", "finished a", "began b", "finished b"]
+
+
 def test_music_does_not_play_while_a_message_waits_for_more_of_its_sound():
     line = Line()
     line.playout.background(sound(130, "music"))

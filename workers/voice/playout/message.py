@@ -63,6 +63,11 @@ class Spoken:
         self._words += words
         self.text += text
 
+    def has_frame(self, size: int) -> bool:
+        """Whether `next_frame` has one."""
+        left = self.length - self.sent
+        return left >= size or (left > 0 and self.has_ended)
+
     def next_frame(self, size: int) -> bytes | None:
         """The next to send; the last one is filled up with silence. None: there is not enough (yet)."""
         at = self.sent - self._base

@@ -107,7 +107,16 @@ class Sending:
         return frame
 
     def _has_music_before_speech(self) -> bool:
-        if self.is_held or not any(spoken.sent < spoken.length for spoken in self.messages):
+        if self.is_held or not self._has_speech_next():
             return False
         owners = list(self.far.owners())
         return bool(owners) and all(isinstance(owner, Loop) for owner in owners)
+
+    def _has_speech_next(self) -> bool:
+        """Whether `next_frame` would find speech: what is behind a message whose sound has not come yet waits for it."""
+        for spoken in self.messages:
+            if spoken.has_frame(self._size):
+                return True
+            if not spoken.is_sent:
+                return False
+        return False
