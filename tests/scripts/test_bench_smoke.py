@@ -171,3 +171,18 @@ async def test_bench_asks_the_models_of_this_machine_and_draws_where_the_time_go
     assert level["turns"] == 1
     assert {"eou", "asr", "tts_ttfb", "e2e"} <= set(level["stages"])
     assert "1 caller<" in picture.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_bench_sends_sentences_over_bad_lines(tmp_path: Path) -> None:
+    pytest.importorskip("piper")
+    pytest.importorskip("faster_whisper")
+    status, printed = await bench("--tiny", "--only", "line", "--json", str(tmp_path / "figures.json"))
+    assert status == 0, printed
+    figures = json.loads((tmp_path / "figures.json").read_text())["sections"][0]["figures"]
+    for lines in figures.values():
+        assert lines[0]["lost"] == 0
+        assert lines[0]["waited_worst_ms"] == 0
+        assert all(one["lost"] > 0 for one in lines if one["loss"])
+        assert all(one["made"] > 0 for one in lines if one["loss"])
