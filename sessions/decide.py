@@ -43,6 +43,7 @@ from omni.model.inbound import (
     TakeCall,
     ToolResults,
     TurnReady,
+    TypeWords,
     UserEdit,
     UserMessage,
     UserReaction,
@@ -93,6 +94,7 @@ _ONE_CALL = (
     | Hush
     | Hold
     | Mute
+    | TypeWords
     | PressKeys
     | Forward
     | TakeCall
@@ -169,7 +171,7 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
             return reply(state, turn, happening, around)
         case ProgramStream():
             return along(state, turn, happening, around)
-        case Hush() | Hold() | Mute() | PressKeys() | Forward() | TakeCall() | CallProgress():
+        case Hush() | Hold() | Mute() | TypeWords() | PressKeys() | Forward() | TakeCall() | CallProgress():
             return Step((), (Perform(happening),) if state.has_sound else (), turn)
         case PersonWrote():
             return wrote_aside(state, turn, happening) if state.has_sound else Step(turn=turn)

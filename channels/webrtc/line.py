@@ -22,10 +22,10 @@ from channels.audio import Ear, Leg, Switchboard
 from channels.webrtc.events import Event, PageView
 from channels.webrtc.leg import BrowserLeg
 from channels.webrtc.peer import MOST_UNSENT, Peer
-from channels.webrtc.wishes import Change, Context, HangUp, MuteMe, Ping, wish_of
+from channels.webrtc.wishes import Change, Context, HangUp, MuteMe, Ping, Say, wish_of
 from omni.live.told import Told
 from omni.model.behaviour import Overrides
-from omni.model.inbound import CallOffered, Configure, Mute, SeatOffered, SetContext
+from omni.model.inbound import CallOffered, Configure, Mute, SeatOffered, SetContext, TypeWords
 
 log = logging.getLogger("omni.webrtc")
 
@@ -168,6 +168,8 @@ class Line:
                 pass  # what colleagues do beside listening and talking, they do in the inbox
             case MuteMe(on=on):
                 self._gear.switchboard.tell(Mute(**self._head(), on=on))
+            case Say(text=words):
+                self._gear.switchboard.tell(TypeWords(**self._head(), text=words))
             case Context(key=key, text=value):
                 self._gear.switchboard.tell(SetContext(**self._head(), context=key, text=value, by="page"))
             case Change(config=config):

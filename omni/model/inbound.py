@@ -318,6 +318,13 @@ class Mute(ToCall):
     on: bool
 
 
+class TypeWords(ToCall):
+    """The caller writes instead of speaking, on the page that they call from: a turn of theirs."""
+
+    type: Literal["typed"] = "typed"
+    text: str = Field(min_length=1, max_length=8_192)
+
+
 class PressKeys(ToCall):
     """Press keys towards the other party: `0-9*#`, and `w` or `,` for a pause of half a second."""
 
@@ -531,6 +538,7 @@ AnyInput = Annotated[
     | Hush
     | Hold
     | Mute
+    | TypeWords
     | PressKeys
     | Forward
     | TakeCall

@@ -63,6 +63,24 @@ async def test_the_caller_interrupts_and_the_captions_have_what_was_heard(open_h
     assert interrupted.reason == "user_spoke"
 
 
+async def test_who_cannot_speak_types(open_house: OpenHouse, program: str) -> None:
+    house = await open_house()
+    async with window(program, scripts=(synthesiser(),)) as page:
+        await page.open(f"{house.url}/call/desk")
+        await page.press("Call")
+        await page.until_told("bot.finished")
+        box = page.page.get_by_role("textbox", name="Type instead")
+        await box.fill("order")
+        await box.press("Enter")
+        await page.until_told("bot.finished", 2)
+        assert await box.input_value() == ""
+        assert await page.captions("user") == ["order"]
+        assert await page.captions("bot") == ["welcome", "one two three"]
+        await page.press("Hang up")
+        assert await box.is_hidden()
+        assert page.complaints == []
+
+
 async def test_the_bot_ends_the_call_and_the_page_says_so(open_house: OpenHouse, program: str) -> None:
     house = await open_house()
     async with window(program, scripts=(synthesiser(),)) as page:

@@ -29,6 +29,29 @@ async def test_the_bot_greets_hears_and_answers(open_house: OpenHouse) -> None:
     assert (call.transport, call.id[:4]) == ("webrtc", "rtc-")
 
 
+async def test_what_is_typed_interrupts_the_bot_and_is_answered(open_house: OpenHouse) -> None:
+    house = await open_house()
+    caller = house.caller()
+    await caller.dial(token=await house.token())
+    await caller.hears("bot.finished", "welcome")
+    caller.send({"action": "inject_text", "text": "hello"})
+    await caller.hears("bot.word")
+    caller.send({"action": "mute"})
+    await caller.hears("call.muted")
+    caller.send({"action": "inject_text", "text": " order "})
+    await caller.hears("bot.interrupted")
+    await caller.hears("user.message", "order")
+    answer = await caller.hears("bot.finished", "one two three")
+    assert answer["message_id"]
+    assert caller.told("user.speaking") == []
+    for nothing in ("", "   ", 7):
+        caller.send({"action": "inject_text", "text": nothing})
+    caller.send({"action": "hang_up"})
+    await house.ended(caller.call)
+    said = [e.fact for e in await house.log(caller.call) if isinstance(e.fact, UserSaid)]
+    assert [(fact.text, fact.confidence) for fact in said] == [("hello", 1.0), ("order", 1.0)]
+
+
 async def test_what_a_developer_sealed_in_wins_over_what_the_page_says(open_house: OpenHouse) -> None:
     house = await open_house(desk(greeting="{{ name }}"))
     caller = house.caller()

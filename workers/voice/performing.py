@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from omni.model.entry import MachineAnswered
-from omni.model.inbound import AnyInput, CallProgress, Forward, Hold, Hush, Mute, PressKeys
+from omni.model.inbound import AnyInput, CallProgress, Forward, Hold, Hush, Mute, PressKeys, TypeWords
 from workers.voice.oncall import OnCall
+from workers.voice.turns.words import Typed
 
 UNREACHED: Final = "Sorry, nobody is available there right now."
 """Said to a caller who comes back from somebody that was not reached."""
@@ -33,6 +34,9 @@ class Performing:
                 call.controls.hold(on=command.on)
             case Mute():
                 call.controls.mute(on=command.on)
+            case TypeWords():
+                call.limits.spoke()
+                call.talking.happens(Typed(call.at(), command.text))
             case PressKeys():
                 call.controls.press(command.digits, call.channel)
             case Forward():

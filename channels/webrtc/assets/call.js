@@ -8,7 +8,7 @@ if (customElements.get("omni-call")) return;
 const WORDS = {
   en: {
     call: "Call", again: "Call again", hangUp: "Hang up", mute: "Mute", unmute: "Unmute", microphone: "Microphone",
-    speaker: "Speaker", settings: "Sound settings", said: "What is said", ready: "Talk by voice, from here",
+    speaker: "Speaker", settings: "Sound settings", type: "Type instead", send: "Send", said: "What is said", ready: "Talk by voice, from here",
     asking: "Allow the microphone…", connecting: "Connecting…", listening: "Listening", pause: "Listening",
     thinking: "Thinking…", speaking: "Speaking", held: "On hold", muted: "You are muted", human: "A colleague is here",
     back: "You are talking to the assistant again", reconnecting: "Connection lost. Reconnecting…", ended: "Call ended",
@@ -26,7 +26,7 @@ const WORDS = {
   },
   es: {
     call: "Llamar", again: "Llamar de nuevo", hangUp: "Colgar", mute: "Silenciar", unmute: "Activar", microphone: "Micrófono",
-    speaker: "Altavoz", settings: "Ajustes de sonido", said: "Lo que se dice", ready: "Habla por voz, desde aquí",
+    speaker: "Altavoz", settings: "Ajustes de sonido", type: "Escribe, si prefieres", send: "Enviar", said: "Lo que se dice", ready: "Habla por voz, desde aquí",
     asking: "Permite el micrófono…", connecting: "Conectando…", listening: "Escuchando", pause: "Escuchando",
     thinking: "Pensando…", speaking: "Hablando", held: "En espera", muted: "Estás en silencio", human: "Te atiende una persona",
     back: "Vuelves a hablar con el asistente", reconnecting: "Conexión perdida. Reconectando…", ended: "Llamada terminada",
@@ -75,14 +75,15 @@ svg{display:block;width:24px;height:24px;fill:none;stroke:currentColor;stroke-wi
 .deck [aria-pressed=true]{background:var(--f);color:var(--p)}
 .meter{height:4px;border-radius:2px;margin:0 16px;background:var(--b);overflow:hidden}.meter i{display:block;height:100%;width:100%;background:#17a34a;transform-origin:left;transform:scaleX(var(--mine,0))}
 .sound{display:grid;grid-template-columns:auto minmax(0,1fr);gap:8px 12px;align-items:center;padding:4px 16px 12px;font-size:14px}
-select{width:100%;min-height:40px;padding:6px 10px;border:1px solid var(--l);border-radius:10px;background:var(--b)}
+select,input{width:100%;min-height:40px;padding:6px 10px;border:1px solid var(--l);border-radius:10px;background:var(--b)}
+.type{display:flex;gap:8px;padding:8px 16px 12px}.type input{font:inherit;font-size:16px;color:inherit;border-radius:20px;padding-inline:16px}.type button{flex:none;width:40px;height:40px;border-radius:50%;display:grid;place-items:center;color:var(--k)}
 :host([mode=page]){position:fixed;inset:0;overflow-y:auto;align-items:center;justify-content:safe center}
 :host([mode=page])>*{width:100%;max-width:560px;flex:none}:host([mode=page]) .log{flex:1 0 96px}:host([mode=page]) .meter{width:calc(100% - 32px);max-width:528px}
 :host([mode=page]) .who{flex-direction:column;text-align:center;padding-block:max(28px,7vh) 12px;gap:30px}:host([mode=page]) .who div{flex:none;max-width:100%}
 :host([mode=page]) .face{width:104px;height:104px;font-size:40px}:host([mode=page]) h1{font-size:24px}:host([mode=page]) .state{font-size:15px;min-height:23px}
 :host([mode=page]) .bar{border-radius:12px;width:calc(100% - 32px);max-width:528px}:host([mode=page]) .log:empty{flex:0 0 auto;padding:0}
 :host([mode=page]) .deck{padding-block:24px max(32px,env(safe-area-inset-bottom))}
-:host([hidden]),:host([bare]) :is(.face,h1){display:none}:host([bare]){border-block-end:1px solid var(--l);flex:none;max-height:60%}:host([bare]) .who{padding-block:10px 4px;text-align:center}
+:host([hidden]),:host([bare]) :is(.face,h1,.type){display:none}:host([bare]){border-block-end:1px solid var(--l);flex:none;max-height:60%}:host([bare]) .who{padding-block:10px 4px;text-align:center}
 :host(:not([mode=page])) .log{max-height:180px}:host(:not([mode=page])) .deck{padding-block:8px 12px}:host(:not([mode=page])) .deck button{width:44px;height:44px}
 @media(max-height:560px){:host([mode=page]) .who{padding-block:16px 4px;gap:14px}:host([mode=page]) .face{width:56px;height:56px;font-size:22px}:host([mode=page]) .deck{padding-block:10px 14px}}
 @media(prefers-reduced-motion:reduce){.face::before,.face::after{transform:none}}`;
@@ -104,7 +105,7 @@ const icon = (d) => {
 };
 const PHONE = "M5 4h4l2 5-2.5 1.5a11 11 0 0 0 5 5L15 13l5 2v4a2 2 0 0 1-2 2A16 16 0 0 1 3 6a2 2 0 0 1 2-2Z";
 const MIC = "M12 3a3 3 0 0 0-3 3v5a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3ZM5 11a7 7 0 0 0 14 0M12 18v3", MIC_OFF = MIC + "M4 4l16 16";
-const SLIDERS = "M4 7h10M18 7h2M4 17h2M10 17h10M14 5v4M6 15v4";
+const SEND = "M4 12l16-8-6 16-3-7-7-1Z", SLIDERS = "M4 7h10M18 7h2M4 17h2M10 17h10M14 5v4M6 15v4";
 const recall = (key) => { try { return JSON.parse(localStorage[key]); } catch {} };
 const keep = (key, value) => { try { localStorage[key] = JSON.stringify(value); } catch {} };
 
@@ -296,6 +297,9 @@ class OmniCall extends HTMLElement {
     this.muter = button("mute", w.mute, MIC, () => this.toggleMute());
     this.ender = button("end", w.hangUp, PHONE, () => this.disconnect());
     this.tuner = button("tune", w.settings, SLIDERS, () => this.tune());
+    this.input = h("input", { type: "text", maxLength: 2000, placeholder: w.type, ariaLabel: w.type, autocomplete: "off", enterKeyHint: "send" });
+    this.writer = h("form.type", { hidden: true, onsubmit: (event) => { event.preventDefault(); this.say(this.input.value); this.input.value = ""; } },
+      this.input, h("button", { type: "submit", ariaLabel: w.send, title: w.send }, icon(SEND)));
     this.muter.ariaPressed = this.tuner.ariaExpanded = "false";
     this.microphones = h("select", { ariaLabel: w.microphone, onchange: () => this.choose() });
     this.speakers = h("select", { ariaLabel: w.speaker, onchange: () => this.audio.setSinkId(this.speakers.value) });
@@ -305,7 +309,7 @@ class OmniCall extends HTMLElement {
     root.append(
       h("div.who", {}, h("span.face", { ariaHidden: "true" }, h("b", {}, [...name][0].toUpperCase())),
         h("div", {}, h("h1", {}, name), h("p.state", { role: "status" }, this.state, this.clock))),
-      this.bar, this.log, this.meter, h("div.deck", { role: "group" }, this.go, this.muter, this.ender, this.tuner), this.sound, this.audio);
+      this.bar, this.log, this.writer, this.meter, h("div.deck", { role: "group" }, this.go, this.muter, this.ender, this.tuner), this.sound, this.audio);
     this.show("idle");
   }
 
@@ -342,6 +346,7 @@ class OmniCall extends HTMLElement {
     this.show(this.phase);
   }
   configure(config) { this.line?.send({ action: "configure", ...config }); }
+  say(text) { if (text.trim()) this.line?.send({ action: "inject_text", text: text.trim() }); }
   setContext(key, value) { this.line?.send({ action: "set_context", key, value }); }
   getState() { return { status: this.status, phase: this.phase, isMuted: !!this.isMuted, call: this.line?.id }; }
   get status() { return !this.line ? "idle" : /asking|connecting/.test(this.phase) ? "connecting" : "connected"; }
@@ -421,7 +426,7 @@ class OmniCall extends HTMLElement {
     this.setAttribute("phase", phase);
     this.go.hidden = on;
     this.ender.hidden = !on;
-    this.muter.hidden = this.meter.hidden = this.tuner.hidden = !on || /asking|connecting/.test(phase);
+    this.muter.hidden = this.meter.hidden = this.tuner.hidden = this.writer.hidden = !on || /asking|connecting/.test(phase);
     if (!on) this.sound.hidden = true;
     this.hidden = !on && this.bar.hidden && this.hasAttribute("bare"); // beside a chat, only as long as there is a call
     this.muter.ariaPressed = `${!!this.isMuted}`;

@@ -25,6 +25,7 @@ from workers.voice.turns.words import (
     Recognised,
     Silence,
     Tick,
+    Typed,
     VoiceBegan,
     VoiceWent,
 )
@@ -135,6 +136,9 @@ class Listener:
 
     def no_answer(self, turn: int) -> None:
         self.hears(NoAnswer(self.at, turn))
+
+    def types(self, text: str) -> None:
+        self.hears(Typed(self.at, text))
 
     def deafened(self, on: bool) -> None:
         self.hears(Deafened(self.at, on))

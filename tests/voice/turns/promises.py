@@ -28,6 +28,7 @@ from workers.voice.turns.words import (
     Silence,
     SpeechEnded,
     SpeechStarted,
+    Typed,
 )
 
 SLACK_MS = 1_000.0
@@ -85,6 +86,8 @@ class Promises:
                 self.words = event.text.strip()
         elif isinstance(event, NotRecognised) and event.pause == self.question:
             self.question = None
+        if isinstance(event, Typed):
+            actions = _as_spoken(event, actions)
         for action in actions:
             self._kept(action, event.at)
         self._must(self.ended is None, "an utterance that ended is a turn or nothing, at once")
@@ -214,12 +217,32 @@ class Promises:
         if self.eager is not None:
             must((self.eager.message, self.eager.text) == (told.message, told.text), "the brain began on these words")
         must(told.latency_ms >= 0 and told.speech_ms >= 0 and 0 <= told.probability <= 1, "numbers mean something")
+        if told.replaces is None and self.answered == told.turn:
+            self.answered = None  # a bot that spoke for a turn that there was not yet
         self.told[told.message] = told.text
         self.last, self.ended, self.eager, self.continued = told, None, None, None
 
     def _new_message(self, message: str) -> None:
         self._must(message not in self.messages, "a message id is used once")
         self.messages.add(message)
+
+
+def _as_spoken(typed: Typed, actions: tuple[Action, ...]) -> tuple[Action, ...]:
+    """What is typed is a turn without speech. With speech around it all the same must hold of it."""
+    if not typed.text.strip():
+        assert not actions
+        return actions
+    *before, end = actions
+    assert isinstance(end, EndTurn)
+    assert end.text.endswith(typed.text.strip())
+    began = next((at + 2 for at, each in enumerate(before) if isinstance(each, SpeechEnded)), 0)
+    return (
+        *before[:began],
+        SpeechStarted(end.turn, end.message, 1.0, typed.at),
+        *before[began:],
+        SpeechEnded(end.turn, 0.0),
+        end,
+    )
 
 
 def _size(value: object) -> int:

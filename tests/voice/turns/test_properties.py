@@ -22,6 +22,7 @@ from workers.voice.turns.words import (
     Recognised,
     Silence,
     Tick,
+    Typed,
     VoiceBegan,
     VoiceWent,
 )
@@ -63,6 +64,7 @@ HAPPENING = st.one_of(
     st.tuples(st.just("no answer"), TURN),
     st.tuples(st.just("tick")),
     st.tuples(st.just("deaf"), st.booleans()),
+    st.tuples(st.just("typed"), WORDS),
 )
 
 
@@ -90,6 +92,8 @@ def event_of(happening: tuple, at: float, pause: int) -> Event:  # type: ignore[
             return NoAnswer(at, turn)
         case ("deaf", on):
             return Deafened(at, on)
+        case ("typed", text):
+            return Typed(at, text)
         case _:
             return Tick(at)
 

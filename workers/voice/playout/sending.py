@@ -113,7 +113,7 @@ class Sending:
         return bool(owners) and all(isinstance(owner, Loop) for owner in owners)
 
     def _has_speech_next(self) -> bool:
-        """Whether `next_frame` would find speech: what is behind a message whose sound has not come yet waits for it."""
+        """Whether `next_frame` finds speech: what is behind a message whose sound has not come yet waits for it."""
         for spoken in self.messages:
             if spoken.has_frame(self._size):
                 return True

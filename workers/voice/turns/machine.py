@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from workers.voice.turns import bargein, endpointing
 from workers.voice.turns.state import NOTHING_TO_DO, Bot, Did, NewId, Policy, Talk
+from workers.voice.turns.typing import typed
 from workers.voice.turns.words import (
     BotBegan,
     BotEnded,
@@ -26,6 +27,7 @@ from workers.voice.turns.words import (
     Recognised,
     Silence,
     Tick,
+    Typed,
     VoiceBegan,
     VoiceWent,
 )
@@ -58,6 +60,8 @@ def step(talk: Talk, event: Event, policy: Policy, new_id: NewId) -> tuple[Talk,
             return (replace(talk, told=None) if is_told else talk), NOTHING_TO_DO
         case Deafened():
             return _deafened(talk, event)
+        case Typed():
+            return typed(talk, event, policy, new_id)
 
 
 def _voice_began(talk: Talk, at: float, confidence: float, policy: Policy, new_id: NewId) -> tuple[Talk, Did]:

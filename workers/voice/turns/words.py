@@ -116,6 +116,14 @@ class Deafened:
     on: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The caller has written instead of speaking: a turn at once."""
+
+    at: float
+    text: str
+
+
 Event = (
     VoiceBegan
     | VoiceWent
@@ -129,6 +137,7 @@ Event = (
     | NoAnswer
     | Tick
     | Deafened
+    | Typed
 )
 
 
