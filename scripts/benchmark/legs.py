@@ -96,8 +96,9 @@ def _report(levels: dict[str, list[dict[str, Any]]], soaks: dict[str, dict[str, 
         + _levels(levels)
         + "\n\n"
         + paragraph(
-            """Many short calls, 25 at a time. Memory is what the server holds that is no file's, after a first tenth
-            of them and after all; sockets and files are those of the process, at the same moments."""
+            """Many short calls, 25 at a time. Memory is what the server holds that is no file's, before them, after a
+            fifth, three fifths and all of them; sockets and files are those of the process at the same moments.
+            "Growth" is of the last two fifths: what is kept of calls on purpose is bounded, and fills up before."""
         )
         + "\n\n"
         + _soaks(soaks)
@@ -109,7 +110,15 @@ def _report(levels: dict[str, list[dict[str, Any]]], soaks: dict[str, dict[str, 
         targets.append(at_most(f"{kind}: gaps over 20 ms with {most} calls", levels[kind][-1]["gaps_20"], 0, "gaps", 0))
         levels[kind][-1]["most_without_gaps"] = max(clean, default=0)
     for kind, one in soaks.items():
-        targets.append(at_most(f"{kind}: growth over {one['calls']} calls", one["growth_mb"], _GROWTH_MB, "MB", 1))
+        targets.append(
+            at_most(
+                f"{kind}: growth over the last two fifths of {one['calls']} calls",
+                one["growth_mb"],
+                _GROWTH_MB,
+                "MB",
+                1,
+            )
+        )
         targets.append(at_most(f"{kind}: sockets and files left", one["files_left"], 0, "", 0))
     return Section("Calls by every door", text, targets, {"levels": levels, "soaks": soaks})
 
@@ -137,16 +146,14 @@ def _levels(levels: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def _soaks(soaks: dict[str, dict[str, Any]]) -> str:
-    head = ("", "calls", "MB after a tenth", "after all", "growth", "files before", "after", "seconds")
+    head = ("", "calls", "MB before", "1/5", "3/5", "5/5", "growth", "files before", "1/5", "3/5", "5/5", "seconds")
     rows = [
         [
             kind,
             f"{one['calls']}",
-            f"{one['early_mb']:.1f}",
-            f"{one['late_mb']:.1f}",
+            *(f"{each:.1f}" for each in one["memory_mb"]),
             f"{one['growth_mb']:.1f}",
-            f"{one['files_before']}",
-            f"{one['files_after']}",
+            *(f"{each}" for each in one["files"]),
             f"{one['seconds']:.0f}",
         ]
         for kind, one in soaks.items()

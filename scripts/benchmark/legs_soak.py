@@ -21,21 +21,20 @@ async def soak(server: Process, dial: Dial, calls: int, quiet: float) -> dict[st
     """`quiet` are the seconds in which the last calls are put away, and what is kept a while after a call (its place,
     its ticket) is let go."""
     began, lot = time.monotonic(), random.Random(calls)
-    first = max(1, calls // 10)
-    await _calls(dial, range(first), lot)
-    await asyncio.sleep(quiet)
-    early, before = machine.memory(server.pid).anonymous / 1e6, files(server.pid)
-    await _calls(dial, range(first, calls), lot)
-    await asyncio.sleep(quiet)
-    late, after = machine.memory(server.pid).anonymous / 1e6, files(server.pid)
+    memory, opened, done = [machine.memory(server.pid).anonymous / 1e6], [files(server.pid)], 0
+    for fifths in (1, 3, 5):
+        until = max(1, calls * fifths // 5)
+        await _calls(dial, range(done, until), lot)
+        done = until
+        await asyncio.sleep(quiet)
+        memory.append(machine.memory(server.pid).anonymous / 1e6)
+        opened.append(files(server.pid))
     return {
         "calls": calls,
-        "early_mb": early,
-        "late_mb": late,
-        "growth_mb": late - early,
-        "files_before": before,
-        "files_after": after,
-        "files_left": max(0, after - before),
+        "memory_mb": memory,
+        "growth_mb": memory[3] - memory[2],
+        "files": opened,
+        "files_left": max(0, opened[3] - opened[1]),
         "seconds": time.monotonic() - began,
     }
 

@@ -154,7 +154,7 @@ async def test_bench_holds_calls_by_every_door_and_leaves_nothing_open(tmp_path:
         assert level["turns"] > 0
         assert level["unanswered"] == 0
         assert soak["calls"] == 6
-        assert soak["late_mb"] > 0
+        assert min(soak["memory_mb"]) > 0
 
 
 @pytest.mark.slow

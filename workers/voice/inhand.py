@@ -37,6 +37,8 @@ class CallsInHand:
         self.gives_up = asyncio.Event()
         """The server ends: what is not in the log by now is left to the alarm."""
         self.is_draining = False
+        self.ended = 0
+        """Calls that are over."""
         self.late: set[str] = set()
         """Calls that are over, and not in their log yet."""
 
@@ -106,4 +108,5 @@ class CallsInHand:
         finally:
             await call.log.stop()
             self.late.discard(call.id)
+            self.ended += 1
         await self._neighbours.leave(call.place.conversation, call.came.key)

@@ -23,6 +23,7 @@ from workers.voice.services import Services
 from workers.voice.stt.base import SttError
 from workers.voice.taking import Elsewhere, Taking
 from workers.voice.tasks import Tasks
+from workers.voice.tidying import Tidying
 from workers.voice.tokens import Tokens
 from workers.voice.tts.base import TtsError
 
@@ -33,6 +34,7 @@ AT_MOST_EVERY: Final = 0.25
 """Seconds between two tellings of how much room there is, when that changes."""
 KEEP_SECONDS: Final = 20.0
 """How often the store is told that a call is still here (`sessions.rules.ending.SOUND_SECONDS`)."""
+TIDY_SECONDS: Final = 4.0
 PREFETCH: Final = 8
 COMMANDS_PREFETCH: Final = 256
 
@@ -57,6 +59,7 @@ class VoiceWorker:
         self._dispatch = Dispatch(self._world, self._hand, self._taking, placing, self._tasks)
         self._commands: Consumer | None = None
         self._offers: Consumer | None = None
+        self._tidying = Tidying()
         self._upkeep: list[asyncio.Task[None]] = []
 
     # its life
@@ -73,6 +76,7 @@ class VoiceWorker:
             asyncio.create_task(self._advertise_for_ever(), name="advertise the voice worker"),
             asyncio.create_task(self._every(REFRESH_SECONDS, self._end_unheard), name="end calls without sound"),
             asyncio.create_task(self._every(KEEP_SECONDS, self._keep_calls), name="keep calls with sound"),
+            asyncio.create_task(self._every(TIDY_SECONDS, self._tidy), name="tidy up after calls"),
         ]
         log.info("the voice worker %s takes up to %d calls", self.name, self._max_calls)
 
@@ -172,6 +176,9 @@ class VoiceWorker:
         for call in list(self._calls.values()):
             if call.conversation.call_id is not None:
                 await call.conversation.keep()
+
+    async def _tidy(self) -> None:
+        await self._tidying.look(self._hand.ended, is_quiet=self._hand.is_empty)
 
     # Switchboard
 
