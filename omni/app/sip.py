@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from channels.audio import Carrier, Order, Switchboard, Transfer
 from omni.model.agent import Agent
-from omni.model.channel import Channel
+from omni.model.channel import Channel, PhoneChannel, SipChannel
+from omni.model.sip import SipTrunk
 from omni.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -25,9 +26,13 @@ Reroute = Callable[[str, str, str], str | None]
 
 
 def make_sip(
-    settings: Settings, switchboard: Switchboard, agents: Callable[[], Sequence[Agent]], reroute: Reroute
+    settings: Settings,
+    switchboard: Switchboard,
+    agents: Callable[[], Sequence[Agent]],
+    trunks: tuple[SipTrunk, ...],
+    reroute: Reroute,
 ) -> SipService | None:
-    """Not open yet; None where SIP is not spoken. Raises SettingsError."""
+    """Not open yet; None where SIP is not spoken. `trunks` are those of the beginning. Raises SettingsError."""
     if not settings.sip_bind:
         return None
     if importlib.util.find_spec("aiosipua") is None:
@@ -36,7 +41,7 @@ def make_sip(
 
     told = SipSettings(
         listens=settings.sip_listens,
-        trunks=settings.sip_trunks,
+        trunks=trunks,
         advertised=settings.sip_advertised_ip,
         cert=settings.sip_tls_cert,
         key=settings.sip_tls_key,
@@ -55,6 +60,19 @@ async def open_sip(sip: SipService) -> SipCarrier:
         raise SettingsError(str(error)) from None
     log.info("SIP is spoken on %s", ", ".join(f"{kind} {host}:{port}" for kind, (host, port) in sip.bound.items()))
     return carrier
+
+
+def warn_of_unknown(agents: Sequence[Agent], trunks: Sequence[SipTrunk]) -> None:
+    """Of channels that go by a trunk that there is not: nobody can call them, and they call nobody."""
+    known = {trunk.key for trunk in trunks}
+    for agent in agents:
+        for channel in agent.channels:
+            if isinstance(channel, PhoneChannel | SipChannel) and channel.trunk is not None:
+                if (agent.org, channel.trunk) not in known:
+                    log.warning(
+                        "%s of the agent %s goes by the SIP trunk %r, and there is none of that name: add one to "
+                        "sip_trunks, or over REST", channel.id, agent.slug, channel.trunk,
+                    )  # fmt: skip
 
 
 class PhoneCarriers:
