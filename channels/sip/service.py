@@ -35,8 +35,8 @@ class SipError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SipSettings:
-    """`trunks` are those of the beginning; `cert` and `key` are PEM files; `ports` are for sound; `patience` is how long
-    a call may be without any, in seconds; `scale` shortens every timer of SIP, for tests."""
+    """`trunks` are those of the beginning; `cert` and `key` are PEM files; `ports` are for sound; `patience` is how
+    long a call may be without any, in seconds; `scale` shortens every timer of SIP, for tests."""
 
     listens: tuple[SipListen, ...]
     trunks: tuple[SipTrunk, ...] = ()

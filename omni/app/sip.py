@@ -7,11 +7,12 @@ import importlib.util
 import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from channels.audio import Carrier, Order, Switchboard, Transfer
 from omni.model.agent import Agent
 from omni.model.channel import Channel, PhoneChannel, SipChannel
-from omni.model.sip import SipTrunk
+from omni.model.sip import SipTrunk, inbound_uri
 from omni.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ def make_sip(
     return SipService(told, switchboard, agents, reroute=reroute)
 
 
+def sip_uri(settings: Settings, url: str) -> str | None:
+    """Where others send their calls, by all that the settings say of it; `url` is our public address."""
+    return inbound_uri(settings.sip_listens, settings.sip_advertised_ip, urlsplit(url).hostname or "localhost")
+
+
 async def open_sip(sip: SipService) -> SipCarrier:
     """Raises SettingsError."""
     from channels.sip.service import SipError
@@ -67,12 +73,15 @@ def warn_of_unknown(agents: Sequence[Agent], trunks: Sequence[SipTrunk]) -> None
     known = {trunk.key for trunk in trunks}
     for agent in agents:
         for channel in agent.channels:
-            if isinstance(channel, PhoneChannel | SipChannel) and channel.trunk is not None:
-                if (agent.org, channel.trunk) not in known:
-                    log.warning(
-                        "%s of the agent %s goes by the SIP trunk %r, and there is none of that name: add one to "
-                        "sip_trunks, or over REST", channel.id, agent.slug, channel.trunk,
-                    )  # fmt: skip
+            named = channel.trunk if isinstance(channel, PhoneChannel | SipChannel) else None
+            if named is not None and (agent.org, named) not in known:
+                log.warning(
+                    "%s of the agent %s goes by the SIP trunk %r, and there is none of that name: "
+                    "add one to sip_trunks, or over REST",
+                    channel.id,
+                    agent.slug,
+                    named,
+                )
 
 
 class PhoneCarriers:

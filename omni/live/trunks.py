@@ -34,7 +34,7 @@ class TrunkBook:
     ) -> None:
         self._store = store
         self._declared = {trunk.key: trunk for trunk in declared}
-        self._allow_private = allow_private
+        self.allow_private = allow_private
         self._known = tuple(declared)
         self._shadowed: set[tuple[str, str]] = set()
         self._watchers: list[Told] = []
@@ -70,7 +70,7 @@ class TrunkBook:
         known = (
             *self._declared.values(),
             *(
-                trunk.model_copy(update={"is_public": trunk.is_public or not self._allow_private})
+                trunk.model_copy(update={"is_public": trunk.is_public or not self.allow_private})
                 for trunk in stored
                 if trunk.key not in self._declared
             ),
