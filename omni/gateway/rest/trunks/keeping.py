@@ -75,15 +75,12 @@ class Trunks:
         if self.inbound_uri is None:
             raise conflict("sip_not_spoken", NOT_SPOKEN)
         self._judge(trunk)
-        if any(trunk.name == one.name for one in self._kit.trunks.declared(trunk.org)):
-            raise conflict(
-                "taken", f"the server's settings have a trunk called {trunk.name!r}; choose another name", "name"
-            )
-        if await self._kit.store.trunk(trunk.org, trunk.name) is not None:
-            raise conflict(
-                "taken", f"there is a trunk called {trunk.name!r}; change that one, or choose another name", "name"
-            )
-        await self._kit.audit(by, "trunk.create", trunk.name)
+        name = trunk.name
+        if any(name == one.name for one in self._kit.trunks.declared(trunk.org)):
+            raise conflict("taken", f"the server's settings have a trunk called {name!r}; choose another name", "name")
+        if await self._kit.store.trunk(trunk.org, name) is not None:
+            raise conflict("taken", f"there is a trunk called {name!r}; change it, or choose another name", "name")
+        await self._kit.audit(by, "trunk.create", name)
         return await self._saved(StoredTrunk(trunk=trunk, created_at=self._kit.clock()))
 
     async def change(self, by: Caller, name: str, change: Callable[[SipTrunk], SipTrunk]) -> KnownTrunk:
@@ -113,8 +110,8 @@ class Trunks:
                 if isinstance(channel, PhoneChannel | SipChannel) and channel.trunk == name:
                     raise conflict(
                         "in_use",
-                        f"{channel.id} of the agent {agent.slug} goes by this trunk; connect that channel again without "
-                        "it, or by another one, first",
+                        f"{channel.id} of the agent {agent.slug} goes by this trunk; connect that channel again "
+                        "without it, or by another one, first",
                     )
         await self._kit.audit(by, "trunk.delete", name)
         await self._kit.store.remove_trunk(by.org, stored.trunk.name)
@@ -124,9 +121,7 @@ class Trunks:
         """Raises ApiError 404, and 409 for one of the settings."""
         known = await self.get(org, name)
         if known.stored is None:
-            raise conflict(
-                "declared", f"the trunk {name!r} is in the server's settings (sip_trunks); it is changed there"
-            )
+            raise conflict("declared", f"the trunk {name!r} is in the server's settings; change it there (sip_trunks)")
         return known.stored
 
     async def _saved(self, stored: StoredTrunk) -> KnownTrunk:
@@ -138,11 +133,9 @@ class Trunks:
         """What only the operator of the server may have. Raises ApiError 400."""
         allow_private = self._kit.trunks.allow_private
         for network in trunk.allow:
-            if network.prefixlen < WIDEST[network.version] and not (allow_private and _is_private(network)):
-                raise invalid(
-                    "allow",
-                    f"{network} is wider than /{WIDEST[network.version]}; name the networks that calls come from",
-                )
+            widest = WIDEST[network.version]
+            if network.prefixlen < widest and not (allow_private and _is_private(network)):
+                raise invalid("allow", f"{network} is wider than /{widest}; name the networks that calls come from")
         if trunk.host is not None:
             try:
                 check_host(trunk.address[0], allow_private=allow_private)
