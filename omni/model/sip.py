@@ -8,11 +8,13 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
+    PlainValidator,
     SecretStr,
     SerializationInfo,
+    WithJsonSchema,
     field_serializer,
     field_validator,
     model_validator,
@@ -40,18 +42,21 @@ def _is_ip(text: str) -> str:
         raise ValueError(f"{text[:60]!r} is not an IP address; write one as 203.0.113.7") from None
 
 
-def _networks(given: object) -> object:
-    if not isinstance(given, list | tuple):
+def _network(given: object) -> Network:
+    if isinstance(given, IPv4Network | IPv6Network):
         return given
-    found = []
-    for each in given:
-        try:
-            found.append(ip_network(str(each), strict=False))
-        except ValueError:
-            raise ValueError(f"{str(each)[:60]!r} is not a network; write one as 203.0.113.0/24") from None
-    return tuple(found)
+    try:
+        return ip_network(given if isinstance(given, str) else "", strict=False)
+    except ValueError:
+        raise ValueError(f"{str(given)[:60]!r} is not a network; write one as 203.0.113.0/24") from None
 
 
+AnyNetwork = Annotated[
+    Network,
+    PlainValidator(_network),
+    PlainSerializer(str, when_used="json"),
+    WithJsonSchema({"type": "string", "description": "A network or an address.", "examples": ["203.0.113.0/24"]}),
+]
 IpAddress = Annotated[str, AfterValidator(_is_ip)]
 
 
@@ -76,7 +81,7 @@ class TrunkFields(Config):
     register_: bool = Field(default=False, alias="register")
     """Whether we sign in there, so that calls find us."""
     register_seconds: int = Field(default=600, ge=60, le=86_400)
-    allow: Annotated[tuple[Network, ...], BeforeValidator(_networks), Field(max_length=500)] = ()
+    allow: tuple[AnyNetwork, ...] = Field(default=(), max_length=500)
     inbound_username: UserName | None = None
     inbound_password: Password | None = None
     numbers: tuple[str, ...] = Field(default=(), max_length=10_000)

@@ -1,4 +1,4 @@
-"""Trunks come, change and go while the server runs: who calls next meets the new ones, who is talking notices nothing."""
+"""Trunks come, change and go while SIP is spoken: who calls next meets the new ones, who is talking notices nothing."""
 
 from __future__ import annotations
 
