@@ -100,7 +100,7 @@ class Policy:
     def judge(self, request: SipRequest, ip: str) -> Verdict:
         """A request that belongs to no call of ours."""
         trunk = self._meant(self._of(ip), request)
-        if request.method == "INVITE" and (trunk is None or not self._reaches(trunk, request)):
+        if self._proving and request.method == "INVITE" and (trunk is None or not self._reaches(trunk, request)):
             proven = self._proven(request, is_stranger=trunk is None)
             if isinstance(proven, Verdict):
                 return proven
@@ -142,7 +142,7 @@ class Policy:
                     return trunk
                 if found is None:
                     return Verdict("challenge", trunk, self._challenger.challenge(realm, stale=True))
-        if not self._proving or (not is_stranger and not any(self._reaches(each, request) for each in self._proving)):
+        if not is_stranger and not any(self._reaches(each, request) for each in self._proving):
             return None
         trunk = self._asked(request)
         return Verdict("challenge", trunk, self._challenger.challenge(trunk.realm))

@@ -43,7 +43,11 @@ class Registrations:
         """Sign in at these and nowhere else. One that is signed in at in the same way as before is left alone."""
         self._wanted = {trunk.key: trunk for trunk in trunks if trunk.register_}
         for key in [*self._running, *self._wanted]:
-            if key not in self._settling and not self._is_settled(key):
+            if key in self._settling or self._is_settled(key):
+                continue
+            if key not in self._running:
+                self._sign_in(key)
+            else:
                 self._settling[key] = asyncio.get_running_loop().create_future()
                 self._begin(self._settle(key), f"sign in and out at {key[1]}")
 
@@ -67,8 +71,11 @@ class Registrations:
                 if running is not None:
                     self._forgotten(key)
                     await running.stop()
-                elif (wanted := self._wanted.get(key)) is not None:
-                    self._running[key] = registration = Registration(wanted, self._requests, self._learned)
-                    registration.start()
+                else:
+                    self._sign_in(key)
         finally:
             self._settling.pop(key).set_result(None)
+
+    def _sign_in(self, key: Key) -> None:
+        self._running[key] = registration = Registration(self._wanted[key], self._requests, self._learned)
+        registration.start()
