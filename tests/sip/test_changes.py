@@ -10,9 +10,10 @@ import pytest
 from channels.audio import CarrierError, Order, Transfer
 from omni.model.agent import Agent
 from omni.model.channel import PhoneChannel
+from tests.ports import free_port
 from tests.sip.board import until
 from tests.sip.caller import Caller, calling, calls_with_password
-from tests.sip.conftest import NUMBER, OpenSip, Sip, free_port, trunk
+from tests.sip.conftest import NUMBER, OpenSip, Sip, trunk
 from tests.sip.test_trunks import asked, registered, registering, said, them
 
 HERE, THERE = "127.0.0.1", "127.0.0.2"

@@ -16,9 +16,9 @@ from omni.app.server import Server
 from omni.app.speech import Speech
 from omni.settings import Settings
 from tests.agentphone.speaking_server import MarkRecogniser, MarkSpeaker, MarkVad
+from tests.ports import free_port
 from tests.server.shop import OURS, until
 from tests.sip.caller import Caller, calling, calls_with_password
-from tests.sip.conftest import free_port
 from tests.sip.test_server import DESK, GREETING, hears
 
 KEY = "pk_the-key-of-the-tests-0123456789"
