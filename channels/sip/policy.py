@@ -14,7 +14,7 @@ from channels.sip.digest import Challenger
 from channels.sip.directory import number
 from channels.sip.messages import uri_of
 from omni.access.limits import Buckets
-from omni.model.sip import SipTrunk
+from omni.model.sip import REALM, SipTrunk
 
 STRANGERS_PER_MINUTE: Final = 240
 """Messages of one address that belongs to no trunk, before they are not even read."""
@@ -101,6 +101,8 @@ class Policy:
         """A request that belongs to no call of ours."""
         trunk = self._meant(self._of(ip), request)
         if self._proving and request.method == "INVITE" and (trunk is None or not self._reaches(trunk, request)):
+            if trunk is not None and self._challenger.claimed(request) is not None and self._strangers.take(ip) > 0:
+                return Verdict("limited", trunk)  # who guesses, guesses as slowly as a stranger
             proven = self._proven(request, is_stranger=trunk is None)
             if isinstance(proven, Verdict):
                 return proven
@@ -129,12 +131,12 @@ class Policy:
     def _proven(self, request: SipRequest, *, is_stranger: bool) -> SipTrunk | Verdict | None:
         """Whose password is proven; None where none is asked for. Whoever has an address of some trunk is asked only
         where a password would lead to somebody."""
+        realm = self._realm(request)
         claimed = self._challenger.claimed(request)
         if claimed is not None:
-            name, realm = claimed.params.get("username"), claimed.params.get("realm", "")
-            is_ours = any(trunk.realm == realm for trunk in self._proving)
+            name = claimed.params.get("username")
             for trunk in self._proving:
-                if not is_ours or trunk.inbound_username != name or trunk.inbound_password is None:
+                if trunk.inbound_username != name or trunk.inbound_password is None:
                     continue
                 secret = trunk.inbound_password.get_secret_value()
                 found = self._challenger.check(request, realm, trunk.inbound_username or "", secret)
@@ -144,14 +146,13 @@ class Policy:
                     return Verdict("challenge", trunk, self._challenger.challenge(realm, stale=True))
         if not is_stranger and not any(self._reaches(each, request) for each in self._proving):
             return None
-        trunk = self._asked(request)
-        return Verdict("challenge", trunk, self._challenger.challenge(trunk.realm))
+        return Verdict("challenge", self._proving[0], self._challenger.challenge(realm))
 
-    def _asked(self, request: SipRequest) -> SipTrunk:
-        """Whose password is asked for: that of the domain that is called. Which it is matters to nobody: whoever
-        proves another's is welcome as well."""
+    def _realm(self, request: SipRequest) -> str:
+        """What a proof is asked for in the name of: the domain that is called, if it is a trunk's. Else nobody's:
+        strangers are not told who has trunks here. Whose password it is shows the proof."""
         host = uri_of(request.uri).host.lower()
-        return next((trunk for trunk in self._proving if trunk.realm.lower() == host), self._proving[0])
+        return next((host for trunk in self._proving if (trunk.domain or "").lower() == host), REALM)
 
 
 def _counted(

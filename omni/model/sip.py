@@ -30,7 +30,7 @@ Network = IPv4Network | IPv6Network
 TRANSPORTS: Final[tuple[Transport, ...]] = ("udp", "tcp", "tls")
 PORT: Final[dict[Transport, int]] = {"udp": 5060, "tcp": 5060, "tls": 5061}
 REALM: Final = "omni"
-"""What proofs are asked for in the name of, by a trunk that has neither domain nor host."""
+"""What proofs are asked for in the name of, where no trunk's domain is called."""
 EVERYWHERE: Final = ("0.0.0.0", "::")
 """Addresses to listen on that nobody can call."""
 
@@ -168,7 +168,7 @@ class SipTrunk(TrunkFields):
 
     @property
     def realm(self) -> str:
-        """What our address there ends with, and what proofs are asked for in the name of."""
+        """What our address there ends with."""
         return self.domain or self.host or REALM
 
     @property
