@@ -131,6 +131,17 @@ async def test_each_of_many_is_known_by_its_own_password(open_sip: OpenSip) -> N
     await sip.at_rest()
 
 
+async def test_strangers_are_not_told_who_has_trunks_here(open_sip: OpenSip) -> None:
+    quiet = trunk(name="quiet", host="pbx.customer.example", domain=None, allow=[], **DOOR)
+    sip = await open_sip(quiet, trunk(allow=[], **DOOR))
+    async with calling(sip.port()) as caller:
+        challenge = await caller.call()
+        assert 'realm="omni"' in challenge.header("WWW-Authenticate")
+        caller.cseq += 1
+        caller.send(caller.request("INVITE").replace("@127.0.0.1 SIP/2.0", "@omni.test SIP/2.0", 1))
+        assert 'realm="omni.test"' in (await caller.final()).header("WWW-Authenticate")
+
+
 # whom a call is meant for
 
 

@@ -63,9 +63,8 @@ class Shop:
         """As the process that speaks SIP has it."""
         assert self.voice._voice is not None
         desk = self.voice._voice._process.book.get("default", "desk")
-        return (
-            None if desk is None else next((one.trunk for one in desk.channels if isinstance(one, PhoneChannel)), None)
-        )
+        assert desk is not None
+        return next((one.trunk for one in desk.channels if isinstance(one, PhoneChannel)), None)
 
     async def hears_nothing(self, stranger: Caller) -> bool:
         """Whether who calls is not answered: neither are they once a later question of somebody else is."""
