@@ -166,16 +166,18 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _one_trunk_a_name(self) -> Self:
-        names = [trunk.name for trunk in self.sip_trunks]
+        names = [trunk.key for trunk in self.sip_trunks]
         if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ValueError(f"two SIP trunks are called {twice!r}; give each a name of its own")
+            raise ValueError(f"two SIP trunks are called {twice[1]!r}; give each a name of its own")
         if self.sip_trunks and not self.sip_bind:
             raise ValueError("sip_trunks are set without OMNI_SIP_BIND; set the address that SIP is spoken on")
         for agent in self.agents:
             for channel in agent.channels:
                 named = channel.trunk if channel.kind in ("phone", "sip") else None
-                if named is not None and named not in names:
-                    raise ValueError(f"{channel.id} goes by the SIP trunk {named!r}, and there is none of that name")
+                if named is not None and not self.sip_bind:
+                    raise ValueError(
+                        f"{channel.id} goes by the SIP trunk {named!r}, and SIP is not spoken; set OMNI_SIP_BIND"
+                    )
         if any(one.transport == "tls" for one in self.sip_listens) and not self.sip_tls_cert:
             raise ValueError("OMNI_SIP_BIND has a tls:// address; set OMNI_SIP_TLS_CERT (and OMNI_SIP_TLS_KEY)")
         return self

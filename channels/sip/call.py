@@ -192,6 +192,12 @@ class Call:
         return None if self.flow is None else self._host.requests.way(self.flow, self.dialog)
 
     @property
+    def peer(self) -> str:
+        """Whom numbers are asked of in this call: the address that its signalling comes from, as it stands in a URI."""
+        host = self._neighbour
+        return f"[{host}]" if ":" in host else host
+
+    @property
     def _neighbour(self) -> str:
         return self.flow.hop.host if self.flow is not None else self.trunk.address[0]
 

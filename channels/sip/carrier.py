@@ -42,7 +42,9 @@ class SipCarrier:
             raise TypeError(f"the SIP carrier was given the channel {channel.id!r}")
         trunk = agent.directory().trunk_of(order.org, channel)
         if trunk is None:
-            raise CarrierError(f"{what}: no SIP trunk is set for {channel.id}; add one to sip_trunks.")
+            raise CarrierError(f"{what}: no SIP trunk is set for {channel.id}; add one to sip_trunks, or over REST.")
+        if trunk.host is None:
+            raise CarrierError(f"{what}: the trunk {trunk.name} only brings calls; give it a host to call through it.")
         if agent.count(trunk) >= trunk.max_calls:
             raise CarrierError(f"{what}: the trunk {trunk.name} has {trunk.max_calls} calls, which is all it takes.")
         call = Outgoing(
@@ -50,7 +52,7 @@ class SipCarrier:
             agent.new_id(),
             order,
             trunk,
-            uri=_uri(order.to, trunk, what),
+            uri=_uri(order.to, trunk.host, what),
             caller=_caller(order, channel, trunk),
             proxy=f"sip:{trunk.host};transport={trunk.transport}",
         )
@@ -78,7 +80,8 @@ class SipCarrier:
         found = self._agent.calls.get(call)
         if found is None or not found.is_talking:
             raise CarrierError(f"{what}: it is over.")
-        uri = _uri(transfer.to, found.trunk, what)
+        _may_give(found.trunk, transfer.to, what)
+        uri = _uri(transfer.to, found.trunk.host or found.peer, what)
         if transfer.announce:
             log.warning("the call %s is given away without its announcement: SIP has none", call)
         await found.give(uri, lambda status, code, detail: self._agent.tell(found.id, found.org, status, code, detail))
@@ -92,9 +95,17 @@ class SipCarrier:
         return True
 
 
-def _uri(to: str, trunk: SipTrunk, what: str) -> str:
+def _may_give(trunk: SipTrunk, to: str, what: str) -> None:
+    is_address = _NUMBER.fullmatch(to) is None
+    if trunk.transfers == "none":
+        raise CarrierError(f"{what}: the trunk {trunk.name} takes no transfers.")
+    if trunk.transfers == "sip" and not is_address:
+        raise CarrierError(f"{what}: the trunk {trunk.name} takes transfers to SIP addresses only.")
+
+
+def _uri(to: str, host: str, what: str) -> str:
     if _NUMBER.fullmatch(to) is not None:
-        return f"sip:{to}@{trunk.host}"
+        return f"sip:{to}@{host}"
     if _ADDRESS.fullmatch(to) is not None:
         return to
     raise CarrierError(f"{what}: write a number as +12025550142, or a SIP address as sip:desk@example.com.")

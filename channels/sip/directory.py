@@ -68,15 +68,24 @@ class Directory:
 
     def _line(self, trunk: SipTrunk, user: str, host: str) -> Line | None:
         line = self._numbers.get((trunk.org, number(user) or ""))
-        if line is not None and self.trunk_of(line.org, line.channel) is trunk:
+        if line is not None and self._comes_by(trunk, line.channel):
             return line
         line = self._addresses.get((trunk.org, f"{user}@{host}"))
         if line is not None and line.channel.trunk in (None, trunk.name):
             return line
         return next(
-            (each for each in self._users.get((trunk.org, user), ()) if self.trunk_of(each.org, each.channel) is trunk),
+            (
+                each
+                for each in self._users.get((trunk.org, user), ())
+                if (own := self.trunk_of(each.org, each.channel)) is not None and own.key == trunk.key
+            ),
             None,
         )
+
+    def _comes_by(self, trunk: SipTrunk, channel: PhoneChannel | SipChannel) -> bool:
+        """Whether a number is called through a trunk: its own; any of the organisation's where it has none."""
+        own = self.trunk_of(trunk.org, channel)
+        return channel.trunk is None if own is None else own.key == trunk.key
 
     def trunk_of(self, org: str, channel: Channel) -> SipTrunk | None:
         """The trunk of a channel: the one that it names, that lists its number, or that has its domain; for an address

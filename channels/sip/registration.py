@@ -56,6 +56,10 @@ class Registration:
         self._client: Client | None = None
         self._alive: asyncio.TimerHandle | None = None
 
+    @property
+    def trunk(self) -> SipTrunk:
+        return self._trunk
+
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name=f"register at {self._trunk.name}")
 

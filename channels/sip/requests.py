@@ -20,6 +20,7 @@ from channels.sip.resolving import NoAddressError, Resolver
 from channels.sip.sockets import Sockets, own_address
 from channels.sip.transactions import Transactions
 from omni.model.sip import TRANSPORTS, SipTrunk, Transport
+from omni.outgoing.addresses import is_public
 
 log = logging.getLogger("omni.sip")
 
@@ -29,6 +30,9 @@ NEXT_SECONDS: Final = 5.0
 """So long the first of several servers may be silent before the next one is asked."""
 TCP_SECONDS: Final = 1.0
 TRIES: Final = 3
+NOT_PUBLIC: Final = (
+    "is in a private network, where only trunks of the settings may be; OMNI_ALLOW_PRIVATE_WEBHOOKS=true allows others"
+)
 _WITH_CONTACT: Final = frozenset({"INVITE", "UPDATE", "REFER", "NOTIFY", "REGISTER", "OPTIONS"})
 
 Make = Callable[[], SipRequest]
@@ -128,9 +132,11 @@ class Requests:
         if found.scheme == "sips":
             kind = "tls"
         hops = await self._resolver.hops(found.host, found.port, kind)
+        if trunk.is_public and not all(is_public(hop.host) for hop in hops):
+            raise NoAddressError(f"{found.host} {NOT_PUBLIC}")
         # A certificate is for the trunk's name, though the way there may be given as an address.
         is_plain = hops[0].name.replace(".", "").isdigit() or ":" in hops[0].name
-        name = trunk.address[0] if is_plain else hops[0].name
+        name = (trunk.address[0] if is_plain else "") or hops[0].name
         return tuple(Hop(hop.transport, hop.host, hop.port, name) for hop in hops)
 
     async def _over(

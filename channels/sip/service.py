@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aiosipua.message import SipRequest
+
 from channels.audio import Switchboard
 from channels.sip.carrier import SipCarrier
 from channels.sip.digest import Challenger
@@ -16,6 +18,7 @@ from channels.sip.dispatch import Dispatch
 from channels.sip.host import Reroute
 from channels.sip.policy import Policy
 from channels.sip.registration import Registration
+from channels.sip.registrations import Registrations
 from channels.sip.requests import Requests
 from channels.sip.resolving import Resolver
 from channels.sip.sockets import Sockets, contexts
@@ -32,8 +35,8 @@ class SipError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SipSettings:
-    """`cert` and `key` are PEM files; `ports` are for sound; `patience` is how long a call may be without any, in
-    seconds; `scale` shortens every timer of SIP, for tests."""
+    """`trunks` are those of the beginning; `cert` and `key` are PEM files; `ports` are for sound; `patience` is how
+    long a call may be without any, in seconds; `scale` shortens every timer of SIP, for tests."""
 
     listens: tuple[SipListen, ...]
     trunks: tuple[SipTrunk, ...] = ()
@@ -57,8 +60,9 @@ class SipService:
     ) -> None:
         self._settings = settings
         self._agents = agents
+        self._trunks = settings.trunks
         self._known: tuple[tuple[Agent, ...], Directory] | None = None
-        self.policy = Policy(settings.trunks, Challenger())
+        self.policy = Policy(self._trunks, Challenger(), self._reaches)
         host = settings.listens[0].host if settings.listens else "127.0.0.1"
         self.agent = UserAgent(
             switchboard,
@@ -72,7 +76,7 @@ class SipService:
         )
         self._resolver = resolver or Resolver()
         self._sockets: Sockets | None = None
-        self.registrations: list[Registration] = []
+        self._registrations: Registrations | None = None
 
     @property
     def bound(self) -> dict[Transport, tuple[str, int]]:
@@ -87,8 +91,24 @@ class SipService:
             or len(known[0]) != len(agents)
             or any(a is not b for a, b in zip(known[0], agents, strict=True))
         ):
-            known = self._known = (agents, Directory.of(agents, self._settings.trunks))
+            known = self._known = (agents, Directory.of(agents, self._trunks))
         return known[1]
+
+    def _reaches(self, trunk: SipTrunk, invite: SipRequest) -> bool:
+        return self._directory().called(trunk, invite) is not None
+
+    def follow(self, trunks: Sequence[SipTrunk]) -> None:
+        """These are the trunks from now on, for calls that begin; one that has begun keeps the trunk it began with."""
+        self._trunks = tuple(trunks)
+        self._known = None
+        self.policy.follow(self._trunks)
+        if self._registrations is not None and not self.agent.is_stopping:
+            self._registrations.follow(self._trunks)
+
+    @property
+    def registrations(self) -> list[Registration]:
+        """Where we are signed in, or try to be."""
+        return [] if self._registrations is None else self._registrations.running
 
     async def open(self) -> SipCarrier:
         """Raises SipError."""
@@ -113,17 +133,15 @@ class SipService:
             self.agent.transactions, sockets, self._resolver, advertised=settings.advertised, agent=NAME
         )
         self.agent.requests = requests
-        for trunk in settings.trunks:
-            if trunk.register_:
-                registration = Registration(trunk, requests, self.policy.learn)
-                self.registrations.append(registration)
-                registration.start()
+        self._registrations = Registrations(requests, self.policy.learn, self.policy.forget, self.agent.begin)
+        self._registrations.follow(self._trunks)
         return SipCarrier(self.agent, requests)
 
     async def drain(self) -> None:
         """No new calls: we sign out, and those in hand go on."""
         self.agent.drain()
-        await asyncio.gather(*(registration.stop() for registration in self.registrations))
+        if self._registrations is not None:
+            await self._registrations.stop()
 
     async def close(self) -> None:
         """Those in hand are ended."""

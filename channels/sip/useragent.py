@@ -126,7 +126,8 @@ class UserAgent:
         self._dialogs.pop((dialog.call_id, dialog.local_tag), None)
 
     def count(self, trunk: SipTrunk) -> int:
-        return sum(1 for call in self.calls.values() if call.trunk is trunk)
+        """The calls of a trunk, also of those that began before it was changed."""
+        return sum(1 for call in self.calls.values() if call.trunk.key == trunk.key)
 
     def tell(self, call: str, org: str, status: str, code: str | None = None, detail: str | None = None) -> None:
         self._told += 1

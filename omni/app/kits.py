@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 from omni.app.parts import Parts
+from omni.app.sip import sip_uri
 from omni.app.voices import voices_of
 from omni.gateway.inbox.guard import Guard
 from omni.gateway.inbox.kit import Kit, TemplateSource
@@ -36,8 +37,10 @@ def rest_kit(parts: Parts, templates: TemplateSource) -> RestKit:
         commands=parts.commands,
         access=parts.access,
         webhooks=parts.webhooks,
+        trunks=parts.trunks,
         partitions=parts.settings.partitions,
         declared=frozenset((agent.org, agent.slug) for agent in parts.settings.agents),
         templates=templates,
         voices=functools.cache(lambda: voices_of(parts.settings)),
+        sip_uri=lambda: sip_uri(parts.settings, parts.url()),
     )

@@ -13,6 +13,7 @@ from omni.app.engines import Engines
 from omni.gateway.inbox.kit import TemplateSource
 from omni.live.hub import Hub
 from omni.live.presence import Presence
+from omni.live.trunks import TrunkBook
 from omni.settings import Settings
 from sessions.book import Book
 from sessions.commands import Commands
@@ -31,6 +32,7 @@ class Parts:
     book: Book
     hub: Hub
     presence: Presence
+    trunks: TrunkBook
     commands: Commands
     access: Access
     url: Callable[[], str]

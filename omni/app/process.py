@@ -10,6 +10,7 @@ from omni.app.declared import introduce
 from omni.app.engines import Engines, engines
 from omni.app.partitions import partitions_to_serve
 from omni.live.presence import Presence
+from omni.live.trunks import TrunkBook
 from omni.model.agent import Agent
 from omni.model.queues import every_queue
 from omni.settings import Settings
@@ -29,6 +30,7 @@ class Process:
     book: Book
     presence: Presence
     endpoints: EndpointBook
+    trunks: TrunkBook
     public_url: Callable[[], str | None]
 
 
@@ -56,7 +58,10 @@ async def open_process(
     endpoints = EndpointBook(opened.store, opened.bus)
     await endpoints.start()
     stack.push_async_callback(endpoints.stop)
+    trunks = TrunkBook(opened.store, opened.bus, settings.sip_trunks, allow_private=settings.allow_private_webhooks)
+    await trunks.start()
+    stack.push_async_callback(trunks.stop)
     lag = LoopLag()
     lag.start()
     stack.push_async_callback(lag.stop)
-    return Process(settings, opened, served, book, presence, endpoints, public_url)
+    return Process(settings, opened, served, book, presence, endpoints, trunks, public_url)

@@ -17,7 +17,7 @@ from channels.phone.addresses import MEDIA_PATH, media_url
 from channels.phone.directory import Directory
 from omni.access.seal import Sealer
 from omni.app.process import Process
-from omni.app.sip import PhoneCarriers, make_sip, open_sip
+from omni.app.sip import PhoneCarriers, make_sip, open_sip, warn_of_unknown
 from omni.app.speech import Speech
 from omni.app.voice_services import open_services
 from omni.bus.base import BusError
@@ -118,9 +118,12 @@ class VoiceRole:
 
     async def _open_sip(self) -> None:
         """When there is somebody to take the calls. Raises SettingsError."""
-        sip = make_sip(self._settings, self, self._process.book.everyone, self._process.presence.dev_owner)
+        process, trunks = self._process, self._process.trunks
+        sip = make_sip(self._settings, self, process.book.everyone, trunks.everyone(), process.presence.dev_owner)
         if sip is not None:
+            warn_of_unknown(process.book.everyone(), trunks.everyone())
             self._stack.push_async_callback(sip.close)
+            self._stack.callback(trunks.watch(sip.follow))
             self._sip = sip
             carrier = await open_sip(sip)
             self._carriers |= {"sip": carrier, "phone": PhoneCarriers(self._carriers["phone"], carrier)}

@@ -61,11 +61,17 @@ def webhook_url(url: str, *, allow_private: bool) -> URL:
         raise AddressRefusedError(
             f"the address must begin with https://; {SETTING}=true allows http:// and your own network"
         )
-    host = (parsed.host or "").rstrip(".")
-    standing = "private" if host == "localhost" or host.endswith(".localhost") else _standing_of(host)
-    if standing is not None and (why := _objection(standing, allow_private=allow_private)):
-        raise AddressRefusedError(f"the host {host[:80]!r} {why}")
+    check_host(parsed.host or "", allow_private=allow_private)
     return parsed
+
+
+def check_host(host: str, *, allow_private: bool) -> None:
+    """Whether a host may be connected to, as far as it can be told without looking its name up. Raises
+    AddressRefusedError with the mend."""
+    name = host.rstrip(".")
+    found = "private" if name == "localhost" or name.endswith(".localhost") else _standing_of(name)
+    if found is not None and (why := _objection(found, allow_private=allow_private)):
+        raise AddressRefusedError(f"the host {host[:80]!r} {why}")
 
 
 def _parsed(url: str) -> URL:

@@ -18,6 +18,7 @@ from omni.model.delivery import Delivery
 from omni.model.entry import Entry
 from omni.store.inbox import InboxStore
 from omni.store.rest import RestStore
+from omni.store.trunks import TrunkStore
 from omni.store.webhooks import WebhookStore
 
 
@@ -104,7 +105,7 @@ Change = Callable[[Delivery], Delivery | None]
 """What becomes of a delivery; None leaves it alone. Pure: it may be called again when somebody else was quicker."""
 
 
-class Store(InboxStore, WebhookStore, RestStore, Protocol):
+class Store(InboxStore, WebhookStore, RestStore, TrunkStore, Protocol):
     async def open(self) -> None:
         """Connect and migrate; raises StoreUnavailableError with the mend when the engine cannot be reached."""
 

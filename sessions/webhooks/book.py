@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
 from collections.abc import Sequence
 from typing import Final
 
-from omni.bus.base import Bus, BusError
+from omni.bus.base import Bus
+from omni.live.following import REFRESH_SECONDS, Following
 from omni.model.webhook import WebhookEndpoint, listeners
-from omni.store.base import Store, StoreError
-
-log = logging.getLogger("omni.webhooks")
+from omni.store.base import Store
 
 TOPIC: Final = "webhooks"
 """Broadcast after an endpoint was saved or removed."""
-
-REFRESH_SECONDS: Final = 5.0
 
 
 class EndpointBook:
@@ -26,11 +20,8 @@ class EndpointBook:
 
     def __init__(self, store: Store, bus: Bus, refresh: float = REFRESH_SECONDS) -> None:
         self._store = store
-        self._bus = bus
-        self._refresh_every = refresh
         self._by_org: dict[str, tuple[WebhookEndpoint, ...]] = {}
-        self._has_changed = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._following = Following(bus, TOPIC, "webhooks", self.refresh, refresh)
 
     def of(self, org: str) -> tuple[WebhookEndpoint, ...]:
         """All endpoints of an organisation, oldest first."""
@@ -47,18 +38,10 @@ class EndpointBook:
 
     async def start(self) -> None:
         """Raises StoreError."""
-        await self.refresh()
-        self._tasks = [
-            asyncio.create_task(self._follow(), name="follow changes of webhooks"),
-            asyncio.create_task(self._look(), name="look for changes of webhooks"),
-        ]
+        await self._following.start()
 
     async def stop(self) -> None:
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._following.stop()
 
     async def refresh(self) -> None:
         """Read all endpoints; raises StoreError."""
@@ -69,25 +52,4 @@ class EndpointBook:
 
     async def changed(self) -> None:
         """Take a change over at once, and tell every process. Raises StoreError."""
-        await self.refresh()
-        with contextlib.suppress(BusError):
-            await self._bus.broadcast(TOPIC, b"changed")
-
-    async def _follow(self) -> None:
-        while True:
-            with contextlib.suppress(BusError):
-                async with self._bus.listen(TOPIC) as changes:
-                    async for _ in changes:
-                        self._has_changed.set()
-            await asyncio.sleep(self._refresh_every)
-
-    async def _look(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._refresh_every):
-                    await self._has_changed.wait()
-            self._has_changed.clear()
-            try:
-                await self.refresh()
-            except StoreError as error:
-                log.warning("the webhooks cannot be read again, the last known ones stay: %s", error)
+        await self._following.changed()

@@ -134,6 +134,7 @@ class House:
         self._folder = folder
         self._stack = contextlib.AsyncExitStack()
         self.port = free_port()
+        self.sip_port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.simulator: Simulator
         self.store: SqliteStore
@@ -151,6 +152,8 @@ class House:
             "allow_private_webhooks": True,
             "settle_wait": 0.5,
             "inventory": [channel for number in POOL for channel in _line(number)],
+            "sip_bind": f"127.0.0.1:{self.sip_port}",
+            "sip_rtp_ports": "56000-57999",
             "llm_base_url": self.llm.base_url,
         }
         (self._folder / "omni.yaml").write_text(yaml.safe_dump(settings))

@@ -11,7 +11,6 @@ ALL: Final = [*(str(n) for n in range(1, 35)), "34b", *(str(n) for n in range(35
 
 WAITS: Final = {
     "66": "calls from a browser: the browser channel",
-    "70": "SIP trunks: the SIP channel",
 }
 """What they are answered meanwhile is held elsewhere."""
 

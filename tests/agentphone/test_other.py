@@ -93,7 +93,6 @@ def test_registration_is_none(desk: Desk) -> None:
         lambda c: c.location.refresh(),
         lambda c: c.whatsapp.whatsapp_connect("code"),
         lambda c: c.whatsapp.whatsapp_available_numbers("1"),
-        lambda c: c.sip_trunks.create(),
     ],
 )  # fmt: skip
 def test_what_only_a_carrier_or_a_billed_host_can_do_says_so(desk: Desk, ask: object) -> None:
@@ -108,7 +107,6 @@ def test_what_only_a_carrier_or_a_billed_host_can_do_says_so(desk: Desk, ask: ob
 @row(75)
 def test_whatsapps_state_is_told(desk: Desk) -> None:
     assert desk.c.whatsapp.whatsapp_status() == {"connected": False, "connections": []}
-    assert desk.c.sip_trunks.list() == []
 
 
 @row(69)

@@ -8,8 +8,23 @@ from typing import Any
 import pymongo
 
 
+def forget_trunks(kind: str, place: str) -> None:
+    """The release before SIP trunks were stored."""
+    if kind == "sqlite":
+        with sqlite3.connect(place) as db:
+            db.execute("DROP TABLE sip_trunks")
+            db.execute("UPDATE omni_schema SET version = 8 WHERE component = 'store'")
+        db.close()
+        return
+    with pymongo.MongoClient[dict[str, Any]](place) as client:
+        database = client.get_default_database()
+        database["sip_trunks"].drop()
+        database["schema"].update_one({"_id": "omni"}, {"$set": {"version": 8}})
+
+
 def forget_counts(kind: str, place: str) -> None:
     """The release before conversations were counted in an index."""
+    forget_trunks(kind, place)
     if kind == "sqlite":
         with sqlite3.connect(place) as db:
             for index in ("calls_counted", "calls_open_not_with_bot", "calls_ringing"):

@@ -17,6 +17,7 @@ from omni.cli.testing.spec import Spec, Turn, parse
 from omni.model.agent import Agent, ScriptRule
 from omni.model.behaviour import LlmSettings
 from omni.model.channel import PhoneChannel, SmsChannel, WhatsAppChannel
+from omni.model.sip import SipTrunk
 from omni.settings import Settings
 from omni.telemetry import metrics
 
@@ -98,6 +99,25 @@ def test_the_table_of_a_channels_fields_is_true(
             is_ = field.default
             shown = "none" if is_ is None else str(is_).lower() if isinstance(is_, bool) else str(is_)
             assert said == shown, name
+
+
+def test_the_table_of_a_trunks_fields_is_true() -> None:
+    said: dict[str, str] = {}
+    for cell, (default, *_) in _rows("docs/sip.md", "field").items():
+        names = [name.strip(" `") for name in cell.split(",")]
+        defaults = [one.strip(" `") for one in default.split(",")] * (len(names) if "," not in default else 1)
+        said |= dict(zip(names, defaults, strict=True))
+    for name, field in SipTrunk.model_fields.items():
+        if name == "is_public":  # not for people to write
+            continue
+        default = said.pop(field.alias or name)
+        if field.default in (None, ()):
+            assert default in ("none", "the host", "the server's"), name
+        elif not field.is_required():
+            assert default == (str(field.default).lower() if isinstance(field.default, bool) else str(field.default)), (
+                name
+            )
+    assert not said
 
 
 def test_the_tables_of_a_specs_fields_and_of_judges_are_true() -> None:

@@ -31,13 +31,14 @@ from omni.store.sqlite import (
     pages,
     search,
     tallies,
+    trunks,
     webhooks,
 )
 from omni.store.sqlite.schema import MIGRATIONS
 
 WHOLE_TABLES = {
     "agents.ALL", "statements.QUEUES", "statements.DEAD", "statements.PURGE_ALL",  # lists of what there is
-    "access.ALL_KEYS", "webhooks.ALL_ENDPOINTS",
+    "access.ALL_KEYS", "webhooks.ALL_ENDPOINTS", "trunks.ALL_TRUNKS",
     "deliveries.UNSENT_BY_BOT",  # an index of the few that are not sent
     "search.FIND",  # an index of words
     "lookups.PEOPLE",  # all of the ids it was given
@@ -48,7 +49,7 @@ WHOLE_TABLES = {
 def questions() -> Iterator[tuple[str, str]]:
     modules: list[ModuleType] = [
         statements, access, agents, calls, cases, contacts, deliveries, desk, erasing, heads, lists, lookups,
-        milestones, operators, pages, search, tallies, webhooks,
+        milestones, operators, pages, search, tallies, trunks, webhooks,
     ]  # fmt: skip
     for module in modules:
         name = module.__name__.rpartition(".")[2]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from omni.gateway.rest.openapi import PATH
+from tests.rest.conftest import OPEN
 from tests.rest.house import KEY, SMS_LINE, House
 from tests.rest.test_developers import Receiver, receiver  # noqa: F401 - a fixture
 from tests.server.conftest import OpenShop
@@ -45,7 +46,7 @@ async def test_every_command_of_the_page_does_what_it_says(
     receiver: Receiver,  # noqa: F811
 ) -> None:
     desk = agent_of("desk")
-    house = House(await open_shop(embedded, desk, api_key=KEY, allow_private_webhooks=True))
+    house = House(await open_shop(embedded, desk, api_key=KEY, **OPEN))
     await house.post("/v1/agents/desk/channels", SMS_LINE)
     conversation = await house.conversation()
     other = await house.conversation("hello", "12025550172")

@@ -70,6 +70,7 @@ async def test_nothing_that_can_be_asked_breaks_the_server(house: House, mode: A
     conversation = await house.conversation()
     message = (await house.get(f"/v1/conversations/{conversation['id']}/messages"))["data"][0]
     webhook = await house.post("/v1/webhooks", {"url": "https://127.0.0.1:9/hook"})
+    await house.post("/v1/sip-trunks", {"name": "office", "allow": ["192.0.2.0/24"], "inbound_username": "door"})
     names = {
         "agent_id": "support-agent",
         "call_id": conversation["call_id"],
@@ -78,6 +79,7 @@ async def test_nothing_that_can_be_asked_breaks_the_server(house: House, mode: A
         "conversation_id": conversation["id"],
         "message_id": message["id"],
         "part": "0",
+        "trunk_id": "office",
         "webhook_id": webhook["id"],
     }
     schema = schemathesis.openapi.from_dict(await house.get(PATH))

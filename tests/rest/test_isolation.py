@@ -19,6 +19,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("patch", "/v1/contacts/{contact_id}"): {"name": "theirs"},
     ("post", "/v1/contacts/{contact_id}/merge"): {"contact_id": "ct_x"},
     ("post", "/v1/conversations/{conversation_id}/messages/{message_id}/reactions"): {"emoji": "x"},
+    ("patch", "/v1/sip-trunks/{trunk_id}"): {"max_calls": 0},
     ("patch", "/v1/webhooks/{webhook_id}"): {"disabled": True},
 }  # fmt: skip
 """What would be done if it were allowed."""
@@ -30,6 +31,7 @@ async def test_every_route_that_names_something_answers_others_with_404_and_does
     message = (await house.get(f"/v1/conversations/{conversation['id']}/messages"))["data"][0]
     webhook = await house.post("/v1/webhooks", {"url": "https://a.example/hook"})
     key = await house.post("/v1/keys", {"name": "k"})
+    await house.post("/v1/sip-trunks", {"name": "office", "allow": ["192.0.2.0/24"], "inbound_username": "door"})
     names = {
         "agent_id": "support-agent",
         "call_id": conversation["call_id"],
@@ -40,6 +42,7 @@ async def test_every_route_that_names_something_answers_others_with_404_and_does
         "key_id": key["id"],
         "message_id": message["id"],
         "part": "0",
+        "trunk_id": "office",
         "webhook_id": webhook["id"],
     }
     before = await everything(house)
@@ -57,13 +60,13 @@ async def test_every_route_that_names_something_answers_others_with_404_and_does
 
 
 async def everything(house: House) -> Any:
-    lists = ("agents", "channels", "calls", "conversations", "contacts", "webhooks")
+    lists = ("agents", "channels", "calls", "conversations", "contacts", "webhooks", "sip-trunks")
     return {name: (await house.get(f"/v1/{name}"))["data"] for name in lists}
 
 
 async def test_lists_and_posts_of_another_organisation_have_nothing_of_ours(house: House) -> None:
     conversation = await house.conversation()
-    for name in ("agents", "channels", "calls", "conversations", "contacts", "webhooks"):
+    for name in ("agents", "channels", "calls", "conversations", "contacts", "webhooks", "sip-trunks"):
         assert (await house.get(f"/v1/{name}", org="other"))["data"] == [], name
     for body in (
         {"conversation_id": conversation["id"], "text": "x"},

@@ -52,8 +52,9 @@ async def test_every_answer_that_is_listed_has_its_shape(house: House) -> None:
     document = await house.get(PATH)
     conversation = await house.conversation()
     await house.post("/v1/webhooks", {"url": "https://a.example/hook"})
+    await house.post("/v1/sip-trunks", {"name": "office", "allow": ["192.0.2.0/24"], "inbound_username": "door"})
     names = {"agent_id": "echo", "call_id": conversation["call_id"], "conversation_id": conversation["id"],
-             "contact_id": conversation["contact"]["id"]}  # fmt: skip
+             "contact_id": conversation["contact"]["id"], "trunk_id": "office"}  # fmt: skip
     looked = 0
     for path, operations in document["paths"].items():
         named = {part[1:-1] for part in path.split("/") if part.startswith("{")}

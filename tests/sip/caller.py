@@ -9,6 +9,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from aiosipua.message import SipResponse
+
+from channels.sip.digest import proof
+from channels.sip.messages import read
+
 _NAMES = itertools.count(1)
 
 SDP = (
@@ -166,3 +171,22 @@ async def calling(port: int, *, ip: str = "127.0.0.1", own: int = 0) -> AsyncIte
         wire.close()
         rtp.close()
         await asyncio.sleep(0)
+
+
+def proof_of(challenge: Message, line: str, username: str, password: str) -> str:
+    """The header that a challenge (401 or 407) to a request with this first line asks for."""
+    method, uri, _ = line.split()
+    answer = read(challenge.text.encode())
+    assert isinstance(answer, SipResponse)
+    found = proof(answer, method, uri, username=username, password=password)
+    assert found is not None
+    return f"{found[0]}: {found[1]}\r\n"
+
+
+async def calls_with_password(caller: Caller, username: str, password: str) -> Message:
+    """A call by who is challenged first; what it was answered in the end."""
+    challenge = await caller.call()
+    assert challenge.status == 401, challenge.line
+    caller.cseq += 1
+    line = f"INVITE sip:{caller.to}@127.0.0.1 SIP/2.0"
+    return await caller.call(more=proof_of(challenge, line, username, password))

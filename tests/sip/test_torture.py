@@ -187,7 +187,7 @@ async def test_a_flood_of_invites_is_braked_and_grows_nothing(open_sip: OpenSip)
             caller.send(caller.request("INVITE", body=caller.sdp()))
             if number % 50 == 0:
                 await asyncio.sleep(0)
-        await until(lambda: sip.service.policy._invites["pbx"].take("127.0.0.1") > 0)
+        await until(lambda: sip.service.policy._invites["default", "pbx"][1].take("127.0.0.1") > 0)
         caller.name = "after"
         caller.send(caller.request("OPTIONS"))
         while "OPTIONS" not in (await caller.final()).header("CSeq"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -21,8 +22,11 @@ from channels.sip.flow import Hop
 from channels.sip.messages import read, request, response
 from channels.sip.registration import Registration
 from channels.sip.resolving import NoAddressError, Resolver, Srv, ordered
+from omni.app.sip import warn_of_unknown
+from omni.model.agent import Agent
 from omni.model.channel import PhoneChannel, SipChannel
 from omni.model.sip import SipTrunk, listens
+from omni.settings import Settings
 from tests.ports import free_port
 from tests.sip.board import until
 from tests.sip.caller import Caller, Message, calling
@@ -511,3 +515,27 @@ async def test_an_address_of_sip_is_called_by_its_name_too(open_sip: OpenSip) ->
         assert invite.line == "INVITE sip:bob@elsewhere.test SIP/2.0"
         assert "<sip:desk@omni.test>" in invite.header("From")
         await ended(sip, one)
+
+
+def test_what_the_settings_say_of_trunks_fits_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("OMNI_")]:
+        monkeypatch.delenv(name)
+    named = Agent(slug="desk", channels=(LINE,))
+    for given, says in (
+        ({"sip_trunks": (trunk(),)}, "set the address that SIP is spoken on"),
+        ({"agents": (named,)}, "goes by the SIP trunk 'pbx', and SIP is not spoken"),
+        ({"sip_bind": "127.0.0.1:0", "sip_trunks": (trunk(), trunk())}, "two SIP trunks are called 'pbx'"),
+    ):
+        with pytest.raises(ValidationError, match=says):
+            Settings.model_validate(given)
+    Settings(sip_bind="127.0.0.1:0", sip_trunks=(trunk(), trunk(org="rival")))
+    Settings(sip_bind="127.0.0.1:0", agents=(named,))  # its trunk may be one that is stored
+
+
+def test_a_channel_that_goes_by_no_trunk_there_is_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Agent(slug="desk", channels=(LINE, SipChannel(uri="sip:desk@omni.test")))
+    warn_of_unknown([desk], [trunk()])
+    assert caplog.messages == []
+    warn_of_unknown([desk], [trunk(org="rival")])
+    assert len(caplog.messages) == 1
+    assert f"phone:{NUMBER} of the agent desk goes by the SIP trunk 'pbx', and there is none" in caplog.messages[0]

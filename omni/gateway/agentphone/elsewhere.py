@@ -10,7 +10,7 @@ from pydantic import Field
 
 from omni.gateway.agentphone.answers import answer
 from omni.gateway.agentphone.asking import Asked, Handle, Method, Operation
-from omni.gateway.agentphone.errors import missing, not_here
+from omni.gateway.agentphone.errors import not_here
 from omni.gateway.agentphone.number_shapes import number_of
 from omni.gateway.agentphone.shapes import Snake
 from omni.gateway.rest.kit import RestKit
@@ -23,7 +23,6 @@ _LOCATION: Final = "where a phone is, only its carrier knows; this server does n
 _WHATSAPP: Final = (
     "WhatsApp numbers are connected in the server's configuration, or with POST /v1/agents/{id}/channels of its own API"
 )
-_TRUNK: Final = "calls by SIP are not served here; connect a number of a carrier instead"
 _SIGN_UP: Final = "keys of this server are made by its operator: `omni keys create`"
 
 REFUSED: Final[tuple[tuple[Method, str, str], ...]] = (
@@ -32,8 +31,6 @@ REFUSED: Final[tuple[tuple[Method, str, str], ...]] = (
     ("PATCH", "/v1/register", _REGISTRATION),
     ("GET", "/v1/location/{number}", _LOCATION),
     ("POST", "/v1/location/refresh", _LOCATION),
-    ("POST", "/v1/sip-trunks", _TRUNK),
-    ("PATCH", "/v1/sip-trunks/{id}", _TRUNK),
     ("POST", "/integrations/whatsapp/connect", _WHATSAPP),
     ("DELETE", "/integrations/whatsapp/{connection}", _WHATSAPP),
     ("GET", "/integrations/whatsapp/{connection}/available-numbers", _WHATSAPP),
@@ -62,9 +59,6 @@ class Elsewhere:
         return [
             *(Operation(method, path, _refusing(sentence)) for method, path, sentence in REFUSED),
             Operation("GET", "/v1/register/status", self.registration),
-            Operation("GET", "/v1/sip-trunks", self.nothing_listed),
-            Operation("GET", "/v1/sip-trunks/{id}", self.no_trunk),
-            Operation("DELETE", "/v1/sip-trunks/{id}", self.no_trunk),
             Operation("GET", "/integrations/whatsapp/status", self.whatsapp),
             Operation("POST", "/v1/feedback", self.feedback),
             Operation("GET", "/auth/me", self.who),
@@ -72,12 +66,6 @@ class Elsewhere:
 
     async def registration(self, _: Asked) -> web.Response:
         return answer({"campaign_status": "none", "message": _REGISTRATION, "stage": None})
-
-    async def nothing_listed(self, _: Asked) -> web.Response:
-        return answer({"data": [], "hasMore": False, "total": 0})
-
-    async def no_trunk(self, _: Asked) -> web.Response:
-        raise missing("there is no such SIP trunk")
 
     async def whatsapp(self, asked: Asked) -> web.Response:
         found = [

@@ -56,6 +56,9 @@ class SubAccountOperations:
             raise Refusal(409, "the sub-account still has agents or numbers; delete and release them first")
         for endpoint in await self._kit.webhooks.list(org):
             await self._kit.webhooks.remove(org, endpoint.id)
+        for stored in await self._kit.store.trunks(org):
+            await self._kit.store.remove_trunk(org, stored.trunk.name)
+        await self._kit.trunks.changed()
         await self._kit.audit(asked.by, "sub-account.delete", child.holder)
         await self._children.drop(child)
         return answer({"success": True, "id": child.holder})

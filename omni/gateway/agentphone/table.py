@@ -14,6 +14,7 @@ from omni.gateway.agentphone.number_routes import NumberOperations
 from omni.gateway.agentphone.numbers import Numbers
 from omni.gateway.agentphone.sub_accounts import SubAccountOperations
 from omni.gateway.agentphone.talks import PublicUrl, Talks
+from omni.gateway.agentphone.trunks import TrunkOperations
 from omni.gateway.agentphone.usage import UsageOperations
 from omni.gateway.agentphone.verification import VerificationOperations
 from omni.gateway.agentphone.webhooks import WebhookOperations
@@ -40,5 +41,6 @@ def table(
         *UsageOperations(kit, numbers).operations(),
         *VerificationOperations(kit, sending, numbers, messages).operations(),
         *SubAccountOperations(kit, numbers).operations(),
+        *TrunkOperations(kit).operations(),
         *Elsewhere(kit).operations(),
     ]

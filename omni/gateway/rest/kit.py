@@ -15,6 +15,7 @@ from omni.gateway.inbox.kit import NoTemplates, TemplateSource
 from omni.gateway.rest.routing import Caller
 from omni.gateway.rest.voices import Voices
 from omni.live.hub import Hub
+from omni.live.trunks import TrunkBook
 from omni.model.ids import NewId, new_id
 from omni.model.operator import AuditRecord
 from omni.store.base import Store
@@ -26,7 +27,7 @@ from sessions.webhooks.service import WebhookService
 @dataclass(frozen=True, slots=True)
 class RestKit:
     """`voices` are those that the server speaks with, `declared` agents (organisation, slug) of the server's own
-    configuration."""
+    configuration; `sip_uri` tells where calls by SIP come in, None where they do not."""
 
     store: Store
     blobs: Blobs
@@ -36,10 +37,12 @@ class RestKit:
     commands: Commands
     access: Access
     webhooks: WebhookService
+    trunks: TrunkBook
     partitions: int
     declared: frozenset[tuple[str, str]] = frozenset()
     templates: TemplateSource = field(default_factory=NoTemplates)
     voices: Voices = tuple
+    sip_uri: Callable[[], str | None] = lambda: None
     clock: Callable[[], float] = time.time
     new_id: NewId = new_id
 

@@ -47,6 +47,7 @@ _NAMES: Final = {
     "key_id": "The key's id.",
     "message_id": "The message's id.",
     "part": "The part's place in the message, from 0.",
+    "trunk_id": "The SIP trunk's id (its name).",
     "webhook_id": "The webhook's id.",
 }
 

@@ -15,6 +15,8 @@ from omni.gateway.rest.messages.sending import Sending
 from omni.gateway.rest.people.routes import ContactRoutes
 from omni.gateway.rest.routing import Route
 from omni.gateway.rest.tokens import TokenRoutes
+from omni.gateway.rest.trunks.keeping import Trunks
+from omni.gateway.rest.trunks.routes import TrunkRoutes
 from omni.gateway.rest.voices import VoiceRoutes
 from omni.gateway.rest.webhooks.routes import WebhookRoutes
 from omni.gateway.tokens import TokenMint
@@ -31,6 +33,7 @@ def table(kit: RestKit, uploads: Uploads, mint: TokenMint, *, allow_private: boo
         *MessageRoutes(kit, sending).routes(),
         *ContactRoutes(kit).routes(),
         *WebhookRoutes(kit, agents).routes(),
+        *TrunkRoutes(Trunks(kit)).routes(),
         *VoiceRoutes(kit.voices).routes(),
         *TokenRoutes(kit, mint).routes(),
         *KeyRoutes(kit).routes(),

@@ -29,6 +29,7 @@ EVENTS = "case_events"
 SAID = "said"
 WEBHOOKS = "webhooks"
 WEBHOOK_DELIVERIES = "webhook_deliveries"
+TRUNKS = "sip_trunks"
 SCHEMA = "schema"
 
 Result = TypeVar("Result")

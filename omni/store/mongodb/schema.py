@@ -24,6 +24,7 @@ from omni.store.mongodb.collections import (
     OPERATORS,
     SAID,
     SCHEMA,
+    TRUNKS,
     WEBHOOK_DELIVERIES,
     WEBHOOKS,
 )
@@ -267,7 +268,16 @@ async def _ringing(database: AsyncDatabase[Document]) -> None:
         await database[collection].create_indexes(indexes)
 
 
-_MIGRATIONS = (_first, _access, _milestones, _inbox, _webhooks, _rest, _counts, _ringing)
+_INDEXES_OF_TRUNKS = {TRUNKS: [IndexModel([("org", ASCENDING), ("created_at", ASCENDING)], name="org_oldest")]}
+
+
+async def _trunks(database: AsyncDatabase[Document]) -> None:
+    """SIP trunks are stored, too."""
+    for collection, indexes in _INDEXES_OF_TRUNKS.items():
+        await database[collection].create_indexes(indexes)
+
+
+_MIGRATIONS = (_first, _access, _milestones, _inbox, _webhooks, _rest, _counts, _ringing, _trunks)
 """The n-th brings version n to n + 1. Each may run twice, and in several processes at once."""
 
 

@@ -20,6 +20,7 @@ from omni.store.mongodb.collections import (
     LEASES,
     LOG,
     OPERATORS,
+    TRUNKS,
     WEBHOOK_DELIVERIES,
     WEBHOOKS,
 )
@@ -32,13 +33,15 @@ from omni.store.mongodb.operators import Operators
 from omni.store.mongodb.pages import Pages
 from omni.store.mongodb.schema import migrate
 from omni.store.mongodb.search import INDEX_EVERY
+from omni.store.mongodb.trunks import Trunks
 
 COUNTED = (
     AGENTS, CONTACTS, CALLS, LOG, DELIVERIES, KEYS, LEASES, OPERATORS, AUDIT, CASES, DESK, WEBHOOKS, WEBHOOK_DELIVERIES,
+    TRUNKS,
 )  # fmt: skip
 
 
-class MongoStore(Agents, Lookups, Lists, Milestones, Access, Operators, Desk, Pages, Erasing):
+class MongoStore(Agents, Lookups, Lists, Milestones, Access, Operators, Desk, Pages, Trunks, Erasing):
     """The store in the database of the URL's path (`omni` when it names none), or in `database`."""
 
     def __init__(self, url: str, *, database: str | None = None) -> None:

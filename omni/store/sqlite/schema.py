@@ -165,4 +165,9 @@ MIGRATIONS: Final[tuple[tuple[str | Job[None], ...], ...]] = (
         "CREATE INDEX calls_open_not_with_bot ON calls (org, last_at) WHERE is_open = 1 AND handler <> 'bot'",
     ),
     (f"CREATE INDEX calls_ringing ON calls (org, started_at) WHERE is_open = 1 AND {RINGS}",),
+    (
+        """CREATE TABLE sip_trunks (
+            org TEXT NOT NULL, name TEXT NOT NULL, created_at REAL NOT NULL, version INTEGER NOT NULL,
+            doc TEXT NOT NULL, PRIMARY KEY (org, name)) WITHOUT ROWID""",
+    ),
 )

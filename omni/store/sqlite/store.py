@@ -26,6 +26,7 @@ from omni.store.sqlite.pages import PageTables
 from omni.store.sqlite.schema import MIGRATIONS
 from omni.store.sqlite.search import newest_said
 from omni.store.sqlite.tallies import TallyTables
+from omni.store.sqlite.trunks import TrunkTables
 from omni.store.sqlite.webhooks import WebhookTables
 
 COUNTED = {
@@ -43,6 +44,7 @@ COUNTED = {
     "desk": "desk",
     "webhooks": "webhooks",
     "webhook_deliveries": "webhook_deliveries",
+    "sip_trunks": "sip_trunks",
 }
 
 
@@ -61,6 +63,7 @@ class SqliteStore(
     DeskTables,
     TallyTables,
     WebhookTables,
+    TrunkTables,
     PageTables,
     ErasingTables,
 ):

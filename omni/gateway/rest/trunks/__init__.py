@@ -1,0 +1,1 @@
+"""SIP trunks: where calls come from and go to."""
