@@ -28,6 +28,7 @@ class CallsInHand:
         self._tasks = tasks
         self._media_url = media_url
         self._most = most
+        metrics.VOICE_CALLS_MOST.set(most)
         self._taking = 0
         self.calls: dict[str, VoiceCall] = {}
         self.tokens = tokens
