@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -76,7 +77,7 @@ def test_every_variable_is_a_setting() -> None:
 
 @pytest.mark.parametrize(("status", "ends"), [(200, 0), (503, 1)])
 async def test_it_is_healthy_when_the_server_is_ready(status: int, ends: int) -> None:
-    (check,) = re.findall(r'HEALTHCHECK .*CMD (\[.*\])', LAST)
+    (check,) = re.findall(r"HEALTHCHECK .*CMD (\[.*\])", LAST)
     command = json.loads(check)
     (path,) = re.findall(r"/[a-z]+(?=')", command[2])
     assert path in {route.path for route in Health(None, None, None, []).routes()}  # type: ignore[arg-type]
@@ -87,8 +88,6 @@ async def test_it_is_healthy_when_the_server_is_ready(status: int, ends: int) ->
 
     app.router.add_get(path, ready)
     async with TestServer(app) as server:
-        import asyncio
-
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *command[1:],

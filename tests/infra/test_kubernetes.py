@@ -74,7 +74,10 @@ def _workloads(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest, Manif
 
 
 def _labels(manifests: list[Manifest]) -> list[dict[str, str]]:
-    """Those of each workload's pods; workers of a stateful set have one more each, and all that of the kustomization."""
+    """Those of each workload's pods; workers of a stateful set have one more each.
+
+    All have the one that kustomize adds.
+    """
     (ours,) = (one["pairs"] for one in documents("kubernetes/base/kustomization.yaml")[0]["labels"])
     found = []
     for one in _kind(manifests, "Deployment", "StatefulSet"):
@@ -272,9 +275,7 @@ def test_scaling_fits_what_omni_can_use(manifests: list[Manifest]) -> None:
     for role in ("session", "delivery"):
         assert _most(manifests, f"omni-{role}") <= int(environment["OMNI_PARTITIONS"])
     assert len(_kind(manifests, "HorizontalPodAutoscaler")) == len(workloads)
-    (voice,) = (
-        one for one in _kind(manifests, "HorizontalPodAutoscaler") if one["metadata"]["name"] == "omni-voice"
-    )
+    (voice,) = (one for one in _kind(manifests, "HorizontalPodAutoscaler") if one["metadata"]["name"] == "omni-voice")
     (metric,) = voice["spec"]["metrics"]
     assert metric["pods"]["metric"]["name"] == "omni_voice_calls"
     assert int(metric["pods"]["target"]["averageValue"]) < int(environment["OMNI_MAX_CALLS"])

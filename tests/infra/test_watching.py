@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-import promql_parser as promql
 import prometheus_client
+import promql_parser as promql
 import pytest
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -232,6 +232,8 @@ def test_prometheus_looks_at_every_role_and_reads_the_rules_that_are_here() -> N
     (omni, rabbit) = config["scrape_configs"]
     assert omni["job_name"] == "omni"
     (found,) = omni["dns_sd_configs"]
-    assert set(found["names"]) == {name for name, one in services.items() if "command" in one and "serve" in one["command"]}
+    assert set(found["names"]) == {
+        name for name, one in services.items() if "command" in one and "serve" in one["command"]
+    }
     assert rabbit["static_configs"][0]["targets"][0].split(":")[0] in services
     assert documents("prometheus/kubernetes.yaml")[0]["scrape_configs"][0]["job_name"] == "omni"
