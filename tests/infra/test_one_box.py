@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from channels.phone.addresses import MEDIA_PATH
 from omni.cli.serve import serve
 from omni.settings import Settings
 from tests.infra.parts import INFRA, read, seconds_to_stop, strange_variables

@@ -45,7 +45,9 @@ async def upstream() -> AsyncIterator[int]:
 def _nginx(folder: Path, upstream: int, port: int) -> list[str]:
     """As it is, but for TLS and the port: nobody here has a certificate of bot.example.com."""
     site = read("nginx/omni.conf").replace("127.0.0.1:8080", f"127.0.0.1:{upstream}")
-    site = site.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};").replace("listen 80;", "listen unix:closed.sock;")
+    site = site.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};").replace(
+        "listen 80;", "listen unix:closed.sock;"
+    )
     site = re.sub(r"(?m)^\s*ssl_.*$", "", site)
     for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"):
         site = f"{kind}_temp_path {folder}/{kind};\n{site}"

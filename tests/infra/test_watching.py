@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import prometheus_client
 import promql_parser as promql
 import pytest
+import yaml
 from prometheus_client import Counter, Gauge, Histogram
 
 from omni.telemetry import metrics
@@ -20,6 +24,7 @@ TARGET = frozenset({"job", "instance", "role", "namespace", "pod"})
 """What the scrape itself says of a process."""
 
 DASHBOARDS = sorted((INFRA / "grafana" / "dashboards").glob("*.json"))
+PLAYED = Path(__file__).parent / "alerts_test.yaml"
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
 
 
@@ -237,3 +242,31 @@ def test_prometheus_looks_at_every_role_and_reads_the_rules_that_are_here() -> N
     }
     assert rabbit["static_configs"][0]["targets"][0].split(":")[0] in services
     assert documents("prometheus/kubernetes.yaml")[0]["scrape_configs"][0]["job_name"] == "omni"
+
+
+@pytest.fixture
+def promtool() -> str:
+    found = shutil.which("promtool")
+    if found is None:
+        pytest.skip("promtool is not here; what is asked for is checked all the same")
+    return found
+
+
+def test_prometheus_takes_its_files(promtool: str) -> None:
+    run = subprocess.run(
+        [promtool, "check", "config", str(INFRA / "prometheus" / "prometheus.yaml")], capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr + run.stdout
+
+
+def test_alerts_ring_when_they_should(promtool: str, tmp_path: Path) -> None:
+    for file in (INFRA / "prometheus" / "recording.yaml", INFRA / "prometheus" / "alerts.yaml", PLAYED):
+        shutil.copy(file, tmp_path)
+    run = subprocess.run([promtool, "test", "rules", PLAYED.name], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr + run.stdout
+
+
+def test_what_is_played_are_series_that_omni_tells() -> None:
+    for test in yaml.safe_load(PLAYED.read_text(encoding="utf-8"))["tests"]:
+        for one in test["input_series"]:
+            _asked(one["series"])
