@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -73,6 +74,13 @@ def test_every_variable_is_a_setting() -> None:
     assert strange_variables(read("Dockerfile")) == []
     (port,) = re.findall(r"OMNI_PORT=(\d+)", LAST)
     assert _words("EXPOSE") == [port]
+
+
+def test_hadolint_has_nothing_to_say() -> None:
+    if (hadolint := shutil.which("hadolint")) is None:
+        pytest.skip("hadolint is not here")
+    run = subprocess.run([hadolint, str(ROOT / "infra" / "Dockerfile")], capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "")
 
 
 @pytest.mark.parametrize(("status", "ends"), [(200, 0), (503, 1)])
