@@ -1,12 +1,14 @@
-"""Settings: `OMNI_*` variables, and the same names (without the prefix, lower case) in `omni.yaml`.
+"""Settings: `OMNI_*` variables, files of secrets, and the same names (without the prefix, lower case) in `omni.yaml`.
 
-A variable wins over the file. A missing or wrong setting is one sentence that names it and the mend.
+A variable wins over a file of OMNI_SECRETS_DIR, and that over `omni.yaml`. A missing or wrong setting is one sentence
+that names it and the mend.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections import ChainMap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -19,6 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from omni.model.agent import Agent
 from omni.model.channel import PhoneChannel, SmsChannel
 from omni.model.sip import IpAddress, SipListen, SipTrunk, listens
+from omni.secretfiles import SECRETS_DIR, SecretFileError, secret_files
 
 Role = Literal["all", "gateway", "session", "delivery", "voice"]
 
@@ -131,8 +134,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Variables first, then what `load` read from the file."""
-        return (env_settings, init_settings)
+        """Variables first, then files of secrets, then what `load` read from the file."""
+        return (env_settings, file_secret_settings, init_settings)
 
     @field_validator("store_url")
     @classmethod
@@ -290,14 +293,20 @@ class Settings(BaseSettings):
 
 
 def load(file: str | Path | None = None, **overrides: Any) -> Settings:
-    """Settings from the variables, the file (`omni.yaml` when there is one) and `overrides`, which win.
+    """Settings from the variables, the files of OMNI_SECRETS_DIR, the file (`omni.yaml` when there is one) and
+    `overrides`, which win.
 
     Raises SettingsError.
     """
     path = Path(file) if file is not None else Path(DEFAULT_FILE)
+    folder = os.environ.get(SECRETS_DIR) or None
+    try:
+        secrets = secret_files(Path(folder)) if folder is not None else {}
+    except SecretFileError as error:
+        raise SettingsError(str(error)) from None
     values: dict[str, Any] = {}
     if path.exists():
-        values = _read(path)
+        values = _read(path, ChainMap(os.environ, secrets))
     elif file is not None:
         raise SettingsError(f"the file {path} does not exist; name another with --config")
     known = set(Settings.model_fields)
@@ -308,14 +317,14 @@ def load(file: str | Path | None = None, **overrides: Any) -> Settings:
         if name not in known:
             raise SettingsError(f"{path}: {name!r} is not a setting; known are {', '.join(sorted(known))}")
     try:
-        settings = Settings(**values)
+        settings = Settings(_secrets_dir=folder, **values)
     except ValidationError as error:
         raise SettingsError(_sentence(error, path if path.exists() else None)) from None
     given = {name: value for name, value in overrides.items() if value is not None}
     return settings.model_copy(update=given) if given else settings
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, variables: Mapping[str, str]) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
@@ -327,11 +336,11 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise SettingsError(f"{path} must hold names and values, like `port: 8080`")
     named = {str(name).removeprefix(PREFIX).lower(): value for name, value in content.items()}
-    return {name: _filled(value, path, os.environ) for name, value in named.items()}
+    return {name: _filled(value, path, variables) for name, value in named.items()}
 
 
 def _filled(value: Any, path: Path, variables: Mapping[str, str]) -> Any:
-    """`${NAME}` in the file stands for an environment variable, so that secrets need not be written into it."""
+    """`${NAME}` in the file stands for a variable or a file of secrets, so that they need not be written into it."""
     if isinstance(value, dict):
         return {key: _filled(inner, path, variables) for key, inner in value.items()}
     if isinstance(value, list):

@@ -39,7 +39,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "omni.model": (),
     "omni.audio": (),
     "omni.telemetry": ("omni.model",),
-    "omni.settings": ("omni.model",),  # read by the composition root, which hands the parts their values
+    "omni.secretfiles": (),
+    "omni.settings": (
+        "omni.model",
+        "omni.secretfiles",
+    ),  # read by the composition root, which hands the parts their values
     "omni.sqlite": TELEMETRY,
     "omni.mongodb": TELEMETRY,
     "omni.bus": ("omni.model", *DRIVERS, *TELEMETRY),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -14,6 +15,7 @@ from omni.store.base import Store, StoreError
 from omni.telemetry import metrics
 
 READY_SECONDS = 3.0
+ENGINES: Final = ("bus", "store", "blobs")
 
 
 class Health:
@@ -24,6 +26,7 @@ class Health:
         self._store = store
         self._blobs = blobs
         self._queues = queues
+        self._aged: set[str] = set()
         self.draining = False
 
     def routes(self) -> list[web.RouteDef]:
@@ -40,28 +43,43 @@ class Health:
         """200 when every engine answers, else 503 and which does not, in a sentence without credentials."""
         if self.draining:
             return web.json_response({"status": "draining"}, status=503)
-        problems: dict[str, str] = {}
-        for name, engine in (("bus", self._bus), ("store", self._store), ("blobs", self._blobs)):
-            try:
-                async with asyncio.timeout(READY_SECONDS):
-                    await engine.ping()
-            except (BusError, StoreError, BlobError) as error:
-                problems[name] = str(error)
-            except TimeoutError:
-                problems[name] = f"no answer within {READY_SECONDS:g} s"
+        problems = await self._problems()
         if problems:
             return web.json_response({"status": "not ready", "problems": problems}, status=503)
         return web.json_response({"status": "ready"})
 
     async def metrics(self, _: web.Request) -> web.Response:
+        problems = await self._problems()
+        for name in ENGINES:
+            metrics.ENGINE_UP.labels(name).set(name not in problems)
         for queue in self._queues:
+            metrics.DEAD_LETTERS.labels(queue)  # there from the start, so that the first one is a rise
+            if "bus" not in problems:
+                await self._look_at(queue)
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _look_at(self, queue: str) -> None:
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                depth = await self._bus.depth(queue)
+        except (BusError, TimeoutError):
+            return
+        metrics.QUEUE_READY.labels(queue).set(depth.ready)
+        metrics.QUEUE_TAKEN.labels(queue).set(depth.taken)
+        if depth.oldest_age is not None:
+            self._aged.add(queue)
+        if queue in self._aged:  # an engine that can tell says nothing of a queue in which nothing waits
+            metrics.QUEUE_AGE_SECONDS.labels(queue).set(depth.oldest_age or 0)
+
+    async def _problems(self) -> dict[str, str]:
+        """What each engine that does not answer says of itself."""
+        problems: dict[str, str] = {}
+        for name, ping in zip(ENGINES, (self._bus.ping, self._store.ping, self._blobs.ping), strict=True):
             try:
                 async with asyncio.timeout(READY_SECONDS):
-                    depth = await self._bus.depth(queue)
-            except (BusError, TimeoutError):
-                continue
-            metrics.QUEUE_READY.labels(queue).set(depth.ready)
-            metrics.QUEUE_TAKEN.labels(queue).set(depth.taken)
-            if depth.oldest_age is not None:
-                metrics.QUEUE_AGE_SECONDS.labels(queue).set(depth.oldest_age)
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+                    await ping()
+            except (BusError, StoreError, BlobError) as error:
+                problems[name] = str(error)
+            except TimeoutError:
+                problems[name] = f"no answer within {READY_SECONDS:g} s"
+        return problems

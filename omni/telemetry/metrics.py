@@ -33,6 +33,7 @@ EVENT_DELIVERIES = Counter("omni_event_attempts_total", "Attempts to tell webhoo
 UNCLEAR_SENDS = Counter("omni_unclear_sends_total", "Sends whose outcome the provider never told", ["channel"])
 STATUSES = Counter("omni_statuses_total", "Provider statuses by what became of them", ["channel", "outcome"])
 MEDIA = Counter("omni_media_total", "Media fetched by outcome", ["kind", "outcome"])
+ENGINE_UP = Gauge("omni_engine_up", "Whether the engine answers this process", ["engine"])
 QUEUE_READY = Gauge("omni_queue_ready", "Messages that wait", ["queue"])
 QUEUE_TAKEN = Gauge("omni_queue_taken", "Messages in consumers' hands", ["queue"])
 QUEUE_AGE_SECONDS = Gauge("omni_queue_age_seconds", "Age of the oldest message that waits", ["queue"])
@@ -45,6 +46,7 @@ VOICE_RESPONSE_SECONDS = Histogram(
     buckets=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0),
 )
 VOICE_CALLS = Gauge("omni_voice_calls", "Calls with sound in this process")
+VOICE_CALLS_MOST = Gauge("omni_voice_calls_most", "Calls with sound that this process takes")
 VOICE_REFUSED = Counter("omni_voice_refused_total", "Calls with sound that were not taken", ["reason"])
 PLAYOUT_LATE_SECONDS = Histogram(
     "omni_playout_late_seconds",

@@ -28,6 +28,8 @@ class CallsInHand:
         self._tasks = tasks
         self._media_url = media_url
         self._most = most
+        metrics.VOICE_CALLS_MOST.set(most)
+        metrics.VOICE_REFUSED.labels("busy")  # there from the start, so that the first one is a rise
         self._taking = 0
         self.calls: dict[str, VoiceCall] = {}
         self.tokens = tokens
