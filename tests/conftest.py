@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import faulthandler
 import functools
 import gc
 import inspect
@@ -44,7 +43,6 @@ hypothesis.settings.register_profile("omni", deadline=None, suppress_health_chec
 hypothesis.settings.load_profile("omni")
 
 ROOT = Path(__file__).resolve().parent.parent
-_STDERR = os.dup(2)  # as it is before pytest captures it
 GRACE_SECONDS = 0.25  # for tasks that are already on their way out when a test returns
 
 
@@ -243,23 +241,28 @@ def _told(context: dict[str, Any]) -> str:
 
 # --- no test waits for ever -------------------------------------------------------------------------------------------
 
-AGAIN_SECONDS = 10.0  # a task that the timeout's exception fell into has swallowed it: it is raised again
-LAST_SECONDS = 60.0  # and what hangs on, in a fixture that is torn down for example, ends its process, stacks first
+AGAIN_SECONDS = 10.0
+LAST_SECONDS = 60.0
+"""For the fixtures of a test that failed: pytest-timeout ends its timer there."""
+
+
+class TimedOut(SystemExit):
+    """Ends a test that takes too long, and its fixtures. Not the exception of pytest-timeout: a task takes that for
+    a result of its own, Hypothesis for an example to make smaller, and both go on for ever."""
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> Generator[None, Any, Any]:
     done = yield
     if settings.method == "signal" and threading.current_thread() is threading.main_thread():
-        signal.setitimer(signal.ITIMER_REAL, settings.timeout, AGAIN_SECONDS)
-        faulthandler.dump_traceback_later(settings.timeout + LAST_SECONDS, exit=True, file=_STDERR)
+        _end_after(settings.timeout)
     return done
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
-    if not node.config.getoption("usepdb"):  # both timers are cancelled now, and the fixtures are yet to be torn down
-        faulthandler.dump_traceback_later(LAST_SECONDS, exit=True, file=_STDERR)
+    if isinstance(node, pytest.Item) and not node.config.getoption("usepdb"):
+        _end_after(LAST_SECONDS)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -267,7 +270,15 @@ def pytest_runtest_protocol() -> Generator[None, bool | None, bool | None]:
     try:
         return (yield)
     finally:
-        faulthandler.cancel_dump_traceback_later()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _end_after(seconds: float) -> None:
+    def end(*_: object) -> None:
+        raise TimedOut(f"it took more than {seconds:g} s, and was ended where it stood")
+
+    signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN_SECONDS)
 
 
 # --- the event loop's lag ---------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from omni.model.sip import SipTrunk
 
 log = logging.getLogger("omni.sip")
 
-NO_TRANSFERS: Final = '399 omni "we do not call anybody at the other side\'s request"'
+SIPFRAG: Final = "message/sipfrag;version=2.0"
 
 
 class Call:
@@ -52,6 +52,11 @@ class Call:
         self._offered_in_ok = False
         self._giving: Giving | None = None
         self._ack: tuple[tuple[int, str], SipRequest] | None = None
+        self.moving: Call | None = None
+        """Where the other side has asked for somebody else: the call to them, which is not answered yet."""
+        self._heir: Call | None = None
+        """That call, once it has taken this one's place."""
+        self._has_left = False
 
     # requests of theirs
 
@@ -74,8 +79,6 @@ class Call:
                 self._notified(request, server)
             case "OPTIONS":
                 self._answer(server, 200, {"Allow": ALLOW, "Accept": SDP_TYPE, "Supported": SUPPORTED})
-            case "REFER":
-                self._answer(server, 603, {"Warning": NO_TRANSFERS})
             case _:
                 self._answer(server, 405)
 
@@ -241,9 +244,41 @@ class Call:
         else:
             tell("not_forwarded", str(status), reason or "nobody was reached")
 
+    # when they give us to somebody else (`moving`)
+
+    async def notify(self, status: int, reason: str, *, is_last: bool) -> None:
+        """Tell what becomes of it."""
+        if not self._has_left:
+            state = "terminated;reason=noresource" if is_last else "active;expires=60"
+            headers = {"Event": "refer", "Subscription-State": state, "Content-Type": SIPFRAG}
+            await self.ask("NOTIFY", headers=headers, body=f"SIP/2.0 {status} {reason}\r\n")
+
+    def moved(self, heir: Call) -> None:
+        """Somebody has answered: the sound is theirs, and this one is only to be taken leave of."""
+        self.moving, self._heir, self.is_over = None, heir, True
+        self._keeping.stop()
+        self._host.moved(self, heir)
+
+    def not_moved(self, status: int, reason: str) -> None:
+        self.moving = None
+        if self._has_left:
+            self.over("hangup")
+        elif not self.is_over:
+            self._host.begin(self.notify(status, reason, is_last=True), f"say that {self.id} was not moved")
+
+    async def part(self) -> None:
+        if not self._has_left:
+            self._has_left = True
+            await self.ask("BYE")
+            self._host.forget_dialog(self.dialog)
+
     # its end
 
     def _byed(self) -> None:
+        self._has_left = True
+        if self.moving is not None:  # they do not wait for who answers
+            self._host.forget_dialog(self.dialog)
+            return
         if self._ok is not None:  # whoever hangs up has heard that we answered
             self._ok.acknowledged()
             self._ok = None
@@ -262,10 +297,16 @@ class Call:
 
     def hang_up(self, reason: str) -> None:
         """End it from our side."""
-        if not self.is_over:
+        if self._heir is not None:
+            self._heir.hang_up(reason)
+        elif not self.is_over:
+            moving, self.moving = self.moving, None
+            if moving is not None:
+                moving.hang_up(reason)
             ok = self._ok
             self.over(reason)
-            self._host.begin(self._bye(ok), f"end {self.id}")
+            if not self._has_left:
+                self._host.begin(self._bye(ok), f"end {self.id}")
 
     async def _bye(self, ok: Repeated | None) -> None:
         if ok is not None:  # section 15: not before they know that they were answered

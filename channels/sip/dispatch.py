@@ -12,6 +12,7 @@ from channels.sip.dialog import new_tag
 from channels.sip.flow import Flow
 from channels.sip.incoming import Incoming, unusable
 from channels.sip.messages import BadMessage, read, response, stamp, tag_of
+from channels.sip.moving import ReferError, wanted
 from channels.sip.policy import Policy
 from channels.sip.server import Server
 from channels.sip.useragent import UserAgent
@@ -77,8 +78,31 @@ class Dispatch:
             server.reply(response(request, 481))
         elif request.method not in METHODS:
             server.reply(response(request, 405 if request.method in KNOWN_METHODS else 501))
+        elif request.method == "REFER":
+            self._referred(call, request, server)
         else:
             call.request(request, server)
+
+    def _referred(self, call: Call, refer: SipRequest, server: Server) -> None:
+        """They ask us to speak with somebody else."""
+        tag, trunk = call.dialog.local_tag, call.trunk
+        if not call.dialog.takes(refer):
+            server.reply(response(refer, 500, tag=tag, headers={"Retry-After": "1"}))
+            return
+        try:
+            if not trunk.refer or trunk.host is None:
+                raise ReferError(603, "we do not call anybody at the other side's request")
+            if not call.is_talking or call.moving is not None or call.is_inviting:
+                raise ReferError(491, "not now")
+            uri = wanted(refer)
+        except ReferError as error:
+            log.info("the call %s is not given to somebody else: %s", call.id, error)
+            server.reply(response(refer, error.status, tag=tag, headers={"Warning": f'399 omni "{error}"'}))
+            return
+        server.reply(
+            response(refer, 202, tag=tag, headers={"Contact": self._agent.requests.contact(server.flow, trunk)})
+        )
+        self._agent.move(call, uri, refer.get_header("referred-by"))
 
     def _cancelled(self, request: SipRequest, flow: Flow) -> None:
         invited = self._agent.transactions.invited(request)

@@ -1,111 +1,29 @@
-"""We call somebody: from the INVITE to their answer (RFC 3261 section 13.2)."""
+"""We call somebody for an agent: what its worker is told, and the sound when they answer."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import secrets
 
-from aiosipua.message import SipRequest, SipResponse
+from aiosipua.message import SipResponse
 
 from channels.audio import Order
 from channels.sip import outcomes, sdp
-from channels.sip.call import Call
-from channels.sip.client import Client
-from channels.sip.dialog import Dialog, new_tag
 from channels.sip.host import Host
-from channels.sip.messages import request, tag_of
-from channels.sip.refreshing import LEAST
-from channels.sip.timers import LIFE
-from channels.sip.words import ALLOW, SDP_TYPE, SUPPORTED
+from channels.sip.inviting import Inviting
 from omni.model.sip import SipTrunk
 
 log = logging.getLogger("omni.sip")
 
 
-class WithdrawnError(Exception):
-    """It was taken back before it was sent once more."""
-
-
-class Outgoing(Call):
-    """`uri` is who is called, `caller` the address that they see, `proxy` where the INVITE goes."""
-
+class Outgoing(Inviting):
     def __init__(
         self, host: Host, id_: str, order: Order, trunk: SipTrunk, *, uri: str, caller: str, proxy: str
     ) -> None:
-        dialog = Dialog(
-            call_id=secrets.token_hex(16), local=f"<{caller}>", local_tag=new_tag(), remote=f"<{uri}>", target=uri
-        )
-        super().__init__(host, id_, order.org, trunk, dialog)
-        self._order = order
-        self._uri = uri
-        self._proxy = proxy
-        self._client: Client | None = None
-        self._withdrawn: str | None = None
-        self._is_cancel_sent = False
+        super().__init__(host, id_, order.org, trunk, uri=uri, caller=caller, proxy=proxy, ring=order.ring)
+        self._token = order.token
         self._has_rung = False
-        self._session_seconds = trunk.session_seconds
-        self._least = LEAST
-        self._taken: SipResponse | None = None
 
-    async def place(self) -> None:
-        ringing = asyncio.get_running_loop().call_later(self._order.ring, self._withdraw, "no_answer")
-        try:
-            answer = await self._asked()
-        except WithdrawnError:
-            answer = None
-        finally:
-            ringing.cancel()
-        if self._taken is not None:
-            self._answered(self._taken)
-            return
-        status = answer.status_code if answer is not None else 487
-        reason = answer.reason_phrase if answer is not None else ""
-        word = self._withdrawn or outcomes.outcome(status)
-        self.over("hangup")
-        self._host.forget_dialog(self.dialog)
-        self._host.tell(self.id, self.org, word, str(status), outcomes.why(status, reason))
-
-    async def _asked(self) -> SipResponse:
-        while True:
-            answer = await self._host.requests.ask(self._invite, self.trunk, heard=self._told, sips=self._proxy)
-            least = answer.get_header("min-se") or ""
-            if answer.status_code != 422 or not least.strip().isdigit() or int(least) <= self._session_seconds:
-                return answer
-            self._session_seconds = self._least = min(int(least), 86_400)
-
-    def _invite(self) -> SipRequest:
-        if self._withdrawn is not None:
-            raise WithdrawnError
-        dialog = self.dialog
-        dialog.local_cseq += 1
-        made = request("INVITE", self._uri)
-        made.headers.set_single("From", f"{dialog.local};tag={dialog.local_tag}")
-        made.headers.set_single("To", dialog.remote)
-        made.headers.set_single("Call-ID", dialog.call_id)
-        made.headers.set_single("CSeq", f"{dialog.local_cseq} INVITE")
-        made.headers.set_single("Allow", ALLOW)
-        made.headers.set_single("Supported", SUPPORTED)
-        made.headers.set_single("Session-Expires", str(self._session_seconds))
-        made.headers.set_single("Min-SE", str(self._least))
-        made.headers.set_single("Content-Type", SDP_TYPE)
-        made.text = self.sound.offer()
-        return made
-
-    # what they say
-
-    def _told(self, answer: SipResponse, client: Client) -> None:
-        self._client = client
-        status = answer.status_code
-        if status < 200:
-            self._provisional(answer)
-        elif status < 300:
-            self._accepted(answer, client)
-
-    def _provisional(self, answer: SipResponse) -> None:
-        if self._withdrawn is not None:
-            self._cancel()
-            return
+    def _rings(self, answer: SipResponse) -> None:
         if answer.status_code in (180, 181, 182, 183) and not self._has_rung:
             self._has_rung = True
             self._host.tell(self.id, self.org, "ringing")
@@ -119,28 +37,10 @@ class Outgoing(Call):
         except (sdp.SdpError, ImportError) as error:
             log.info("the call %s: its early sound is not used: %s", self.id, error)
 
-    def _accepted(self, answer: SipResponse, client: Client) -> None:
-        """Told for every 2xx, also those that come again."""
-        if self._taken is not None and tag_of(answer, "to") != self.dialog.remote_tag:
-            self._end_other(answer, client)
-            return
-        if self._taken is None:
-            self.flow = client.flow
-            self.dialog.answered(answer)
-            self._taken = answer
-        self.acknowledge(client, self.dialog)
-
-    def _end_other(self, answer: SipResponse, client: Client) -> None:
-        """A second phone has answered, too: it is told that the call is over."""
-        first = self.dialog
-        other = Dialog(first.call_id, first.local, first.local_tag, first.remote, target=first.target)
-        other.local_cseq = first.local_cseq
-        other.answered(answer)
-        self.acknowledge(client, other)
-        self._host.begin(self._bye_other(other), f"end a second answer to {self.id}")
-
-    async def _bye_other(self, other: Dialog) -> None:
-        await self._host.requests.ask(lambda: other.request("BYE"), self.trunk)
+    def _refused(self, word: str, status: int, reason: str) -> None:
+        self.over("hangup")
+        self._host.forget_dialog(self.dialog)
+        self._host.tell(self.id, self.org, word, str(status), outcomes.why(status, reason))
 
     def _answered(self, answer: SipResponse) -> None:
         if self._withdrawn is not None:  # it has crossed our CANCEL (section 9.1)
@@ -154,7 +54,7 @@ class Outgoing(Call):
         self._keeping.answered(answer)
         if self.is_over:
             return
-        ear = self._host.switchboard.connect(self._order.token, self.id, self.sound.leg)
+        ear = self._host.switchboard.connect(self._token, self.id, self.sound.leg)
         if ear is None:
             self.hang_up("hangup")
             return
@@ -163,35 +63,5 @@ class Outgoing(Call):
         self._host.tell(self.id, self.org, "answered")
 
     def _came_to_nothing(self, word: str, detail: str | None) -> None:
-        super().hang_up("hangup")
+        self.hang_up("hangup")
         self._host.tell(self.id, self.org, word, None, detail)
-
-    # taking it back
-
-    def hang_up(self, reason: str) -> None:
-        if self._taken is None:
-            self._withdraw("canceled")
-        else:
-            super().hang_up(reason)
-
-    def _withdraw(self, word: str) -> None:
-        if self._withdrawn is None and self._taken is None:
-            self._withdrawn = word
-            self._cancel()
-
-    def _cancel(self) -> None:
-        """Not before they have said anything (section 9.1): what they have not got yet they could not cancel."""
-        client = self._client
-        if client is None or client.is_final or client.status < 100 or self._is_cancel_sent:
-            return
-        self._is_cancel_sent = True
-        invite = client.request
-        made = request("CANCEL", invite.uri)
-        made.headers.set_single("Via", invite.headers.get("via")[0])
-        for route in invite.headers.get("route"):
-            made.headers.append("Route", route)
-        for name in ("From", "To", "Call-ID"):
-            made.headers.set_single(name, invite.get_header(name) or "")
-        made.headers.set_single("CSeq", f"{(invite.get_header('cseq') or '').partition(' ')[0]} CANCEL")
-        self._host.requests.transactions.begin(made, client.flow, lambda _: None)
-        client.expire(LIFE)

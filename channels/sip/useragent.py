@@ -16,6 +16,7 @@ from channels.sip.dialog import Dialog
 from channels.sip.directory import Directory
 from channels.sip.host import Reroute
 from channels.sip.messages import tag_of
+from channels.sip.moving import Moving, leave
 from channels.sip.sockets import own_address
 from channels.sip.ticker import Ticker
 from channels.sip.transactions import Transactions
@@ -109,6 +110,17 @@ class UserAgent:
     def add(self, call: Call) -> None:
         self.calls[call.id] = call
         self._dialogs[call.dialog.call_id, call.dialog.local_tag] = call
+
+    def move(self, call: Call, uri: str, by: str | None) -> None:
+        """Call somebody in the place of whoever has the call now."""
+        moving = Moving(self, call, uri, by)
+        call.moving = moving
+        self._dialogs[moving.dialog.call_id, moving.dialog.local_tag] = moving
+        self.begin(moving.move(), f"move {call.id}")
+
+    def moved(self, call: Call, heir: Call) -> None:
+        self.calls[heir.id] = heir
+        self.begin(leave(call, self.scale), f"take leave in {call.id}")
 
     def find(self, request: SipRequest) -> Call | None:
         """The call that a request belongs to."""

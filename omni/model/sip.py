@@ -90,6 +90,8 @@ class TrunkFields(Config):
     """Encrypted sound: `optional` takes it when it is offered, `required` takes and offers nothing else."""
     transfers: Literal["all", "sip", "none"] = "all"
     """Whom the other side may be asked to call instead of us: anybody, SIP addresses only, or nobody."""
+    refer: bool = False
+    """Whether the other side may give a call to somebody else, whom we then call through this trunk."""
     max_calls: int = Field(default=30, ge=0, le=1_000)
     invites_per_minute: int = Field(default=120, ge=1, le=100_000)
     """From one address."""

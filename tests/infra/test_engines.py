@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from servers import rabbitmq
 
 from omni.bus.base import BusError, Outgoing, Received
 from omni.bus.rabbitmq import RabbitBus
@@ -82,7 +84,13 @@ def test_the_user_of_mongodb_reads_and_writes_one_database() -> None:
 
 
 def _rabbitmqctl(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["rabbitmqctl", "--quiet", *words], capture_output=True, text=True, timeout=50)
+    return subprocess.run(
+        ["rabbitmqctl", "--quiet", *words],
+        env={**os.environ, **rabbitmq.environment()},
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
 
 
 @pytest.fixture
