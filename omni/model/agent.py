@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 
 from omni.model.base import DEFAULT_ORG, Config
 from omni.model.behaviour import Greeting, LlmSettings, Overrides, Tool
-from omni.model.channel import Channel
+from omni.model.channel import Channel, written_id
 from omni.model.message import Buttons, LinkButton, Menu
 from omni.model.webhook_brain import WebhookSettings
 
@@ -185,6 +185,7 @@ class Agent(Config):
 
     def overrides_on(self, channel_id: str) -> Overrides | None:
         """What it has otherwise on a channel: its own, or another agent's that it shares."""
+        channel_id = written_id(channel_id)
         own = next((one for one in self.channels if one.id == channel_id), None)
         return own.overrides if own is not None else self.shared.get(channel_id)
 

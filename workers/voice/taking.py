@@ -14,7 +14,7 @@ from channels.audio import Admitted, CarrierError, Refused
 from omni.bus.base import BusError
 from omni.model.channel import PhoneChannel, SipChannel
 from omni.model.contact import Contact
-from omni.model.inbound import CallOffered, OfferedAgain, Opening, SeatOffered
+from omni.model.inbound import CallOffered, CallSignal, OfferedAgain, Opening, SeatOffered
 from omni.store.base import StoreError
 from sessions.place import Place
 from sessions.steps import CallCame
@@ -160,6 +160,11 @@ class Taking:
             await answer(self._world, offered.ask, {"refused": "rejected"}, error.reason)
             return
         await answer(self._world, offered.ask, told)
+
+    def signalled(self, signal: CallSignal) -> None:
+        door = self._services.doors.get(signal.channel.partition(":")[0])
+        if door is not None:
+            door.signalled(signal)
 
     async def seat(self, call: VoiceCall, offered: SeatOffered) -> None:
         door = self._services.doors.get("webrtc")

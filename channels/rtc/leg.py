@@ -1,4 +1,4 @@
-"""The sound of one browser call as a `Leg`. It stays while the browser's connection comes back on another network.
+"""The sound of one call by WebRTC as a `Leg`. It stays while the browser's connection comes back on another network.
 
 What is to be played waits here, not at the far end: the voice worker gives its frames some 140 ms ahead of time, one is
 taken every 20 ms, and a `clear` drops what was not taken.
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from channels.audio import FRAME_MS, Ear
-from channels.webrtc.codec import FRAME_BYTES, RATE, WIRE_RATE
+from channels.rtc.codec import FRAME_BYTES, RATE, WIRE_RATE
 
 MOST_WAITING: Final = 500
 """Frames and marks: ten seconds, of which nobody who paces comes near."""
@@ -22,7 +22,7 @@ silent: somebody has to hear that, or a turn would never end."""
 _SILENCE: Final = bytes(FRAME_BYTES)
 
 
-class BrowserLeg:
+class RtcLeg:
     """`hung_up` is called once, when our side hangs up."""
 
     def __init__(self, hung_up: Callable[[], None]) -> None:
