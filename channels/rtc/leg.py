@@ -117,6 +117,11 @@ class RtcLeg:
             ear.heard(heard[start : start + FRAME_BYTES], self._at)
             self._at += FRAME_MS
 
+    def press(self, digit: str) -> None:
+        """They pressed a key."""
+        if self._ear is not None:
+            self._ear.pressed(digit)
+
     def end(self, reason: str) -> None:
         """The caller is gone; told once, and not after `hang_up`."""
         if not self._is_over:

@@ -19,6 +19,7 @@ import av
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 from aiortc.mediastreams import MediaStreamError
 
+from channels.rtc import keys
 from channels.rtc.arrivals import Arrivals
 from channels.rtc.codec import WIRE_RATE, WIRE_SAMPLES, Decoder, Encoder
 from channels.rtc.sdp import OfferError
@@ -64,6 +65,9 @@ class Owner(Protocol):
         """The frame to send now."""
 
     def heard(self, peer: Peer, pcm: bytes, sample: int) -> None: ...
+
+    def pressed(self, peer: Peer, digit: str) -> None:
+        """They pressed a key. Only with `takes_keys`."""
 
     def told(self, peer: Peer, text: str) -> None:
         """A page sent something."""
@@ -126,10 +130,19 @@ class _Arriving:
 
 
 class Peer:
-    """`ice_servers` are aiortc's. Without `sends` nothing is sent before `may_send` is set, silence neither."""
+    """`ice_servers` are aiortc's. Without `sends` nothing is sent before `may_send` is set, silence neither;
+    `takes_keys`: the other side may press some."""
 
-    def __init__(self, owner: Owner, ice_servers: Sequence[aiortc.RTCIceServer] = (), *, sends: bool = True) -> None:
+    def __init__(
+        self,
+        owner: Owner,
+        ice_servers: Sequence[aiortc.RTCIceServer] = (),
+        *,
+        sends: bool = True,
+        takes_keys: bool = False,
+    ) -> None:
         self._owner = owner
+        self._takes_keys = takes_keys
         self.may_send = asyncio.Event()
         if sends:
             self.may_send.set()
@@ -154,13 +167,22 @@ class Peer:
         except _BROKEN as error:
             log.info("an offer could not be answered: %r", error)
             raise OfferError("the offer cannot be answered; send it as the browser made it") from error
-        return str(self._connection.localDescription.sdp)
+        return self._described(keys.payload_of(sdp))
 
     async def offer(self) -> str:
         """An offer of ours, complete; `accept` takes the answer to it."""
         self._prepare()
         await self._connection.setLocalDescription(await self._connection.createOffer())
-        return str(self._connection.localDescription.sdp)
+        return self._described(keys.PAYLOAD)
+
+    def _described(self, payload: int | None) -> str:
+        """What we say of ourselves; `payload` is what keys are called."""
+        sdp = str(self._connection.localDescription.sdp)
+        if payload is None or not self._takes_keys:
+            return sdp
+        [transceiver] = self._connection.getTransceivers()
+        keys.divert(transceiver.receiver.transport, payload, self.arrivals, self._pressed)
+        return keys.with_keys(sdp, payload)
 
     async def accept(self, sdp: str) -> None:
         """The answer to our offer. Raises OfferError."""
@@ -196,6 +218,10 @@ class Peer:
 
     def _arrived(self, payload: bytes, sample: int) -> None:
         self._owner.heard(self, self._decoder.decode(payload), sample)
+
+    def _pressed(self, digit: str) -> None:
+        if not self._is_over:
+            self._owner.pressed(self, digit)
 
     def _changed(self) -> None:
         match self._connection.connectionState:

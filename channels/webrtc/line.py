@@ -156,6 +156,9 @@ class Line:
         if peer is self._peer:
             self.leg.hear(pcm, sample, self._gear.now())
 
+    def pressed(self, peer: Peer, digit: str) -> None:
+        """Pages have no keys."""
+
     def told(self, peer: Peer, text: str) -> None:
         if peer is not self._peer or self.is_done:
             return

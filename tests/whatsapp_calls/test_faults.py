@@ -12,7 +12,7 @@ from channels.whatsapp.calling import line
 from channels.whatsapp.simulator import FaultRule
 from channels.whatsapp.simulator.calls import webhooks
 from channels.whatsapp.simulator.calls.calls import CallPlan
-from omni.app import whatsapp_calls
+from omni.app import voice_services, whatsapp_calls
 from omni.model.queues import end_of
 from tests.server.shop import until
 from tests.whatsapp_calls.conftest import ADA, NUMBER, House, OpenHouse
@@ -249,3 +249,20 @@ async def test_a_graph_that_hangs_while_we_call_refuses_the_call(
     wanted = {"agent_id": "desk", "phone_number": f"+{ADA}", "channel_id": f"whatsapp_call:{NUMBER}"}
     status, told = await house.post("/v1/calls", wanted)
     assert (status, "did not answer in time" in told["error"]["message"]) == (409, True)
+
+
+async def test_a_server_without_webrtc_says_what_it_needs(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = voice_services.importlib.util.find_spec
+    monkeypatch.setattr(
+        voice_services.importlib.util, "find_spec", lambda name: None if name == "aiortc" else found(name)
+    )
+    house = await open_house()
+    call = await house.rings()
+    await house.in_state(call, "over")
+    assert call.actions == ["reject"]
+    assert "pip install 'omni-server[webrtc]'" in caplog.text
+    wanted = {"agent_id": "desk", "phone_number": f"+{ADA}", "channel_id": f"whatsapp_call:{NUMBER}"}
+    status, told = await house.post("/v1/calls", wanted)
+    assert (status, "pip install 'omni-server[webrtc]'" in told["error"]["message"]) == (409, True)

@@ -150,3 +150,16 @@ async def test_a_voice_worker_of_its_own_takes_what_a_gateway_is_told(
     assert call.actions == ["pre_accept", "accept"]
     house.cloud.calls.hang_up(call)
     assert (await house.ended(house.id_of(call))).reason == "hangup"
+
+
+async def test_pressed_keys_are_heard_beside_the_sound(open_house: OpenHouse) -> None:
+    house = await open_house()
+    call = await house.rings()
+    await house.hears(call, "welcome")
+    assert "telephone-event/8000" in call.answer
+    call.phone.press("42#")
+    id_ = house.id_of(call)
+    pressed = await house.logged(id_, "call.dtmf_received", 3)
+    assert [one.digit for one in pressed] == ["4", "2", "#"]
+    house.says(call, "order")
+    await house.hears(call, "one two three")

@@ -60,7 +60,7 @@ class CallLine:
         """Nothing of it is left but what closes."""
         self._gear = gear
         self._token = token
-        self._peer = Peer(self, gear.ice_servers, sends=False)
+        self._peer = Peer(self, gear.ice_servers, sends=False, takes_keys=True)
         self._is_taken = False
         self._has_begun = False
         self._is_described = False
@@ -203,6 +203,10 @@ class CallLine:
     def heard(self, peer: Peer, pcm: bytes, sample: int) -> None:
         if self._has_begun:
             self.leg.hear(pcm, sample, self._gear.now())
+
+    def pressed(self, peer: Peer, digit: str) -> None:
+        if self._has_begun:
+            self.leg.press(digit)
 
     def told(self, peer: Peer, text: str) -> None:
         """The platform opens no data channel."""

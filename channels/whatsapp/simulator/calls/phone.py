@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fractions
+import struct
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateErr
 from aiortc.mediastreams import MediaStreamError
 
 RATE: Final = 48_000
+KEYS: Final = 126
+"""The payload type of pressed keys."""
 FRAME: Final = RATE // 50
 CLOSE_SECONDS: Final = 2.0
 BROKEN: Final = (
@@ -105,12 +108,18 @@ class Phone:
         await self._peer.setLocalDescription(await self._peer.createAnswer())
         return _lite(str(self._peer.localDescription.sdp))
 
+    def press(self, digits: str) -> None:
+        """The user presses keys."""
+        for digit in digits:
+            self._keys.press(digit)
+
     def _prepare(self) -> None:
         self._peer.addTrack(self.microphone)
         [transceiver] = self._peer.getTransceivers()
         known = aiortc.RTCRtpReceiver.getCapabilities("audio")
         assert known is not None
         transceiver.setCodecPreferences([codec for codec in known.codecs if codec.mimeType.lower() == "audio/opus"])
+        self._keys = _Keys(transceiver.receiver.transport)
         ice: Any = transceiver.receiver.transport.transport
         ice._connection.ice_controlling = False  # whoever is ICE-lite is controlled, also when they offer
         ice._role_set = True
@@ -145,6 +154,40 @@ class Phone:
 
 
 def _lite(sdp: str) -> str:
-    """As the platform describes itself: it checks no addresses, and leaves that to the business."""
+    """As the platform describes itself: it checks no addresses, and leaves that to the business; and it sends keys."""
     head, section, rest = sdp.partition("m=audio")
-    return f"{head}a=ice-lite\r\n{section}{rest}"
+    media, end, lines = rest.partition("\r\n")
+    events = f"a=rtpmap:{KEYS} telephone-event/8000\r\n"
+    return f"{head}a=ice-lite\r\n{section}{media} {KEYS}{end}{lines}{events}"
+
+
+class _Keys:
+    """Puts pressed keys in the place of packets of sound (RFC 4733): they are one stream."""
+
+    def __init__(self, transport: Any) -> None:
+        self._send = transport._send_rtp
+        self._plan: list[bytes] = []
+        self._stamp: bytes | None = None
+        transport._send_rtp = self._sent
+
+    def press(self, digit: str) -> None:
+        code = "0123456789*#ABCD".index(digit)
+        ends = [False] * 5 + [True] * 3
+        self._plan += [
+            struct.pack("!BBH", code, 0x8A if end else 10, 160 * min(n + 1, 6)) for n, end in enumerate(ends)
+        ]
+
+    async def _sent(self, data: bytes) -> None:
+        is_rtcp = 192 <= data[1] <= 208
+        if is_rtcp or not self._plan:
+            await self._send(data)
+            return
+        size = 12 + 4 * (data[0] & 0x0F)
+        if data[0] & 0x10:
+            size += 4 + 4 * int.from_bytes(data[size + 2 : size + 4], "big")
+        if self._stamp is None:
+            self._stamp = data[4:8]
+        header = bytes([data[0], KEYS]) + data[2:4] + self._stamp + data[8:size]
+        await self._send(header + self._plan.pop(0))
+        if not self._plan or self._plan[0][3] == 160:
+            self._stamp = None
