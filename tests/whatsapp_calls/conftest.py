@@ -64,6 +64,7 @@ class House:
     http: aiohttp.ClientSession
     commands: Commands
     graph: str
+    stack: AsyncExitStack
 
     @property
     def url(self) -> str:
@@ -201,6 +202,6 @@ async def open_house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIt
             if waits:
                 await until(answers)
             commands = Commands(found.store, found.bus, settings.partitions)
-            return House(servers, cloud, found, http, commands, settings.whatsapp_graph_url)
+            return House(servers, cloud, found, http, commands, settings.whatsapp_graph_url, stack)
 
         yield start

@@ -8,6 +8,8 @@ import pytest
 
 from omni.model.entry import CallStarted, UserSaid
 from omni.model.message import Message
+from tests.webrtc.caller import Caller
+from tests.webrtc.conftest import KEY
 from tests.whatsapp_calls.conftest import ADA, House, OpenHouse, desk
 
 
@@ -163,3 +165,37 @@ async def test_pressed_keys_are_heard_beside_the_sound(open_house: OpenHouse) ->
     assert [one.digit for one in pressed] == ["4", "2", "#"]
     house.says(call, "order")
     await house.hears(call, "one two three")
+
+
+async def test_a_colleague_is_on_the_line_by_browser_and_speaks_when_they_have_the_call(open_house: OpenHouse) -> None:
+    house = await open_house()
+    call = await house.rings()
+    await house.hears(call, "welcome")
+    headers, listed = {"Authorization": f"Bearer {KEY}"}, f"{house.url}/v1/inbox/conversations"
+    async with house.http.get(listed, headers=headers) as answer:
+        [row] = [one for one in (await answer.json())["rows"] if one["transport"] == "whatsapp_call"]
+    colleague = Caller(house.http, house.url, f"/v1/inbox/conversations/{row['id']}/seat")
+    house.stack.push_async_callback(colleague.leave)
+    await colleague.dial(headers=headers)
+    await colleague.until(lambda: len(colleague.sound) > 0)
+    house.says(call, "order")
+    await colleague.until(lambda: colleague.words()[-4:] == ["order", "one", "two", "three"])
+    async with house.http.post(f"{listed}/{row['id']}/take", json={}, headers=headers) as answer:
+        assert answer.status < 300, await answer.text()
+    await house.logged(house.id_of(call), "handoff.active")
+    colleague.say("eight")
+    await house.hears(call, "eight")
+
+
+async def test_the_bot_writes_to_whom_it_speaks_with(open_house: OpenHouse) -> None:
+    rules = [
+        {"when": "order", "tool": "send_message", "arguments": {"text": "two"}, "say": "three"},
+        {"when": "(?s).*", "say": "five"},
+    ]
+    house = await open_house(desk(script=rules, tools=[{"name": "send_message", "builtin": "send_message"}]))
+    call = await house.rings()
+    await house.hears(call, "welcome")
+    house.says(call, "order")
+    [sent] = await house.cloud.wait_sent(1)
+    assert (sent.wa_id, sent.body["text"]) == (ADA, {"body": "two", "preview_url": False})
+    await house.hears(call, "three")

@@ -177,7 +177,7 @@ class CallLine:
         self.leg.begin(self._gear.now())
         ear = self._gear.switchboard.connect(self._token, self.call, self.leg)
         if ear is None:
-            self._end("failed", None, "nobody is there to hold the call")
+            self._fail("nobody is there to hold the call")
             return
         self.leg.listen(ear)
         self._peer.may_send.set()
@@ -218,7 +218,7 @@ class CallLine:
                 self.leg.end("hangup" if is_closed else "lost")
                 self._finish()
             else:
-                self._end("failed", None, "the connection broke before the call began")
+                self._fail("the connection broke before the call began")
 
     # its end
 
