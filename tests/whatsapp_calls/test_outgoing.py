@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from channels.whatsapp.simulator import FaultRule
 from channels.whatsapp.simulator.calls.call import SimulatedCall
 from channels.whatsapp.simulator.calls.calls import CallPlan
@@ -160,3 +162,23 @@ async def test_a_number_without_calls_calls_nobody(open_house: OpenHouse) -> Non
     status, told = await dials(house)
     assert status == 422
     assert "calls: true" in told["error"]["message"]
+
+
+@pytest.mark.rabbitmq
+@pytest.mark.mongodb
+async def test_a_voice_worker_of_its_own_places_the_call_and_hears_what_a_gateway_is_told(
+    rabbitmq_url: str, rabbitmq_prefix: str, mongo_url: str, open_house: OpenHouse
+) -> None:
+    house = await open_house(
+        roles=("gateway", "session", "voice", "voice"),
+        bus_url=rabbitmq_url,
+        bus_prefix=rabbitmq_prefix.rstrip("."),
+        store_url=mongo_url,
+    )
+    house.cloud.calls.permit(NUMBER, ADA)
+    call, id_ = await dialled(house)
+    await house.hears(call, "welcome")
+    house.says(call, "order")
+    await house.hears(call, "one two three")
+    house.cloud.calls.hang_up(call)
+    assert (await house.ended(id_)).reason == "hangup"

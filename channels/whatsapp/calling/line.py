@@ -20,6 +20,7 @@ from channels.rtc.leg import RtcLeg
 from channels.rtc.peer import Peer
 from channels.rtc.sdp import OfferError, answerable
 from channels.whatsapp.calling.api import CallsApi
+from channels.whatsapp.calling.description import for_platform
 from omni.model.channel import WhatsAppChannel
 
 log = logging.getLogger("omni.whatsapp.calls")
@@ -81,7 +82,7 @@ class CallLine:
         """Answer what they offer; taking the call goes on by itself. Raises OfferError."""
         self.call, self.provider_id = call, provider_id
         try:
-            ours = await self._peer.answer(answerable(sdp))
+            ours = for_platform(await self._peer.answer(answerable(sdp)))
         except BaseException:
             self.close()
             raise
@@ -118,7 +119,7 @@ class CallLine:
         """Begin to call; the platform's id of the call. Raises RefusedError."""
         self._is_ours = True
         try:
-            offer = await self._peer.offer()
+            offer = for_platform(await self._peer.offer())
             self.provider_id = await self._gear.api.connect(self.channel, to, offer, tracker)
         except BaseException:
             self.close()

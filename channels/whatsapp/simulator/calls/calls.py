@@ -325,4 +325,6 @@ def _session(body: Json, kind: str) -> str:
         raise invalid(f"The parameter session with sdp_type '{kind}' is required.")
     if not sdp.endswith("\r\n"):
         raise GraphError(100, "SDP Validation error: lines end with CRLF.", http=400)
+    if sdp.count("a=fingerprint:") != 1 or "a=fingerprint:sha-256 " not in sdp:
+        raise GraphError(100, "SDP Validation error: there must be one fingerprint, by SHA-256.", http=400)
     return sdp
