@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from omni.model.base import DEFAULT_ORG, Config
 from omni.model.behaviour import Greeting, LlmSettings, Overrides, Tool
 from omni.model.channel import Channel, written_id
-from omni.model.message import Buttons, LinkButton, Menu
+from omni.model.message import Buttons, CallPermissionRequest, LinkButton, Menu
 from omni.model.webhook_brain import WebhookSettings
 
 Brain = Literal["llm", "script", "webhook", "client"]
@@ -29,7 +29,7 @@ class ScriptRule(Config):
     tool: str | None = None
     arguments: dict[str, str] = Field(default_factory=dict)
     say: str | tuple[str, ...] | None = None
-    show: Annotated[Buttons | Menu | LinkButton, Field(discriminator="type")] | None = None
+    show: Annotated[Buttons | Menu | LinkButton | CallPermissionRequest, Field(discriminator="type")] | None = None
     handoff: bool = False
     reason: str | None = Field(default=None, max_length=200)
     """Why a person is wanted, for whoever takes the conversation."""

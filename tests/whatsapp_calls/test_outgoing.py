@@ -100,6 +100,22 @@ async def test_permission_is_asked_for_and_given_and_then_they_are_called(open_h
     assert (await house.call(id_)).contact == written.contact
 
 
+async def test_a_rule_asks_and_is_not_asked_twice_a_day(open_house: OpenHouse) -> None:
+    rules = [
+        {"when": "call me", "say": "one", "show": {"type": "call_permission_request", "body": "May we call you?"}},
+        {"when": "(?s).*", "say": "five"},
+    ]
+    house = await open_house(desk(script=rules))
+    house.cloud.user_says("call me", wa_id=ADA)
+    *_, sent = await house.cloud.wait_sent(3)
+    assert sent.body["interactive"]["type"] == "call_permission_request"
+    written = await house.written()
+    await house.logged(written.id, "custom")
+    house.cloud.user_says("call me", wa_id=ADA)
+    [failed] = await house.logged(written.id, "delivery.failed")
+    assert "too often" in failed.reason
+
+
 async def test_who_refuses_is_not_called(open_house: OpenHouse) -> None:
     house = await open_house()
     house.cloud.user_permits(ADA, False)

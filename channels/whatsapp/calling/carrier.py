@@ -28,7 +28,7 @@ from omni.store.base import StoreError
 log = logging.getLogger("omni.whatsapp.calls")
 
 MOST_UNCONNECTED: Final = 16
-"""Calls that are being set up at a time: each takes a port, a key and a thread."""
+"""Calls that come in and are being set up, at a time: each takes a port, a key and a thread, whoever makes it."""
 CLOSE_SECONDS: Final = 5.0
 REMEMBERED: Final = 1_000
 NO_TRANSFER: Final = "a WhatsApp call cannot be given to somebody else; ask for their number and call them, or write"
@@ -135,7 +135,6 @@ class WhatsAppCalls:
         if _NUMBER.fullmatch(to) is None and _USER.fullmatch(to) is None:
             shown = ascii(to)[1:-1][:60]
             raise CarrierError(f"{what}: {shown} is nobody on WhatsApp; write a number as +12025550142.")
-        self._check_room()
         line = CallLine(order.org, channel, order.token, self._gear)
         try:
             provider_id = await line.place(to.removeprefix("+"), f"omni:call:{order.token[:8]}")
@@ -174,7 +173,7 @@ class WhatsAppCalls:
             self._known.popitem(last=False)
 
     def _check_room(self) -> None:
-        if sum(not line.has_begun and not line.is_done for line in self._lines.values()) >= MOST_UNCONNECTED:
+        if sum(line.is_coming for line in self._lines.values()) >= MOST_UNCONNECTED:
             raise CarrierError("too many calls are being set up; try again in a moment", outcome="busy")
 
     def _tell(self, call: str, org: str, status: str, code: str | None, detail: str | None) -> None:

@@ -73,8 +73,9 @@ class CallLine:
         self._waits: asyncio.TimerHandle | None = None
 
     @property
-    def has_begun(self) -> bool:
-        return self._has_begun
+    def is_coming(self) -> bool:
+        """They call us, and it has not begun."""
+        return not (self._is_ours or self._has_begun or self.is_done)
 
     # somebody calls us
 
