@@ -124,7 +124,11 @@ class _Reading:
             for item in items(value.get("messages")):
                 self._item(self._message, "message", line, people, item, display, standby)
             for item in items(value.get("statuses")):
-                self._item(self._status, "status", line, people, item, display, standby)
+                if mapping(item).get("type") == "call":
+                    step = partial(self._call, value.get("errors"))
+                    self._item(step, "call", line, people, item, display, standby)
+                else:
+                    self._item(self._status, "status", line, people, item, display, standby)
         if field_name in ("smb_message_echoes", "standby"):
             for item in items(value.get("message_echoes")):
                 self._item(self._echo, "echo", line, people, item, display, field_name == "standby")

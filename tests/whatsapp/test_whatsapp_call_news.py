@@ -15,6 +15,7 @@ from omni.model.channel import WhatsAppChannel, own_channel, written_id
 
 NUMBER = "204917735580163"
 NOW = 1794824100.0
+SECRETS = {"access_token": "t", "app_secret": "s", "verify_token": "v", "calls": True}
 Read = Callable[..., Batch]
 
 
@@ -80,3 +81,10 @@ def test_calls_and_messages_belong_to_one_channel(our_channel: Callable[..., Wha
     assert own_channel([channel], channel.calls_id) is channel
     assert written_id(channel.calls_id) == channel.id == written_id(channel.id)
     assert written_id("phone:+12025550142") == "phone:+12025550142"
+
+
+def test_what_became_of_a_call_is_known_wherever_it_is_told(fixture_body: Callable[[str], bytes]) -> None:
+    elsewhere = fixture_body("call_status_ringing").replace(b'"field": "calls"', b'"field": "messages"')
+    ours = Directory([("default", "echo", WhatsAppChannel.model_validate(SECRETS | {"phone_number_id": NUMBER}))])
+    batch = payloads.read(load(elsewhere), NOW, find=ours.find, secret=0, own=ours.own_keys)
+    assert (only(batch).step, batch.statuses) == ("ringing", [])

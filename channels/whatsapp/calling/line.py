@@ -25,7 +25,7 @@ from omni.model.channel import WhatsAppChannel
 
 log = logging.getLogger("omni.whatsapp.calls")
 
-EARLY_SECONDS: Final = 3.0
+EARLY_SECONDS: Final = 1.5
 """So long the connection may take before a call is taken all the same."""
 CONNECT_SECONDS: Final = 15.0
 """A connection that is not open so long after the call was taken never will be."""
