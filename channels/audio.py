@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from omni.model.base import DEFAULT_ORG
 from omni.model.channel import Channel
-from omni.model.inbound import AnyInput, CallOffered, SeatOffered
+from omni.model.inbound import AnyInput, CallOffered, CallSignal, SeatOffered
 
 FRAME_MS: Final = 20
 
@@ -149,6 +149,9 @@ class Door(Protocol):
 
     async def back(self, call: str, sdp: str) -> dict[str, JsonValue]:
         """The same for a call that goes on, whose caller comes back from another network."""
+
+    def signalled(self, signal: CallSignal) -> None:
+        """What the signalling says of one of its calls, where that comes apart from the sound."""
 
     async def seat(self, offered: SeatOffered, sit: Callable[[Leg], Ear | None]) -> dict[str, JsonValue]:
         """The same for a colleague who wants to be on the line of any call. `sit` is called when their sound is here,

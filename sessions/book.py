@@ -10,7 +10,7 @@ from typing import Final
 
 from omni.bus.base import MISSED, Bus, BusError
 from omni.model.agent import Agent
-from omni.model.channel import has_account
+from omni.model.channel import has_account, written_id
 from omni.store.base import Store, StoreError
 
 log = logging.getLogger("omni.agents")
@@ -51,7 +51,7 @@ class Book:
 
     def owner(self, org: str, channel: str) -> Agent | None:
         """The agent that has a channel's account. A channel without one (web chat) has no such owner."""
-        return self._by_channel.get((org, channel))
+        return self._by_channel.get((org, written_id(channel)))
 
     def everyone(self) -> tuple[Agent, ...]:
         return tuple(self._agents.values())

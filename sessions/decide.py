@@ -10,6 +10,7 @@ from omni.model.entry import ContactChanged, Custom, DeliveryLost, HumanWhispere
 from omni.model.inbound import (
     CallOffered,
     CallProgress,
+    CallSignal,
     ColleagueMessage,
     Configure,
     DeliveryFailed,
@@ -197,7 +198,7 @@ def decide(state: CallState, turn: LiveTurn | None, happening: Happening, around
             return arrived(turn, around)
         case PersonArrived() | ToolResults() | TurnReady() | MergePeople() | ForgetPerson():
             return Step(turn=turn)  # what tools and readiness bring is for the brain at work; people are no call's
-        case CallCame() | CallOffered() | OfferedAgain() | SeatOffered() | Dial() | Signalled():
+        case CallCame() | CallOffered() | CallSignal() | OfferedAgain() | SeatOffered() | Dial() | Signalled():
             return Step(turn=turn)  # it is here already; signals are told, and nothing else
 
 

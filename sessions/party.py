@@ -6,6 +6,7 @@ from typing import Final
 
 from omni.model.agent import Agent
 from omni.model.call import SOUND, Call
+from omni.model.channel import takes_calls
 from omni.model.contact import Contact, Identity, Sender
 from omni.model.delivery import Recipient
 from omni.store.base import CallFilter
@@ -94,7 +95,7 @@ class Party:
 
 def _may_be_spoken_with(agent: Agent) -> bool:
     """Whether it is worth a look: most agents only write."""
-    return agent.messages_join_calls and (any(one.kind in SOUND for one in agent.channels) or bool(agent.shared))
+    return agent.messages_join_calls and (any(takes_calls(one) for one in agent.channels) or bool(agent.shared))
 
 
 def _reachable(identities: tuple[Identity, ...], contact: Contact) -> tuple[Identity, ...]:

@@ -97,14 +97,23 @@ async def _earlier(
     if place.group is not None:
         calls = await store.calls_of_conversation(place.conversation, limit=LOOKED_AT)
     elif agent.history == "same_channel":
-        key = conversation_key(place.org, place.agent, place.channel, contact)  # also of a second call at once
-        calls = await store.calls_of_conversation(key, limit=LOOKED_AT)
+        calls = []
+        for channel in _as_one(agent, place.channel):
+            key = conversation_key(place.org, place.agent, channel, contact)  # also of a second call at once
+            calls += await store.calls_of_conversation(key, limit=LOOKED_AT)
+        calls.sort(key=_newest, reverse=True)
     else:
         calls = await store.calls(CallFilter(org=place.org, agent=place.agent, contact=contact), limit=LOOKED_AT)
         calls = sorted((call for call in calls if Place.of(call).group is None), key=_newest, reverse=True)
     wanted = [call for call in calls if call.id != but and call.bot_messages + call.user_messages + call.human_messages]
     loaded = [await store.load_call(call.id) for call in wanted[:EARLIER_CALLS]]
     return [state_of(each) for each in loaded if each is not None]
+
+
+def _as_one(agent: Agent, channel_id: str) -> tuple[str, ...]:
+    """What is one channel to people: they write and speak with the same WhatsApp number."""
+    channel = own_channel(agent.channels, channel_id)
+    return (channel.id, channel.calls_id) if isinstance(channel, WhatsAppChannel) and channel.calls else (channel_id,)
 
 
 def _newest(call: Call) -> float:

@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue
 
 from omni.model.base import Value
 from omni.model.behaviour import Overrides
-from omni.model.call import SOUND, Speaker
+from omni.model.call import SOUND, WHATSAPP_CALL, Speaker
 from omni.model.entry import Handler
 from omni.model.message import Message
 
@@ -25,6 +25,7 @@ WHERE: Final = {
     "phone": "on the phone",
     "sip": "on the phone",
     "webrtc": "in a call from the browser",
+    WHATSAPP_CALL: "in a WhatsApp call",
     "mic": "at the microphone",
 }
 """Kinds of channels, as a model reads them."""

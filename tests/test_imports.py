@@ -31,6 +31,7 @@ COMMON = (
     "channels.splitting",
     "channels.per_minute",
     "channels.hosted",
+    "channels.rtc",
     *AUDIO,
 )
 DRIVERS = ("omni.sqlite", "omni.mongodb")  # what several engines of one database share
@@ -60,6 +61,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "channels": (),
     "channels.base": ("omni.model", *SEAMS, *TELEMETRY),
     "channels.audio": ("omni.model",),
+    "channels.rtc": ("channels.audio", *AUDIO),  # WebRTC, whoever signals the call: browsers, WhatsApp
     "channels.twilio": ("channels.per_minute", "omni.model", *TELEMETRY),
     "channels.twilio.simulator": AUDIO,  # it stands for somebody else's cloud: it must not know ours
     "channels.splitting": (),  # what channels have in common beside the protocol

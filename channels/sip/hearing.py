@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from channels.audio import Ear
 from channels.sip import rtp
-from channels.sip.keys import KeysIn
 from channels.sip.latch import Address, Latch
 from channels.sip.sdp import Far
 from omni.audio.g711 import alaw_to_pcm, mulaw_to_pcm
+from omni.audio.telephone_events import KeysIn
 
 if TYPE_CHECKING:
     from channels.sip.srtp import Srtp

@@ -1,4 +1,4 @@
-"""Pressed keys as events in RTP (RFC 4733), out and in, and as SIP INFO."""
+"""Pressed keys as events in RTP (RFC 4733), on their way out, and as SIP INFO."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import struct
 from collections import deque
 from typing import Final
 
-DIGITS: Final = "0123456789*#ABCD"
+from omni.audio.telephone_events import DIGITS
+
 TICK_UNITS: Final = 160
 PRESSED_TICKS: Final = 8
 """160 ms: longer than the 40 that every receiver knows, shorter than what annoys."""
@@ -44,22 +45,6 @@ class KeysOut:
 
     def clear(self) -> None:
         self._plan.clear()
-
-
-class KeysIn:
-    """Keys that come in: told once each, at the first packet, as all of one key have one stamp. So a key is heard when
-    any of its packets arrives."""
-
-    def __init__(self) -> None:
-        self._last: int | None = None
-
-    def take(self, payload: bytes, stamp: int) -> str | None:
-        if len(payload) < 4 or payload[0] >= len(DIGITS) or stamp == self._last:
-            return None
-        if self._last is not None and (self._last - stamp) & 0xFFFFFFFF < 0x10000:
-            return None  # a late packet of a key before
-        self._last = stamp
-        return DIGITS[payload[0]]
 
 
 def from_info(content_type: str, body: str) -> str | None:

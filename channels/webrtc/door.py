@@ -11,12 +11,12 @@ import aiortc
 from pydantic import JsonValue
 
 from channels.audio import CarrierError, Ear, Leg, Switchboard
+from channels.rtc.sdp import OfferError, answerable
 from channels.webrtc.line import Gear, Line
 from channels.webrtc.news import News
-from channels.webrtc.sdp import OfferError, answerable
 from omni.live.hub import Hub
 from omni.model.behaviour import Overrides
-from omni.model.inbound import CallOffered, SeatOffered
+from omni.model.inbound import CallOffered, CallSignal, SeatOffered
 
 log = logging.getLogger("omni.webrtc")
 
@@ -85,6 +85,9 @@ class WebRtcDoor:
             return {"sdp": await line.answer(answerable(sdp))}
         except OfferError as error:
             raise CarrierError(str(error), outcome="rejected") from error
+
+    def signalled(self, signal: CallSignal) -> None:
+        """Pages say everything over the data channel."""
 
     async def seat(self, offered: SeatOffered, sit: Callable[[Leg], Ear | None]) -> dict[str, JsonValue]:
         """A colleague, on the line of a call. Raises CarrierError."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from pydantic import JsonValue
@@ -33,8 +33,3 @@ def ice_servers(urls: Sequence[str], turn_secret: str | None, now: float) -> lis
             server |= {"username": user, "credential": base64.b64encode(mac).decode()}
         found.append(server)
     return found
-
-
-def stun_of(urls: Iterable[str]) -> list[str]:
-    """What tells the server itself where it is, if it is behind a router that translates addresses."""
-    return [url for url in urls if url.startswith("stun:")][:1]

@@ -19,9 +19,9 @@ from typing import Any, Final
 import aiortc
 
 from channels.audio import Ear, Leg, Switchboard
+from channels.rtc.leg import RtcLeg
+from channels.rtc.peer import MOST_UNSENT, Peer
 from channels.webrtc.events import Event, PageView
-from channels.webrtc.leg import BrowserLeg
-from channels.webrtc.peer import MOST_UNSENT, Peer
 from channels.webrtc.wishes import Change, Context, HangUp, MuteMe, Ping, Say, wish_of
 from omni.live.told import Told
 from omni.model.behaviour import Overrides
@@ -66,7 +66,7 @@ class Line:
         dismissed: Callable[[], None] = lambda: None,
     ) -> None:
         self.offered = offered
-        self.leg = BrowserLeg(self._hung_up)
+        self.leg = RtcLeg(self._hung_up)
         self.is_done = False
         """Nothing of it is left but connections that close."""
         self._gear = gear
@@ -155,6 +155,9 @@ class Line:
     def heard(self, peer: Peer, pcm: bytes, sample: int) -> None:
         if peer is self._peer:
             self.leg.hear(pcm, sample, self._gear.now())
+
+    def pressed(self, peer: Peer, digit: str) -> None:
+        """Pages have no keys."""
 
     def told(self, peer: Peer, text: str) -> None:
         if peer is not self._peer or self.is_done:

@@ -11,10 +11,10 @@ from typing import Any, Final, Literal
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from channels.rtc.sdp import LONGEST, OfferError, answerable
 from channels.webrtc.admission import Admission, AdmissionError, Caller
 from channels.webrtc.ice import ice_servers
 from channels.webrtc.reception import BrowserCall, Reception, Refuse
-from channels.webrtc.sdp import LONGEST, OfferError, answerable
 from channels.webrtc.wishes import allowed
 from omni.access.asking import Asking
 from omni.access.web import TRY_LATER, for_pages

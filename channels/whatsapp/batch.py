@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from channels.whatsapp.calling.news import CallNews
 from channels.whatsapp.errors import Complaint
 from channels.whatsapp.reading import shape
 from omni.model.delivery import StatusUpdate
@@ -46,6 +47,8 @@ class Batch:
     inputs: list[PersonInput] = field(default_factory=list)
     statuses: list[StatusUpdate] = field(default_factory=list)
     news: list[AccountNews] = field(default_factory=list)
+    calls: list[CallNews] = field(default_factory=list)
+    """Of numbers whose calls are carried here."""
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
 

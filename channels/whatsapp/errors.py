@@ -41,6 +41,23 @@ _TOKEN = Remedy(
 _PAYMENT = Remedy(Action.STOP_NUMBER, "payment_missing", "The account's payment method is missing or refused.")
 _SETUP = Remedy(Action.GIVE_UP, "setup", "A set-up step of the number or account is missing or refused.")
 _CALLING = Remedy(Action.GIVE_UP, "calling", "The call could not be set up.")
+_NO_CALL: Final[dict[int, str]] = {
+    138000: "Calls are off for the number: switch them on in its settings at WhatsApp.",
+    138001: "The person cannot be called: they have no WhatsApp, or an old one.",
+    138003: "A call with this person goes on already.",
+    138006: "The person has not allowed calls: send them a call_permission_request and wait for their answer, or let "
+    "them call first.",
+    138009: "The person was asked for permission to call too often: at most once in 24 hours and twice in 7 days.",
+    138012: "The person was called too often in 24 hours.",
+    138013: "The number cannot call anybody: WhatsApp does not offer it in its country. People can call it.",
+    138014: "WhatsApp has stopped the number's calls, because too few are taken or people complain.",
+    138015: "The account may not call yet: its messaging limit is too low.",
+    138017: "The person has allowed calls for good: there is nothing to ask.",
+    138018: "Calls need the app to be subscribed to the field calls.",
+    138021: "The person's WhatsApp heard nothing of us: let UDP out to WhatsApp.",
+    138023: "The call was taken, and nothing was heard of us: let UDP out to WhatsApp.",
+}
+"""Of calls, what is wrong and what to do. The other codes say no more than that it did not work."""
 UNKNOWN = Remedy(Action.GIVE_UP, "unknown", "WhatsApp refused with a code that this release does not know.")
 
 REMEDIES: Final[dict[int, Remedy]] = {
@@ -131,6 +148,7 @@ REMEDIES: Final[dict[int, Remedy]] = {
     **dict.fromkeys((*range(147001, 147006), *range(2593107, 2593110)), _SETUP),
     # J: calling
     **dict.fromkeys(range(138000, 138024), _CALLING),
+    **{code: Remedy(Action.GIVE_UP, "calling", why) for code, why in _NO_CALL.items()},
 }
 
 _VAGUE: Final = frozenset({1, 2, 100, 131000, 135000})

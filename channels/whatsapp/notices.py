@@ -1,4 +1,4 @@
-"""Administrative news: identities that change, permissions, preferences, calls, the account.
+"""Administrative news: identities that change, permissions, preferences, the account.
 
 None of it is a chat message, and none of it is ever read out of the human sentence that comes with it.
 
@@ -8,8 +8,7 @@ Notices carry these names and values:
 * `security_key`: `hash`, `acknowledged`. The sender carries the new hash.
 * `call_permission`: `response` (`accept` or `reject`), `is_permanent`, `expires_at` (epoch seconds), `source`.
 * `preference`: `category`, `value` (`stop`, `resume` or `signup`), `detail`, `signup_id`. The newest `sent_at` wins.
-* `call.<event>`: `call`, `direction`, `status`, `session` (`sdp_type`, `sdp`), `started_at`, `ended_at`, `duration`
-  (seconds), `tracker`; for incoming and outgoing WhatsApp calls.
+* `call.<event>`: see `channels.whatsapp.calling.news`.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from channels.whatsapp.directory import Line
-from channels.whatsapp.people import People, identities_of, is_ours, phone_of, sender, user_of
+from channels.whatsapp.people import People, identities_of, phone_of, sender, user_of
 from channels.whatsapp.reading import (
     Json,
     OddItemError,
@@ -35,7 +34,6 @@ from channels.whatsapp.reading import (
 from omni.model.contact import Sender
 from omni.model.inbound import IdentityChanged, PersonNotice
 
-MAX_SDP = 20_000
 _PERMISSION_LASTS = 8 * 86_400.0
 """A temporary call permission lasts 7 days; one more for clocks that differ."""
 
@@ -98,9 +96,9 @@ def system(
     line: Line, people: People, item: Json, key: str, sent_at: float, now: float
 ) -> IdentityChanged | PersonNotice | None:
     """A system message: a number, a user id or a security key changed. None for a change that changes nothing."""
-    notice = mapping(item.get("system"))
-    what = notice.get("type")
-    old_wa = phone_of(item.get("from")) or phone_of(notice.get("customer"))
+    news = mapping(item.get("system"))
+    what = news.get("type")
+    old_wa = phone_of(item.get("from")) or phone_of(news.get("customer"))
     if what == "customer_identity_changed":
         identity = mapping(item.get("identity"))
         person = sender(
@@ -117,19 +115,19 @@ def system(
             "hash": string(identity.get("hash"), 256),
             "acknowledged": identity.get("acknowledged") is True,
         }
-        return _notice(line, person, key, "security_key", value, sent_at, now)
+        return notice(line, person, key, "security_key", value, sent_at, now)
     if what not in ("user_changed_number", "customer_changed_number", "user_changed_user_id"):
         raise OddItemError("a system message of an unknown kind")
-    new_wa = phone_of(notice.get("wa_id")) or phone_of(notice.get("new_wa_id"))
-    new_user, old_user = user_of(notice.get("user_id")), user_of(notice.get("previous_user_id"))
+    new_wa = phone_of(news.get("wa_id")) or phone_of(news.get("new_wa_id"))
+    new_user, old_user = user_of(news.get("user_id")), user_of(news.get("previous_user_id"))
     if what == "user_changed_user_id":
         new_wa = new_wa if new_wa != old_wa else None
     return _changed(
         line,
         key,
         now,
-        old=(old_wa, old_user or user_of(item.get("from_user_id")), user_of(notice.get("previous_parent_user_id"))),
-        new=(new_wa, new_user, user_of(notice.get("parent_user_id"))),
+        old=(old_wa, old_user or user_of(item.get("from_user_id")), user_of(news.get("previous_parent_user_id"))),
+        new=(new_wa, new_user, user_of(news.get("parent_user_id"))),
         why=what,
     )
 
@@ -166,7 +164,7 @@ def _changed(
 
 
 def welcome(line: Line, person: Sender, key: str, sent_at: float, now: float) -> PersonNotice:
-    return _notice(line, person, key, "welcome", {}, sent_at, now)
+    return notice(line, person, key, "welcome", {}, sent_at, now)
 
 
 def call_permission(line: Line, item: Json, person: Sender, key: str, sent_at: float, now: float) -> PersonNotice:
@@ -183,7 +181,7 @@ def call_permission(line: Line, item: Json, person: Sender, key: str, sent_at: f
         "expires_at": min(float(expires), now + _PERMISSION_LASTS) if expires and 0 < expires < 2**63 else None,
         "source": source,
     }
-    return _notice(line, person, key, "call_permission", value, sent_at, now, opens_window=source == "user_action")
+    return notice(line, person, key, "call_permission", value, sent_at, now, opens_window=source == "user_action")
 
 
 def preference(line: Line, people: People, item: Json, now: float) -> PersonNotice:
@@ -200,58 +198,10 @@ def preference(line: Line, people: People, item: Json, now: float) -> PersonNoti
     }
     who = person.identities[0].key
     key = f"{line.key_prefix}{_fingerprint('preference', who, category, item.get('timestamp'), value)}"
-    return _notice(line, person, key, "preference", stated, sent_at, now)
+    return notice(line, person, key, "preference", stated, sent_at, now)
 
 
-def call(line: Line, people: People, item: Json, display: object, now: float) -> PersonNotice:
-    """A step of a WhatsApp call. A person who calls us, or accepts our call, opens the service window."""
-    call_id = identifier(item.get("id")) if type(item.get("id")) is str else None
-    said = item.get("event") or item.get("status")
-    if call_id is None or type(said) is not str:
-        raise OddItemError("a call without id or event")
-    event = word(said)
-    direction = item.get("direction") if item.get("direction") in ("USER_INITIATED", "BUSINESS_INITIATED") else None
-    if "recipient_id" in item or "recipient_user_id" in item:
-        ends = ("recipient_id", "recipient_user_id", "recipient_parent_user_id")
-    elif direction == "BUSINESS_INITIATED" or is_ours(item.get("from"), line, display, ()):
-        ends = ("to", "to_user_id", "to_parent_user_id")
-    else:
-        ends = ("from", "from_user_id", "from_parent_user_id")
-    person = sender(line, people, wa=item.get(ends[0]), user=item.get(ends[1]), parent=item.get(ends[2]))
-    if person is None:
-        raise OddItemError("a call without a person")
-    sent_at = instant(item.get("timestamp"), now) or now
-    value: dict[str, JsonValue] = {"call": call_id, "direction": direction}
-    if status := item.get("status"):
-        value["status"] = word(status)
-    session = item.get("session")
-    sdp = session.get("sdp") if type(session) is dict else None
-    if type(session) is dict and type(sdp) is str and len(sdp) <= MAX_SDP:
-        value["session"] = {"sdp_type": word(session.get("sdp_type")), "sdp": string(sdp, MAX_SDP)}
-    elif event == "connect":
-        value["problem"] = "the session description is missing or too long"
-    for name, ours in (("start_time", "started_at"), ("end_time", "ended_at")):
-        if (at := instant(item.get(name), now)) is not None:
-            value[ours] = at
-    duration = whole(item.get("duration"))
-    if duration is not None and 0 <= duration <= 7 * 86_400:
-        value["duration"] = duration
-    if tracker := string(item.get("biz_opaque_callback_data"), 512):
-        value["tracker"] = tracker
-    calls_us = event == "connect" and direction == "USER_INITIATED"
-    return _notice(
-        line,
-        person,
-        f"{line.key_prefix}{call_id}:{event}",
-        f"call.{event}",
-        value,
-        sent_at,
-        now,
-        opens_window=calls_us or event == "accepted",
-    )
-
-
-def _notice(
+def notice(
     line: Line,
     person: Sender,
     key: str,

@@ -16,6 +16,7 @@ from omni.model.contact import IdentityKind
 from omni.model.delivery import Delivery, Recipient
 from omni.model.message import (
     Buttons,
+    CallPermissionRequest,
     ContactCard,
     Contacts,
     LinkButton,
@@ -129,7 +130,7 @@ def _contents(part: Part, *, is_markdown: bool) -> list[Request]:
             if not 1 <= len(part.cards) <= 257:
                 refuse(f"{len(part.cards)} contacts; WhatsApp takes 1 to 257")
             return [Request({"type": "contacts", "contacts": [_card(card) for card in part.cards]})]
-        case Buttons() | Menu() | LinkButton() | LocationRequest():
+        case Buttons() | Menu() | LinkButton() | LocationRequest() | CallPermissionRequest():
             return [Request({"type": "interactive", "interactive": _interactive(part, is_markdown=is_markdown)})]
         case Template():
             return [Request(_template(part))]
@@ -201,11 +202,13 @@ def _card(card: ContactCard) -> dict[str, Any]:
     return written
 
 
-def _interactive(part: Buttons | Menu | LinkButton | LocationRequest, *, is_markdown: bool) -> dict[str, Any]:
+def _interactive(
+    part: Buttons | Menu | LinkButton | LocationRequest | CallPermissionRequest, *, is_markdown: bool
+) -> dict[str, Any]:
     body = to_whatsapp(part.body) if is_markdown else part.body
     _within("body", body, 4096 if isinstance(part, Menu) else 1024)
     interactive: dict[str, Any] = {"body": {"text": body}}
-    if not isinstance(part, LocationRequest):
+    if not isinstance(part, LocationRequest | CallPermissionRequest):
         if part.header:
             _within("header", part.header, 60)
             interactive["header"] = {"type": "text", "text": part.header}
@@ -229,6 +232,9 @@ def _interactive(part: Buttons | Menu | LinkButton | LocationRequest, *, is_mark
         case LocationRequest():
             interactive["type"] = "location_request_message"
             interactive["action"] = {"name": "send_location"}
+        case CallPermissionRequest():
+            interactive["type"] = "call_permission_request"
+            interactive["action"] = {"name": "call_permission_request"}
     return interactive
 
 

@@ -2,7 +2,7 @@
 
 Every level is checked, and an item that cannot be read harms no other: it is counted, noted and left out, or becomes an
 `Unsupported` message when its sender is known. Provider field names appear here and in the modules this one reads
-items with (`people`, `acts`, `contents`, `notices`, `statuses`), nowhere else.
+items with (`people`, `acts`, `contents`, `notices`, `statuses`, `calling.news`), nowhere else.
 
 Source: the platform's webhook reference; the union of all payload versions. The field decides what a value means, never
 its looks: `history` and `standby` carry the same arrays as `messages`, with the opposite meaning.
@@ -11,12 +11,14 @@ its looks: `history` and `standby` carry the same arrays as `messages`, with the
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Final
 
 from pydantic import ValidationError
 
 from channels.whatsapp import acts, notices
 from channels.whatsapp.batch import AccountNews, Batch, PersonInput
+from channels.whatsapp.calling import news
 from channels.whatsapp.contents import READERS
 from channels.whatsapp.directory import Line
 from channels.whatsapp.errors import Complaint
@@ -122,15 +124,20 @@ class _Reading:
             for item in items(value.get("messages")):
                 self._item(self._message, "message", line, people, item, display, standby)
             for item in items(value.get("statuses")):
-                self._item(self._status, "status", line, people, item, display, standby)
+                if mapping(item).get("type") == "call":
+                    step = partial(self._call, value.get("errors"))
+                    self._item(step, "call", line, people, item, display, standby)
+                else:
+                    self._item(self._status, "status", line, people, item, display, standby)
         if field_name in ("smb_message_echoes", "standby"):
             for item in items(value.get("message_echoes")):
                 self._item(self._echo, "echo", line, people, item, display, field_name == "standby")
         elif "message_echoes" in value:
             self._batch.count("echo", "misplaced", len(items(value["message_echoes"])))
         if field_name == "calls":
+            step = partial(self._call, value.get("errors"))
             for item in (*items(value.get("calls")), *items(value.get("statuses"))):
-                self._item(self._call, "call", line, people, item, display, False)
+                self._item(step, "call", line, people, item, display, False)
         elif field_name == "user_preferences":
             for item in items(value.get("user_preferences")):
                 self._item(self._preference, "preference", line, people, item, display, False)
@@ -257,8 +264,11 @@ class _Reading:
         self._batch.statuses.append(made)
         self._batch.count("status", "taken" if made.state is not None else "unknown")
 
-    def _call(self, line: Line, people: People, item: Json, display: object, standby: bool) -> None:
-        made = notices.call(line, people, item, display, self._now)
+    def _call(self, errors: object, line: Line, people: People, item: Json, display: object, standby: bool) -> None:
+        step = news.read(line, people, item, errors, display, self._now)
+        made = step.notice(self._now)
+        if line.channel.calls and made.key not in self._seen:
+            self._batch.calls.append(step)
         self._add("call", made, made.sent_at)
 
     def _preference(self, line: Line, people: People, item: Json, display: object, standby: bool) -> None:

@@ -27,6 +27,7 @@ from channels.per_minute import PerMinute
 from channels.whatsapp import payloads
 from channels.whatsapp.batch import Batch, PersonInput
 from channels.whatsapp.body import BadBodyError, load, load_odd
+from channels.whatsapp.calling.reception import Reception
 from channels.whatsapp.directory import Directory
 from channels.whatsapp.notices import SEVERE
 from channels.whatsapp.signature import HEADER, SignatureMissingError, SignatureWrongError, claimed_digest
@@ -36,6 +37,7 @@ from omni.model.delivery import StatusUpdate, pack_statuses
 from omni.model.ids import new_id, partition_of
 from omni.model.inbound import AnyInput, pack
 from omni.model.queues import STATUSES, inbound
+from omni.store.base import StoreError
 from omni.telemetry.metrics import WEBHOOK_ITEMS, WEBHOOK_SECONDS
 
 log = logging.getLogger("omni.whatsapp.webhook")
@@ -72,14 +74,16 @@ def routes(
     limits: WebhookLimits | None = None,
     is_pressed: Callable[[], bool] = lambda: False,
     reroute: Reroute = lambda *_: None,
+    calls: Reception | None = None,
 ) -> list[web.RouteDef]:
     """The routes of `/whatsapp/webhook`. `directory` returns the newest snapshot of the numbers we serve.
 
     The body's cap is read here and does not depend on the application's `client_max_size`. While `is_pressed` says so,
     POSTs are answered 503 before anything is done for them: the platform keeps them and sends them again. `reroute`
-    names another agent than the number's own for those callers that a developer has claimed.
+    names another agent than the number's own for those callers that a developer has claimed. `calls` carries the calls
+    of the numbers that take some.
     """
-    webhook = Webhook(directory, bus, partitions, clock, limits or WebhookLimits(), is_pressed, reroute)
+    webhook = Webhook(directory, bus, partitions, clock, limits or WebhookLimits(), is_pressed, reroute, calls)
     return [web.get(PATH, webhook.handshake, allow_head=False), web.post(PATH, webhook.receive)]
 
 
@@ -93,7 +97,9 @@ class Webhook:
         limits: WebhookLimits,
         is_pressed: Callable[[], bool] = lambda: False,
         reroute: Reroute = lambda *_: None,
+        calls: Reception | None = None,
     ) -> None:
+        self._calls = calls
         self._is_pressed = is_pressed
         self._reroute = reroute
         self._directory = directory
@@ -212,17 +218,28 @@ class Webhook:
         if messages:
             try:
                 await self._bus.publish(messages)
+                await self._carry(batch)
             except BusFullError:
                 return self._later("full")
             except BusError as error:
                 if self._oddities.count("bus unavailable") == 1:
                     log.error("whatsapp webhook: answered 503, the bus did not take it: %s", ascii(str(error))[:300])
                 return self._later("bus")
+            except StoreError as error:
+                if self._oddities.count("store unavailable") == 1:
+                    log.error("whatsapp webhook: answered 503, the store did not answer: %s", ascii(str(error))[:300])
+                return self._later("store")
         for (kind, outcome), number in batch.counts.items():
             _items(kind, outcome).inc(number)
         if batch.news or batch.notes:
             self._report(batch)
         return _answer(200, b"ok")
+
+    async def _carry(self, batch: Batch) -> None:
+        """Calls, after what they are for the person's conversation: each of them is there (`batch.inputs`) as well."""
+        if self._calls is not None:
+            for news in batch.calls:
+                await self._calls.take(news)
 
     def _rerouted(self, one: PersonInput) -> PersonInput:
         """The input, for the agent that gets what this person writes."""

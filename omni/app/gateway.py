@@ -17,6 +17,7 @@ from channels.sms.links import LinkedFiles
 from channels.sms.webhook import routes as sms_routes
 from channels.whatsapp.adapter import WhatsAppAdapter
 from channels.whatsapp.directory import Directory as WhatsAppDirectory
+from channels.whatsapp.graph import Graph
 from channels.whatsapp.webhook import routes as whatsapp_routes
 from omni.access.access import open_access
 from omni.access.keys import Keys
@@ -25,6 +26,7 @@ from omni.app.parts import Parts
 from omni.app.phone import BusReception
 from omni.app.process import Process
 from omni.app.templates import WhatsAppTemplates
+from omni.app.whatsapp_calls import WhatsAppReception
 from omni.live.hub import Hub
 from omni.model.ids import new_id
 from omni.outgoing.http import OutgoingHttp
@@ -54,6 +56,11 @@ async def open_gateway(
     """Adds the gateway to the HTTP front; returns the keys that open it. `own_url` is where this process listens;
     while `is_pressed`, carriers are asked to come again later."""
     settings, opened, presence = process.settings, process.engines, process.presence
+    parts = await _parts(process, stack, own_url)
+    graph = Graph(settings.whatsapp_graph_url)
+    calls = WhatsAppReception(parts.hub, opened.bus, opened.store, parts.commands, graph, presence.dev_owner)
+    await calls.open()
+    stack.push_async_callback(calls.close)
     app.add_routes(
         whatsapp_routes(
             directories.whatsapp,
@@ -61,9 +68,9 @@ async def open_gateway(
             settings.partitions,
             is_pressed=is_pressed,
             reroute=presence.dev_owner,
+            calls=calls,
         )
     )
-    parts = await _parts(process, stack, own_url)
     reception = BusReception(parts.hub, opened.bus, opened.store, parts.commands, presence.dev_owner)
     phone = PhoneWebhook(reception, directories.phones, parts.url, parts.access.sealer)
     stack.push_async_callback(phone.close)

@@ -22,8 +22,7 @@ from omni.app.speech import Speech
 from omni.app.voice_services import open_services
 from omni.bus.base import BusError
 from omni.model.agent import Agent
-from omni.model.call import SOUND
-from omni.model.channel import Channel
+from omni.model.channel import Channel, takes_calls
 from omni.model.inbound import AnyInput, CallOffered
 from omni.settings import SettingsError
 from omni.store.base import StoreError
@@ -49,9 +48,7 @@ def is_installed() -> bool:
 
 def has_sound(agents: Iterable[Agent], more: Iterable[Channel] = ()) -> bool:
     """Whether anybody can call any of them."""
-    return any(one.kind in SOUND for agent in agents for one in agent.channels) or any(
-        one.kind in SOUND for one in more
-    )
+    return any(takes_calls(one) for agent in agents for one in agent.channels) or any(takes_calls(one) for one in more)
 
 
 class VoiceRole:

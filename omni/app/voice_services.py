@@ -6,13 +6,15 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import logging
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from channels.audio import Door, Switchboard
+from channels.audio import Carrier, Door, Switchboard
 from channels.phone.addresses import media_url
 from channels.phone.directory import Directory
+from channels.whatsapp.graph import Graph
 from omni.access.seal import Sealer
 from omni.app.engines import Engines
 from omni.app.process import Process
@@ -20,11 +22,13 @@ from omni.app.speech import Speech, load_turn_model, open_speech
 from omni.live.told import calls_topic
 from omni.model.channel import Channel, has_account, own_channel
 from omni.model.ids import new_id
+from omni.model.queues import end_of
 from omni.settings import Settings
 from sessions.book import Book
 from sessions.world import World
 
 if TYPE_CHECKING:
+    from channels.whatsapp.calling.carrier import WhatsAppCalls
     from workers.voice.services import Services
 
 log = logging.getLogger("omni.voice")
@@ -63,6 +67,10 @@ async def open_services(
     await twilio.open()
     stack.push_async_callback(twilio.close)
     doors = await _doors(settings, opened, stack, switchboard)
+    carriers: dict[str, Carrier] = {"phone": twilio}
+    calls = await _whatsapp(process, stack, switchboard)
+    if calls is not None:
+        doors[calls.kind] = carriers[calls.kind] = calls
     if speech.vad is None:
         log.info("voices are detected by %s", await asyncio.to_thread(detectors.prepare))
     bus = opened.bus
@@ -75,7 +83,7 @@ async def open_services(
         vad=speech.vad or detectors.best,
         spool=spool,
         monitor=monitor,
-        carriers={"phone": twilio},
+        carriers=carriers,
         doors=doors,
         channel_of=lambda *channel: _channel_of(process.book, *channel),
         turn_model=await load_turn_model(settings.turn_model),
@@ -93,10 +101,10 @@ async def _doors(
 ) -> dict[str, Door]:
     """Calls from browsers, where they can be had."""
     if importlib.util.find_spec("aiortc") is None:
-        log.warning("calls from browsers need one package more: pip install 'omni-server[webrtc]'")
+        log.warning("calls from browsers and on WhatsApp need one package more: pip install 'omni-server[webrtc]'")
         return {}
+    from channels.rtc.ice import stun_of
     from channels.webrtc.door import WebRtcDoor
-    from channels.webrtc.ice import stun_of
     from omni.gateway.client.configs.agent import overrides_of
     from omni.live.hub import Hub
 
@@ -107,3 +115,27 @@ async def _doors(
     door.start()
     stack.push_async_callback(door.close)
     return {door.kind: door}
+
+
+async def _whatsapp(process: Process, stack: AsyncExitStack, switchboard: Switchboard) -> WhatsAppCalls | None:
+    """Calls on WhatsApp, where they can be had."""
+    if importlib.util.find_spec("aiortc") is None:
+        return None
+    from channels.rtc.ice import stun_of
+    from channels.whatsapp.calling.carrier import WhatsAppCalls
+
+    settings, store = process.settings, process.engines.store
+
+    async def was_ended(call: str) -> bool:
+        return bool(await store.leases(end_of(call), now=time.time()))
+
+    calls = WhatsAppCalls(
+        switchboard,
+        lambda *channel: _channel_of(process.book, *channel),
+        was_ended,
+        Graph(settings.whatsapp_graph_url),
+        stun_of(settings.ice_urls),
+    )
+    await calls.open()
+    stack.push_async_callback(calls.close)
+    return calls

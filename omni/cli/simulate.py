@@ -140,6 +140,8 @@ def whatsapp(
 ) -> None:
     """The WhatsApp Cloud API on this machine: a phone page at /, the Graph API, and a control API under /control/.
 
+    People write there, and call: POST /control/calls, with real sound (docs/whatsapp-calls.md).
+
     Point a server at it with OMNI_WHATSAPP_GRAPH_URL=http://127.0.0.1:8090.
     """
     logs.configure()

@@ -10,8 +10,8 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 
 from omni.model.base import DEFAULT_ORG, Config
 from omni.model.behaviour import Greeting, LlmSettings, Overrides, Tool
-from omni.model.channel import Channel
-from omni.model.message import Buttons, LinkButton, Menu
+from omni.model.channel import Channel, written_id
+from omni.model.message import Buttons, CallPermissionRequest, LinkButton, Menu
 from omni.model.webhook_brain import WebhookSettings
 
 Brain = Literal["llm", "script", "webhook", "client"]
@@ -29,7 +29,7 @@ class ScriptRule(Config):
     tool: str | None = None
     arguments: dict[str, str] = Field(default_factory=dict)
     say: str | tuple[str, ...] | None = None
-    show: Annotated[Buttons | Menu | LinkButton, Field(discriminator="type")] | None = None
+    show: Annotated[Buttons | Menu | LinkButton | CallPermissionRequest, Field(discriminator="type")] | None = None
     handoff: bool = False
     reason: str | None = Field(default=None, max_length=200)
     """Why a person is wanted, for whoever takes the conversation."""
@@ -185,6 +185,7 @@ class Agent(Config):
 
     def overrides_on(self, channel_id: str) -> Overrides | None:
         """What it has otherwise on a channel: its own, or another agent's that it shares."""
+        channel_id = written_id(channel_id)
         own = next((one for one in self.channels if one.id == channel_id), None)
         return own.overrides if own is not None else self.shared.get(channel_id)
 

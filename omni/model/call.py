@@ -7,10 +7,21 @@ from typing import Final, Literal
 from omni.model.base import DEFAULT_ORG, Value
 from omni.model.entry import Handler
 
-SOUND: Final = frozenset({"phone", "sip", "webrtc", "mic"})
+WHATSAPP_CALL: Final = "whatsapp_call"
+"""The transport of what is spoken on WhatsApp; what is written there has its own."""
+
+SOUND: Final = frozenset({"phone", "sip", "webrtc", "mic", WHATSAPP_CALL})
 """Transports whose calls are spoken."""
 
-TRANSPORT_PREFIX = {"whatsapp": "wa", "chat": "chat", "sms": "sms", "sip": "sip", "webrtc": "rtc", "mic": "mic"}
+TRANSPORT_PREFIX = {
+    "whatsapp": "wa",
+    WHATSAPP_CALL: "wac",
+    "chat": "chat",
+    "sms": "sms",
+    "sip": "sip",
+    "webrtc": "rtc",
+    "mic": "mic",
+}
 
 
 Speaker = Literal["user", "bot", "human"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from omni.model.contact import Identity, IdentityKind, Sender
+from omni.model.contact import Identity, IdentityKind, Sender, known_by
 from omni.model.numbers import canonical, is_e164
 
 _LETTERS: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "22233344455566677778889999")
@@ -34,3 +34,9 @@ def on_the_line(number: str, call: str, name: str | None = None) -> Sender:
         return Sender(identities=(Identity(kind=IdentityKind.SIP, value=number),), routing=number, name=name)
     stranger = Identity(kind=IdentityKind.VISITOR, value=f"caller-{call}")
     return Sender(identities=(stranger,), routing=stranger.value, name=name)
+
+
+def on_whatsapp(number: str, org: str) -> Sender:
+    """The person with this number, as somebody who writes from it would be known."""
+    identities = known_by(number.removeprefix("+"))
+    return Sender(identities=identities, routing=f"whatsapp:{org}:{identities[-1].value}")

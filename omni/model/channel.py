@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeGuard
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,7 @@ from pydantic import (
 
 from omni.model.base import Config
 from omni.model.behaviour import Overrides
+from omni.model.call import SOUND, WHATSAPP_CALL
 from omni.model.numbers import e164
 
 REVEAL = {"secrets": "reveal"}
@@ -52,12 +53,19 @@ class WhatsAppChannel(Config):
     """Template that is sent instead when the 24-hour window is closed, as `name/language`."""
     answer_groups: bool = False
     """What is written in groups is recorded in any case; only with this is it put to the bot."""
+    calls: bool = False
+    """People can call the number in WhatsApp, and be called (those who have allowed it)."""
 
     overrides: Overrides | None = None
 
     @property
     def id(self) -> str:
         return f"whatsapp:{self.phone_number_id}"
+
+    @property
+    def calls_id(self) -> str:
+        """Where its calls take place, beside what is written: they have a log of their own."""
+        return f"{WHATSAPP_CALL}:{self.phone_number_id}"
 
     @field_serializer("access_token", "app_secret", "verify_token", "previous_app_secret", when_used="json")
     def _secret(self, secret: SecretStr | None, context: SerializationInfo[Any]) -> str | None:
@@ -235,12 +243,47 @@ Channel = Annotated[
 _WITHOUT_ACCOUNT: dict[str, Channel] = {one.id: one for one in (ChatChannel(), WebRtcChannel(), MicChannel())}
 
 
+def written_id(channel_id: str) -> str:
+    """The channel that an id of calls belongs to: a WhatsApp number is configured once. Any other id is its own."""
+    transport, _, account = channel_id.partition(":")
+    return f"whatsapp:{account}" if transport == WHATSAPP_CALL else channel_id
+
+
+def takes_calls(channel: Channel) -> bool:
+    """Whether people can speak on it."""
+    return channel.calls if isinstance(channel, WhatsAppChannel) else channel.kind in SOUND
+
+
+CallingChannel = PhoneChannel | SipChannel | WhatsAppChannel
+"""Channels that people can be called from."""
+
+
+def can_dial(channel: Channel) -> TypeGuard[CallingChannel]:
+    return takes_calls(channel) and isinstance(channel, PhoneChannel | SipChannel | WhatsAppChannel)
+
+
+def calls_of(channel: CallingChannel) -> str:
+    """The channel that its calls are on."""
+    return channel.calls_id if isinstance(channel, WhatsAppChannel) else channel.id
+
+
+def shown_as(channel: CallingChannel) -> str:
+    """What those who are called see, as far as we know it."""
+    match channel:
+        case PhoneChannel():
+            return channel.number
+        case SipChannel():
+            return channel.uri
+        case WhatsAppChannel():
+            return channel.phone or channel.phone_number_id
+
+
 def has_account(channel_id: str) -> bool:
     """An account (a number, an address) belongs to one agent; a channel without one is each agent's own."""
     return channel_id not in _WITHOUT_ACCOUNT
 
 
 def own_channel(channels: Iterable[Channel], channel_id: str) -> Channel | None:
-    """An agent's channel by its id. One without an account every agent has, declared or not."""
-    declared = next((channel for channel in channels if channel.id == channel_id), None)
+    """An agent's channel by its id, or by its calls' id. One without an account every agent has, declared or not."""
+    declared = next((channel for channel in channels if channel.id == written_id(channel_id)), None)
     return declared or _WITHOUT_ACCOUNT.get(channel_id)

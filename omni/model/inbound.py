@@ -402,8 +402,20 @@ class CallOffered(Input):
     overrides: Overrides | None = None
     sdp: str | None = None
     """The caller's description of their sound, where the worker that takes the call is to answer it (WebRTC)."""
+    provider_id: str | None = None
+    """The carrier's own id of the call, where it cannot be ours."""
     hops: int = 0
     """How often a worker without room has given it to another one."""
+
+
+class CallSignal(ToCall):
+    """What the other side's signalling says of a call's sound, where that comes apart from it: `sdp` describes theirs;
+    `is_taken`: they have taken the call; `is_over`: it has ended there."""
+
+    type: Literal["signal"] = "signal"
+    sdp: str | None = None
+    is_taken: bool = False
+    is_over: bool = False
 
 
 class OfferedAgain(ToCall):
@@ -545,6 +557,7 @@ AnyInput = Annotated[
     | CallProgress
     | PersonWrote
     | CallOffered
+    | CallSignal
     | OfferedAgain
     | SeatOffered
     | Dial

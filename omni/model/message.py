@@ -169,6 +169,13 @@ class LocationRequest(Value):
     body: str = Field(min_length=1, max_length=1024)
 
 
+class CallPermissionRequest(Value):
+    """Asks a person whether we may call them; their answer is a notice `call_permission`."""
+
+    type: Literal["call_permission_request"] = "call_permission_request"
+    body: str = Field(min_length=1, max_length=1024)
+
+
 class Template(Value):
     """A template message. `components` is passed on as the provider's template reference describes it."""
 
@@ -200,6 +207,7 @@ Part = Annotated[
     | Menu
     | LinkButton
     | LocationRequest
+    | CallPermissionRequest
     | Template
     | Reaction,
     Field(discriminator="type"),
@@ -256,7 +264,7 @@ def words_of(part: Part) -> str:
             return f"[reaction {part.emoji}]" if part.emoji else "[reaction removed]"
         case Template():
             return part.preview or f"[template {part.name}]"
-        case Buttons() | Menu() | LinkButton() | LocationRequest():
+        case Buttons() | Menu() | LinkButton() | LocationRequest() | CallPermissionRequest():
             return part.body
 
 

@@ -60,6 +60,11 @@ def claim_of(call: str) -> str:
     return f"call:{call}"
 
 
+def end_of(call: str) -> str:
+    """The name of the lease by which the end of a call is known that may be told of later than its end."""
+    return f"over:{call}"
+
+
 def voice_of(worker: str) -> Queue:
     """What people ask of the calls that a voice worker has: they end with it."""
     return Queue(name=f"voice.{worker}", is_exclusive=True, is_passing=True)

@@ -13,6 +13,7 @@ Transport: TypeAlias = Literal["phone", "webrtc", "chat", "whatsapp", "sms", "mi
 _PREFIXES: Final[dict[str, Transport]] = {
     "CA": "phone",
     "sip-": "phone",
+    "wac-": "phone",
     "rtc-": "webrtc",
     "chat-": "chat",
     "wa-": "whatsapp",

@@ -18,10 +18,10 @@ from benchmark.legs_browser import wide
 from benchmark.plan import Plan
 from benchmark.speech_phone import SENTENCES, spoken
 from benchmark.voice_talk import line_noise
+from channels.rtc.arrivals import Arrivals
+from channels.rtc.codec import RATE as WIDE_RATE
+from channels.rtc.codec import WIRE_RATE, WIRE_SAMPLES, Decoder, Encoder
 from channels.sip import rtp
-from channels.webrtc.arrivals import Arrivals
-from channels.webrtc.codec import RATE as WIDE_RATE
-from channels.webrtc.codec import WIRE_RATE, WIRE_SAMPLES, Decoder, Encoder
 from omni.audio.g711 import mulaw_to_pcm
 from omni.model.sound import SttConfig
 from workers.voice.filling import Filling
@@ -54,7 +54,7 @@ class Passed:
 
 @dataclass(slots=True)
 class Packet:
-    """As `channels.webrtc.arrivals` has it."""
+    """As `channels.rtc.arrivals` has it."""
 
     ssrc: int
     sequence_number: int

@@ -18,9 +18,9 @@ from aiortc.mediastreams import MediaStreamError
 
 from benchmark.voice_server import FIRST, REST, SAMPLE
 from benchmark.voice_talk import CUTS, INTERRUPTION, TICK, Found, Material, PacedTalk, clip, line_noise
-from channels.webrtc.arrivals import Arrivals
-from channels.webrtc.codec import RATE, WIRE_RATE, WIRE_SAMPLES, Decoder, Encoder
-from channels.webrtc.peer import closed
+from channels.rtc.arrivals import Arrivals
+from channels.rtc.codec import RATE, WIRE_RATE, WIRE_SAMPLES, Decoder, Encoder
+from channels.rtc.peer import closed
 from omni.audio.g711 import mulaw_to_pcm
 
 SILENT: Final = 500

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels.sip import rtp
-from channels.sip.keys import KeysIn, KeysOut, from_info
+from channels.sip.keys import KeysOut, from_info
 from channels.sip.latch import Latch
 from channels.sip.rtp import Frames, InOrder, Packet
 from channels.sip.ticker import Ticker
 from omni.audio.g711 import mulaw_to_pcm, pcm_to_mulaw
+from omni.audio.telephone_events import KeysIn
 from tests.sip.board import frames, tone, until
 from tests.sip.caller import Caller, calling
 from tests.sip.conftest import OpenSip, Sip, trunk

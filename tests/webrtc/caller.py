@@ -15,7 +15,7 @@ import av
 import numpy as np
 from aiortc.mediastreams import MediaStreamError
 
-from channels.webrtc.peer import closed
+from channels.rtc.peer import closed
 from tests.webrtc.speech import heard, spoken
 
 RATE = 48_000

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from channels.webrtc.arrivals import Arrivals
-from channels.webrtc.codec import FRAME_BYTES, WIRE_SAMPLES, Decoder, Encoder
-from channels.webrtc.leg import BrowserLeg
+from channels.rtc.arrivals import Arrivals
+from channels.rtc.codec import FRAME_BYTES, WIRE_SAMPLES, Decoder, Encoder
+from channels.rtc.leg import RtcLeg
 from tests.webrtc.speech import heard, spoken
 
 
@@ -34,9 +34,9 @@ class Packet:
         self.payload = str(number).encode()
 
 
-def leg_of() -> tuple[BrowserLeg, Ear, list[str]]:
+def leg_of() -> tuple[RtcLeg, Ear, list[str]]:
     hung_up: list[str] = []
-    leg, ear = BrowserLeg(lambda: hung_up.append("now")), Ear()
+    leg, ear = RtcLeg(lambda: hung_up.append("now")), Ear()
     leg.begin(0.0)
     leg.listen(ear)
     return leg, ear, hung_up

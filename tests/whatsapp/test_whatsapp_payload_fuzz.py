@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from channels.whatsapp import payloads
 from channels.whatsapp.batch import Batch
 from channels.whatsapp.body import BadBodyError, load, load_odd
+from channels.whatsapp.calling.news import Step
 from channels.whatsapp.directory import Directory
 from omni.model.channel import WhatsAppChannel
 from omni.model.delivery import pack_statuses, unpack_statuses
@@ -25,7 +26,7 @@ OURS = Directory(
             "default",
             "echo",
             WhatsAppChannel.model_validate(
-                {"phone_number_id": NUMBER, "access_token": "t", "app_secret": "s", "verify_token": "v"}
+                {"phone_number_id": NUMBER, "calls": True, "access_token": "t", "app_secret": "s", "verify_token": "v"}
             ),
         )
     ]
@@ -57,6 +58,8 @@ def understand(document: Any) -> Batch:
     batch = payloads.read(document, NOW, find=OURS.find, secret=0, own=OURS.own_keys)
     assert unpack(pack(tuple(batch.inputs))) == tuple(batch.inputs)
     assert unpack_statuses(pack_statuses(tuple(batch.statuses))) == tuple(batch.statuses)
+    for news in batch.calls:
+        assert (news.call[:4], news.step in get_args(Step), bool(news.address)) == ("wac-", True, True)
     for note in batch.notes:
         assert len(note.about) + len(note.text) < 500
     return batch

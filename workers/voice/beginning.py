@@ -6,6 +6,7 @@ import logging
 from typing import Final
 
 from omni.model.agent import Agent
+from omni.model.call import WHATSAPP_CALL
 from omni.model.sound import Sound, sound_of
 from sessions.briefing import vars_of
 from workers.voice.oncall import OnCall
@@ -14,7 +15,7 @@ from workers.voice.tts.base import TtsError
 log = logging.getLogger("omni.voice")
 
 TELEPHONE_RATE: Final = 8_000
-BROWSER_RATE: Final = 16_000
+WIDE_RATE: Final = 16_000
 
 
 def sound_now(call: OnCall) -> Sound:
@@ -35,7 +36,7 @@ async def prepare(call: OnCall) -> None:
     first = agent.greeting_in(call.came.opening.language) if agent is not None else None
     text = first if call.greets is None else call.greets
     media = sound_now(call).media
-    rate = BROWSER_RATE if call.place.transport == "webrtc" else TELEPHONE_RATE
+    rate = WIDE_RATE if call.place.transport in ("webrtc", WHATSAPP_CALL) else TELEPHONE_RATE
     phrases = [each for each in (text, media.filler, media.recording_notice) if each and "{" not in each]
     if phrases:
         try:

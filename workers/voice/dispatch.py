@@ -11,6 +11,7 @@ from omni.bus.base import Received
 from omni.model.inbound import (
     CallOffered,
     CallProgress,
+    CallSignal,
     Configure,
     Dial,
     EditHistory,
@@ -83,6 +84,9 @@ class Dispatch:
                 parcel.done()
                 if call is None:
                     self._tasks.begin(self._end_lost(command), f"end the lost call {command.call}")
+            elif isinstance(command, CallSignal):
+                parcel.done()
+                self._taking.signalled(command)
             elif call is None:
                 log.info("a command for a call that is over is dropped: %s", command.key)
                 parcel.done()

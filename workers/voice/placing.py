@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from channels.audio import CarrierError, Order
 from omni.bus.base import BusError
+from omni.model.call import WHATSAPP_CALL
 from omni.model.inbound import Dial, Opening
 from omni.model.sound import sound_of
 from omni.store.base import StoreError
@@ -49,6 +50,8 @@ class Placing:
         carrier = services.carriers.get(wanted.channel.partition(":")[0])
         if channel is None or carrier is None:
             why = f"the agent {wanted.agent!r} has no channel {wanted.channel!r} to call from"
+            if channel is not None and wanted.channel.startswith(WHATSAPP_CALL):
+                why = "calls on WhatsApp need one package more: pip install 'omni-server[webrtc]'"
             await answer(self._world, wanted.ask, {"outcome": "failed"}, why)
             return
         # All that may fail comes before the call: a telephone that rings must be answered by somebody.

@@ -14,7 +14,7 @@ from channels.audio import Admitted, CarrierError, Refused
 from omni.bus.base import BusError
 from omni.model.channel import PhoneChannel, SipChannel
 from omni.model.contact import Contact
-from omni.model.inbound import CallOffered, OfferedAgain, Opening, SeatOffered
+from omni.model.inbound import CallOffered, CallSignal, OfferedAgain, Opening, SeatOffered
 from omni.store.base import StoreError
 from sessions.place import Place
 from sessions.steps import CallCame
@@ -29,6 +29,7 @@ log = logging.getLogger("omni.voice")
 
 RINGING_SECONDS: Final = 5.0
 """A program that has not decided by then takes the call."""
+NO_DOOR: Final = "nobody can call by WebRTC here; it needs one package more: pip install 'omni-server[webrtc]'"
 REMEMBERED: Final = 1_000
 """Calls whose answer is known when they are offered again."""
 
@@ -139,8 +140,10 @@ class Taking:
             return
         told: dict[str, JsonValue] = {"token": admitted.token, "media_url": self._media_url()}
         door = self._services.doors.get(offered.channel.partition(":")[0])
-        if door is not None:
+        if door is not None or offered.sdp is not None:
             try:
+                if door is None:
+                    raise CarrierError(NO_DOOR, outcome="rejected")
                 told |= await door.answer(offered, admitted.token)
             except CarrierError as error:
                 if (call := self._hand.calls.get(offered.call)) is not None:
@@ -160,6 +163,11 @@ class Taking:
             await answer(self._world, offered.ask, {"refused": "rejected"}, error.reason)
             return
         await answer(self._world, offered.ask, told)
+
+    def signalled(self, signal: CallSignal) -> None:
+        door = self._services.doors.get(signal.channel.partition(":")[0])
+        if door is not None:
+            door.signalled(signal)
 
     async def seat(self, call: VoiceCall, offered: SeatOffered) -> None:
         door = self._services.doors.get("webrtc")

@@ -14,6 +14,12 @@ GET       journal?after=&limit=     the same as one JSON list
 GET       faults                    rules in force
 POST      faults                    add one (``FaultRule``) -> ``{"id", …}``
 DELETE    faults, faults/{id}       remove all, or one
+POST      calls                     a user calls: ``{"from", "phone_number_id"?}`` -> the call
+GET       calls                     all of them
+POST      calls/{id}                ``{"action": "hang_up" | "accept"}``
+POST      calls/{id}/sound          a WAV (16-bit, mono, 48,000) that the user says
+GET       calls/{id}/sound          the same of all that the user has heard
+GET, PUT  call-plan                 the ``CallPlan``: what users do when the business calls them
 GET, PUT  statuses                  the ``StatusPlan``
 POST      statuses                  report one now: ``{"id", "status", "code"?, "details"?}``
 GET, PUT  webhook-plan              the ``WebhookPlan``
@@ -38,13 +44,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from channels.whatsapp.simulator.calls.control import CallControl
 from channels.whatsapp.simulator.control_bodies import NewPerson, RawWebhook, StatusReport, WindowChange
+from channels.whatsapp.simulator.control_errors import ControlError, answered, body_of, changed
 from channels.whatsapp.simulator.errors import GraphError
 from channels.whatsapp.simulator.faults import FaultRule
 from channels.whatsapp.simulator.ids import Json, business_scoped_id
@@ -57,17 +64,8 @@ from channels.whatsapp.simulator.templates import Template
 from channels.whatsapp.simulator.webhooks import encode
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Model = TypeVar("Model", bound=BaseModel)
 _SHOWN_INLINE = ("image/png", "image/jpeg", "image/webp", "image/gif", "audio/", "video/")
 _HEARTBEAT_SECONDS = 15.0
-
-
-class ControlError(Exception):
-    """A wrong control request; the message is the sentence that is answered."""
-
-    def __init__(self, sentence: str, status: int = 400) -> None:
-        super().__init__(sentence)
-        self.status = status
 
 
 class ControlSide:
@@ -90,6 +88,7 @@ class ControlSide:
             ("POST", "faults", self._add_fault),
             ("DELETE", "faults", self._clear_faults),
             ("DELETE", "faults/{id}", self._remove_fault),
+            *CallControl(self._simulator).table(),
             ("GET", "statuses", self._status_plan),
             ("PUT", "statuses", self._set_status_plan),
             ("POST", "statuses", self._report_status),
@@ -117,24 +116,24 @@ class ControlSide:
             origin = request.headers.get(hdrs.ORIGIN)
             foreign = request.headers.get("Sec-Fetch-Site") == "cross-site"
             if foreign or (origin is not None and urlsplit(origin).netloc != request.host):
-                return _json({"error": "The control API answers pages of its own origin only."}, 403)
+                return answered({"error": "The control API answers pages of its own origin only."}, 403)
             try:
                 return await handler(request)
             except ControlError as error:
-                return _json({"error": str(error)}, error.status)
+                return answered({"error": str(error)}, error.status)
             except (UnknownNumber, UnknownMedia) as error:
-                return _json({"error": str(error.args[0])}, 404)
+                return answered({"error": str(error.args[0])}, 404)
             except ValidationError as error:
-                return _json({"error": _sentence(error)}, 400)
+                return answered({"error": _sentence(error)}, 400)
 
         return answer
 
     # -- users and webhooks --------------------------------------------------------------------------------------------
 
     async def _message(self, request: web.Request) -> web.Response:
-        body = await _body(request)
+        body = await body_of(request)
         body.setdefault("type", "text")
-        return _json({"id": self._simulator.user_sends(USER_MESSAGE.validate_python(body))}, 201)
+        return answered({"id": self._simulator.user_sends(USER_MESSAGE.validate_python(body))}, 201)
 
     async def _upload(self, request: web.Request) -> web.Response:
         content = bytearray()
@@ -150,7 +149,7 @@ class ControlSide:
         mime_type = request.headers.get(hdrs.CONTENT_TYPE, "application/octet-stream")
         filename = request.query.get("filename", "")
         media = simulator.media.put(number, mime_type, bytes(content), filename=filename, owner="user")
-        return _json(media.as_json(), 201)
+        return answered(media.as_json(), 201)
 
     async def _media(self, request: web.Request) -> web.Response:
         media = self._simulator.media.find(request.match_info["id"])
@@ -167,7 +166,7 @@ class ControlSide:
         return web.Response(body=media.content, headers=headers)
 
     async def _webhook(self, request: web.Request) -> web.Response:
-        webhook = RawWebhook.model_validate(await _body(request))
+        webhook = RawWebhook.model_validate(await body_of(request))
         simulator = self._simulator
         if webhook.raw is not None:
             simulator.webhooks.post_raw(webhook.raw.encode("utf-8", "surrogatepass"), webhook.signature)
@@ -176,45 +175,45 @@ class ControlSide:
             entry: Json = {"id": simulator.settings.waba_id, "changes": [change]}
             body = encode({"object": "whatsapp_business_account", "entry": [entry]})
             simulator.webhooks.post_raw(body, webhook.signature)
-        return _json({"queued": True}, 202)
+        return answered({"queued": True}, 202)
 
     async def _window(self, request: web.Request) -> web.Response:
-        change = WindowChange.model_validate(await _body(request))
+        change = WindowChange.model_validate(await body_of(request))
         until = self._simulator.set_window(
             change.wa_id.removeprefix("+"), is_open=change.action == "open", phone_number_id=change.phone_number_id
         )
-        return _json({"wa_id": change.wa_id, "until": until})
+        return answered({"wa_id": change.wa_id, "until": until})
 
     async def _people(self, _: web.Request) -> web.Response:
-        return _json({"people": self._people_json()})
+        return answered({"people": self._people_json()})
 
     async def _add_person(self, request: web.Request) -> web.Response:
-        new = NewPerson.model_validate(await _body(request))
+        new = NewPerson.model_validate(await body_of(request))
         user_id = new.user_id or business_scoped_id(new.wa_id, self._simulator.settings.waba_id)
         person = Person(new.wa_id, new.name, user_id, new.username, new.phone_hidden)
         self._simulator.people.put(person)
         self._simulator.journal.add("person", person.as_json())
-        return _json(person.as_json(), 201)
+        return answered(person.as_json(), 201)
 
     async def _add_template(self, request: web.Request) -> web.Response:
-        template = Template.model_validate(await _body(request))
+        template = Template.model_validate(await body_of(request))
         self._simulator.templates.put(template)
-        return _json(template.model_dump(), 201)
+        return answered(template.model_dump(), 201)
 
     async def _expire_links(self, _: web.Request) -> web.Response:
         self._simulator.media.expire_links()
-        return _json({"expired": True})
+        return answered({"expired": True})
 
     async def _handshake(self, _: web.Request) -> web.Response:
         result = await self._simulator.handshake()
-        return _json({"ok": result.ok, "status": result.status, "reason": result.reason})
+        return answered({"ok": result.ok, "status": result.status, "reason": result.reason})
 
     # -- looking on ----------------------------------------------------------------------------------------------------
 
     async def _state(self, _: web.Request) -> web.Response:
         simulator = self._simulator
         settings = simulator.settings
-        return _json(
+        return answered(
             {
                 "epoch": simulator.journal.epoch,
                 "last_event": simulator.journal.last_id,
@@ -240,12 +239,14 @@ class ControlSide:
     async def _sent(self, request: web.Request) -> web.Response:
         after, limit = _whole(request, "after", 0), _whole(request, "limit", 10_000)
         found = self._simulator.sent(after=after, to=request.query.get("to"), limit=limit)
-        return _json({"sent": [message.as_json() for message in found]})
+        return answered({"sent": [message.as_json() for message in found]})
 
     async def _journal(self, request: web.Request) -> web.Response:
         journal = self._simulator.journal
         events = journal.after(_whole(request, "after", 0), _whole(request, "limit", 1000))
-        return _json({"epoch": journal.epoch, "last_event": journal.last_id, "events": [e.as_json() for e in events]})
+        return answered(
+            {"epoch": journal.epoch, "last_event": journal.last_id, "events": [e.as_json() for e in events]}
+        )
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         journal = self._simulator.journal
@@ -285,29 +286,29 @@ class ControlSide:
         body = simulator.stats.as_json()
         body["webhooks"] = simulator.webhooks.counts.as_json()
         body["faults"] = dict(simulator.faults.applied)
-        return _json(body)
+        return answered(body)
 
     async def _trackers(self, request: web.Request) -> web.Response:
         found = self._simulator.stats.trackers(_whole(request, "min", 2), _whole(request, "limit", 10_000))
-        return _json({"trackers": found})
+        return answered({"trackers": found})
 
     async def _tracker(self, request: web.Request) -> web.Response:
         tracker = request.match_info["tracker"]
-        return _json({"tracker": tracker, "accepted": self._simulator.stats.times_accepted(tracker)})
+        return answered({"tracker": tracker, "accepted": self._simulator.stats.times_accepted(tracker)})
 
     # -- faults, plans, rules ------------------------------------------------------------------------------------------
 
     async def _faults(self, _: web.Request) -> web.Response:
-        return _json({"faults": [fault.as_json() for fault in self._simulator.faults.all()]})
+        return answered({"faults": [fault.as_json() for fault in self._simulator.faults.all()]})
 
     async def _add_fault(self, request: web.Request) -> web.Response:
-        rule = FaultRule.model_validate(await _body(request))
-        return _json({"id": self._simulator.add_fault(rule)} | rule.model_dump(exclude_none=True), 201)
+        rule = FaultRule.model_validate(await body_of(request))
+        return answered({"id": self._simulator.add_fault(rule)} | rule.model_dump(exclude_none=True), 201)
 
     async def _clear_faults(self, _: web.Request) -> web.Response:
         self._simulator.faults.clear()
         self._simulator.journal.add("faults", {"faults": []})
-        return _json({"faults": []})
+        return answered({"faults": []})
 
     async def _remove_fault(self, request: web.Request) -> web.Response:
         faults = self._simulator.faults
@@ -315,17 +316,17 @@ class ControlSide:
         if not identifier.isdigit() or not faults.remove(int(identifier)):
             raise ControlError(f"There is no fault '{identifier}'; it may have been used up.", 404)
         self._simulator.journal.add("faults", {"faults": [fault.as_json() for fault in faults.all()]})
-        return _json({"faults": [fault.as_json() for fault in faults.all()]})
+        return answered({"faults": [fault.as_json() for fault in faults.all()]})
 
     async def _status_plan(self, _: web.Request) -> web.Response:
-        return _json(self._simulator.statuses.plan.model_dump())
+        return answered(self._simulator.statuses.plan.model_dump())
 
     async def _set_status_plan(self, request: web.Request) -> web.Response:
-        self._simulator.statuses.plan = await _changed(request, self._simulator.statuses.plan)
+        self._simulator.statuses.plan = await changed(request, self._simulator.statuses.plan)
         return await self._status_plan(request)
 
     async def _report_status(self, request: web.Request) -> web.Response:
-        report = StatusReport.model_validate(await _body(request))
+        report = StatusReport.model_validate(await body_of(request))
         sent = self._simulator.sent_message(report.id)
         if sent is None:
             raise ControlError("There is no accepted message with this id.", 404)
@@ -333,46 +334,27 @@ class ControlSide:
         error = GraphError(report.code or 131026, report.details) if failed else None
         person = self._simulator.people.meet(sent.wa_id)
         self._simulator.statuses.report(sent, person, report.status, error)
-        return _json({"reported": True}, 202)
+        return answered({"reported": True}, 202)
 
     async def _webhook_plan(self, _: web.Request) -> web.Response:
-        return _json(self._simulator.webhooks.plan.model_dump())
+        return answered(self._simulator.webhooks.plan.model_dump())
 
     async def _set_webhook_plan(self, request: web.Request) -> web.Response:
-        plan: WebhookPlan = await _changed(request, self._simulator.webhooks.plan)
+        plan: WebhookPlan = await changed(request, self._simulator.webhooks.plan)
         self._simulator.webhooks.flush()
         self._simulator.webhooks.plan = plan
         return await self._webhook_plan(request)
 
     async def _rules(self, _: web.Request) -> web.Response:
-        return _json(self._simulator.rules.model_dump())
+        return answered(self._simulator.rules.model_dump())
 
     async def _set_rules(self, request: web.Request) -> web.Response:
-        self._simulator.rules = await _changed(request, self._simulator.rules)
+        self._simulator.rules = await changed(request, self._simulator.rules)
         return await self._rules(request)
 
     async def _reset(self, _: web.Request) -> web.Response:
         self._simulator.reset()
-        return _json({"epoch": self._simulator.journal.epoch})
-
-
-def _json(body: object, status: int = 200) -> web.Response:
-    return web.Response(body=json.dumps(body).encode(), status=status, content_type="application/json")
-
-
-async def _body(request: web.Request) -> Json:
-    try:
-        body = json.loads(await request.read())
-    except (ValueError, RecursionError):
-        raise ControlError("The body is not JSON; send one object.") from None
-    if not isinstance(body, dict):
-        raise ControlError("The body must be one JSON object.")
-    return body
-
-
-async def _changed(request: web.Request, current: Model) -> Model:
-    """A copy of a plan with the given keys replaced, checked as a whole."""
-    return type(current).model_validate(current.model_dump() | await _body(request))
+        return answered({"epoch": self._simulator.journal.epoch})
 
 
 def _whole(request: web.Request, name: str, default: int) -> int:

@@ -77,6 +77,15 @@ KNOWN: dict[int, KnownError] = {
     132015: KnownError(400, "Template is paused"),
     132016: KnownError(400, "Template is disabled"),
     133010: KnownError(400, "Account not registered"),
+    138000: KnownError(400, "Calling not enabled"),
+    138001: KnownError(400, "Receiver uncallable"),
+    138003: KnownError(400, "Duplicate call"),
+    138006: KnownError(401, "No approved call permission", "Send a call permission request first."),
+    138009: KnownError(400, "Call permission request limit hit"),
+    138012: KnownError(400, "Business-initiated calls limit hit"),
+    138013: KnownError(400, "Business-initiated calling is not available"),
+    138017: KnownError(400, "Permanent call permission exists"),
+    138021: KnownError(400, "Client received no media"),
     137000: KnownError(400, "Recipient identity key hash mismatch"),
 }
 

@@ -65,11 +65,12 @@ FaultKind = Literal[
     "expired_url",
     "redirect_private",
 ]
-FaultPlace = Literal["messages", "read", "upload", "lookup", "download", "number"]
+FaultPlace = Literal["messages", "read", "upload", "lookup", "download", "number", "calls"]
 
 FAULT_KINDS: tuple[str, ...] = get_args(FaultKind)
 MEDIA_KINDS = frozenset({"wrong_digest", "truncated", "oversize", "expired_url", "redirect_private"})
-SEND_KINDS = frozenset({"window_closed", "accept_then_reset", "accept_then_hang", "async_failure"})
+SEND_KINDS = frozenset({"window_closed", "async_failure"})
+UNCLEAR_KINDS = frozenset({"accept_then_reset", "accept_then_hang"})
 REFUSALS = frozenset({"pair_rate_limited", "rate_limited", "server_error", "transient", "auth", "permanent", "error"})
 ERROR_CODES: dict[str, int] = {
     "window_closed": 131047,
@@ -92,7 +93,7 @@ class FaultRule(BaseModel):
     kind: FaultKind
     on: FaultPlace | None = Field(default=None, description="default: download for media kinds, else messages")
     to: str | None = Field(default=None, description="wa_id or BSUID of the recipient")
-    type: str | None = Field(default=None, description="message type, such as text or template")
+    type: str | None = Field(default=None, description="message type, such as text; of calls, the action")
     phone_number_id: str | None = None
     times: int | None = Field(default=1, ge=1, description="null: always")
     probability: float = Field(default=1.0, ge=0.0, le=1.0)
@@ -110,6 +111,8 @@ class FaultRule(BaseModel):
             raise ValueError(f"fault '{self.kind}' happens to media downloads; leave 'on' out or set it to 'download'")
         if self.kind in SEND_KINDS and self.on not in (None, "messages"):
             raise ValueError(f"fault '{self.kind}' happens to sends; leave 'on' out or set it to 'messages'")
+        if self.kind in UNCLEAR_KINDS and self.on not in (None, "messages", "calls"):
+            raise ValueError(f"fault '{self.kind}' happens to sends and calls; set 'on' to 'messages' or 'calls'")
         return self
 
     @property

@@ -18,6 +18,7 @@ from channels.whatsapp.simulator.ids import Json
 from channels.whatsapp.simulator.media import UPLOAD_BYTES, check_upload
 from channels.whatsapp.simulator.mishaps import Mishaps, endless, half, reset
 from channels.whatsapp.simulator.outbound import Outbound, check
+from channels.whatsapp.simulator.people import Person
 from channels.whatsapp.simulator.settings import SimulatorSettings
 from channels.whatsapp.simulator.simulator import Simulator
 from channels.whatsapp.simulator.statuses import SentMessage
@@ -41,6 +42,8 @@ class GraphSide:
         version = "{version:v\\d+\\.\\d+}"
         return [
             web.post(f"/{version}/{{number}}/messages", self._graph(self._messages)),
+            web.post(f"/{version}/{{number}}/calls", self._graph(self._calls)),
+            web.get(f"/{version}/{{number}}/call_permissions", self._graph(self._call_permissions)),
             web.post(f"/{version}/{{number}}/media", self._graph(self._upload)),
             web.get(f"/{version}/{{waba}}/message_templates", self._graph(self._templates)),
             web.route("*", f"/{version}/{{waba}}/subscribed_apps", self._graph(self._subscribed_apps)),
@@ -154,6 +157,44 @@ class GraphSide:
             raise invalid("Param typing_indicator['type'] must be one of {TEXT}.")
         simulator.mark_read(number, message_id, typing=typing is not None)
         return self._json({"success": True})
+
+    # -- calls ---------------------------------------------------------------------------------------------------------
+
+    async def _calls(self, request: web.Request) -> web.StreamResponse:
+        simulator = self._simulator
+        number = request.match_info["number"]
+        try:
+            body = json.loads(await request.read())
+        except (ValueError, RecursionError):
+            body = None
+        form: Json | None = body if isinstance(body, dict) else None
+        simulator.stats.requests["calls"] += 1
+        action = str(form.get("action", "")) if form is not None else ""
+        faults = simulator.faults.take("calls", phone_number_id=number, kind_of_message=action)
+        decided = await self._mishaps.suffer(request, faults)
+        if decided is not None:
+            return decided
+        self._authorize(request, form)
+        simulator.own_number(number, "post")
+        if form is None:
+            raise invalid("The request body must be one JSON object.")
+        if action == "connect":
+            answer = await simulator.calls.business_calls(_callee(simulator, form), number, form)
+        else:
+            answer = await simulator.calls.act(number, form)
+        fault = faults[-1].rule.kind if faults else ""
+        if fault == "accept_then_reset":
+            return reset(request)
+        if fault == "accept_then_hang":
+            return await self._mishaps.hang(request)
+        return self._json(answer)
+
+    async def _call_permissions(self, request: web.Request) -> web.StreamResponse:
+        self._authorize(request)
+        number = request.match_info["number"]
+        self._simulator.own_number(number, "get")
+        person = _callee(self._simulator, {"to": request.query.get("user_wa_id", "")})
+        return self._json(self._simulator.calls.permission(number, person.wa_id))
 
     # -- media ---------------------------------------------------------------------------------------------------------
 
@@ -335,6 +376,15 @@ def _fields(request: web.Request, known: Json) -> Json:
         return known
     keep = {name.strip() for name in wanted.split(",")} | {"id"}
     return {name: value for name, value in known.items() if name in keep}
+
+
+def _callee(simulator: Simulator, form: Json) -> Person:
+    """Whom the business wants to call."""
+    to, user = str(form.get("to") or "").removeprefix("+"), str(form.get("recipient") or "")
+    person = simulator.people.find_user(user) if user else simulator.people.meet(to) if to.isdigit() else None
+    if person is None:
+        raise GraphError(138001, "The user cannot be called.", http=400)
+    return person
 
 
 def _recipients(simulator: Simulator, form: Json | None) -> tuple[str, ...]:

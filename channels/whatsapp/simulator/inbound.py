@@ -149,6 +149,24 @@ class UserFormReply(UserMessage):
         return {"type": "interactive", "interactive": {"type": "nfm_reply", "nfm_reply": reply}}
 
 
+class UserCallPermission(UserMessage):
+    """The answer to a request for permission to call, ``reply_to``; ``automatic`` where the user did nothing."""
+
+    type: Literal["call_permission"]
+    response: Literal["accept", "reject"]
+    is_permanent: bool = False
+    expires: int | None = Field(default=None, description="epoch seconds")
+    source: Literal["user_action", "automatic"] = "user_action"
+
+    def item(self, shelf: MediaShelf) -> Json:
+        reply: Json = {"response": self.response, "response_source": self.source}
+        if self.response == "accept":
+            reply["is_permanent"] = self.is_permanent
+        if self.expires is not None:
+            reply["expiration_timestamp"] = self.expires
+        return {"type": "interactive", "interactive": {"type": "call_permission_reply", "call_permission_reply": reply}}
+
+
 class UserTemplateButton(UserMessage):
     """A tap on a template's quick reply."""
 
@@ -244,6 +262,7 @@ AnyUserMessage = Annotated[
     | UserButtonReply
     | UserListReply
     | UserFormReply
+    | UserCallPermission
     | UserTemplateButton
     | UserReaction
     | UserEdit

@@ -344,3 +344,9 @@ def _by_id(kind: str, media: object) -> list[tuple[str, str]]:
     if isinstance(media, dict) and media.get("id") is not None:
         return [(kind, str(media["id"]))]
     return []
+
+
+def is_permission_request(outbound: Outbound) -> bool:
+    """Whether it asks the user for permission to call them."""
+    interactive = outbound.body.get("interactive")
+    return isinstance(interactive, dict) and interactive.get("type") == "call_permission_request"

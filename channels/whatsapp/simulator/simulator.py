@@ -11,8 +11,10 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from channels.whatsapp.simulator.calls.call import SimulatedCall
+from channels.whatsapp.simulator.calls.calls import Calls
 from channels.whatsapp.simulator.errors import GraphError, bad_value, no_such_object
 from channels.whatsapp.simulator.faults import FaultRule, Faults
 from channels.whatsapp.simulator.ids import Ids, Json
@@ -20,7 +22,7 @@ from channels.whatsapp.simulator.inbound import USER_MESSAGE, UserMessage, UserT
 from channels.whatsapp.simulator.journal import Journal
 from channels.whatsapp.simulator.limits import RateLimits
 from channels.whatsapp.simulator.media import MediaShelf
-from channels.whatsapp.simulator.outbound import Outbound, media_ids
+from channels.whatsapp.simulator.outbound import Outbound, is_permission_request, media_ids
 from channels.whatsapp.simulator.people import People, Person
 from channels.whatsapp.simulator.settings import Rules, SimulatorSettings
 from channels.whatsapp.simulator.stats import Stats
@@ -66,6 +68,9 @@ class Simulator:
         self.webhooks = Webhooks(self.settings, self.journal, self._random)
         self.statuses = Statuses(self.settings.statuses, self.webhooks, self.journal, self._random, now)
         self.stats = Stats(self.settings.keep_trackers, now)
+        self.calls = Calls(
+            self.journal, self._post_call, lambda number: _digits(self.settings.display_number(number)), now
+        )
         self.subscribed = True
         self._sent: deque[SentMessage] = deque(maxlen=self.settings.keep_sent)
         self._sent_by_id: OrderedDict[str, SentMessage] = OrderedDict()
@@ -84,11 +89,13 @@ class Simulator:
 
     async def close(self) -> None:
         self.begin_closing()
+        await self.calls.close()
         self.statuses.forget()
         await self.webhooks.close()
 
     def reset(self) -> None:
         """Forget messages, people, media, faults and counters; plans and rules go back to the settings."""
+        self.calls.forget()
         self.statuses.forget()
         self.webhooks.forget()
         self.faults = Faults(self.settings.seed)
@@ -133,6 +140,9 @@ class Simulator:
         person = self.recipient(outbound)
         if person.wa_id == _digits(self.settings.display_number(phone_number_id)):
             raise GraphError(131021)
+        asks = is_permission_request(outbound)
+        if asks:
+            self.calls.check_request(phone_number_id, person.wa_id)
         media = [self.media.check_sendable(media_id, kind, phone_number_id) for kind, media_id in media_ids(outbound)]
         template, shown = self.templates.render(outbound.body) if outbound.type == "template" else (None, None)
         failure = failure or self._reaction_failure(outbound)
@@ -177,7 +187,35 @@ class Simulator:
             self.statuses.fail(sent, person, failure)
         else:
             self.statuses.follow(sent, person)
+            if asks:
+                self.calls.requested(phone_number_id, person.wa_id, lambda: self._permit(sent))
         return sent, person
+
+    def _permit(self, sent: SentMessage) -> None:
+        """The user answers a request for permission to call, as the plan says."""
+        if self.calls.plan.permits != "ignore":
+            self.user_permits(sent.wa_id, self.calls.plan.permits == "accept", sent.phone_number_id, reply_to=sent.id)
+
+    def user_permits(
+        self,
+        wa_id: str,
+        may_call: bool,
+        number: str | None = None,
+        *,
+        permanent: bool = False,
+        reply_to: str | None = None,
+    ) -> str:
+        """A user allows or refuses that the business calls them; the message's id."""
+        number = number or self.settings.phone_number_id
+        self.check_number(number)
+        answer: Json = {"from": wa_id, "type": "call_permission", "phone_number_id": number, "reply_to": reply_to}
+        if may_call:
+            until = int(self.calls.permit(number, wa_id, permanent=permanent))
+            answer |= {"response": "accept", "is_permanent": permanent, "expires": until or None}
+        else:
+            self.calls.forbid(number, wa_id)
+            answer["response"] = "reject"
+        return self.user_does(answer)
 
     def _reaction_failure(self, outbound: Outbound) -> GraphError | None:
         if outbound.type != "reaction":
@@ -242,6 +280,20 @@ class Simulator:
     def user_does(self, action: Json) -> str:
         """The same as a body of ``POST /control/messages``. Raises ``pydantic.ValidationError``."""
         return self.user_sends(USER_MESSAGE.validate_python(action))
+
+    async def user_calls(self, wa_id: str = "12025550171", *, number: str | None = None, **how: Any) -> SimulatedCall:
+        """A user calls the business; ``how`` is as in ``Calls.user_calls``. Raises ``UnknownNumber`` and
+        ``CallsMissing``."""
+        number = number or self.settings.phone_number_id
+        self.check_number(number)
+        person = self.people.meet(wa_id)
+        self.people.heard(number, wa_id, self.now())
+        return await self.calls.user_calls(person, number, **how)
+
+    def _post_call(self, number: str, person: Person, value: Json) -> None:
+        """A webhook of the field ``calls``."""
+        head: Json = {"messaging_product": "whatsapp", "metadata": self.webhooks.metadata(number)}
+        self.post_value({**head, "contacts": [person.contact()], **value}, "calls")
 
     def _context(self, message: UserMessage, number: str) -> Json:
         context: Json = {}

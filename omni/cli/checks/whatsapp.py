@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import importlib.util
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -14,6 +15,7 @@ import aiohttp
 from channels.base import RefusedError
 from channels.whatsapp.adapter import WhatsAppAdapter
 from channels.whatsapp.webhook import PATH
+from omni.app.voice import NEEDED
 from omni.blobs.base import Blob, BlobError
 from omni.cli.checks.base import FAIL, OK, WARN, Finding
 from omni.model.agent import Agent
@@ -53,6 +55,19 @@ def graph_version(version: str, today: date) -> Finding:
     return Finding(OK, "whatsapp", f"Graph {version} lives until {ends}")
 
 
+def calls(name: str) -> Finding:
+    """Whether this machine could carry the calls of a number."""
+    missing = [package for package in (*NEEDED, "aiortc") if importlib.util.find_spec(package) is None]
+    if missing:
+        return Finding(
+            WARN,
+            "whatsapp",
+            f"{name} takes calls, and {', '.join(missing)} is missing here; where the voice worker runs, "
+            "pip install 'omni-server[voice]'",
+        )
+    return Finding(OK, "whatsapp", f"{name} takes calls; the app must be subscribed to the field calls")
+
+
 async def check_numbers(settings: Settings, agents: Sequence[Agent]) -> list[Finding]:
     """Each number's token, by one harmless authenticated request."""
     numbers = _numbers(agents)
@@ -69,6 +84,8 @@ async def check_numbers(settings: Settings, agents: Sequence[Agent]) -> list[Fin
                 findings.append(Finding(OK, "whatsapp", f"{name}: {await adapter.probe(channel)}"))
             except RefusedError as refused:
                 findings.append(Finding(FAIL, "whatsapp", f"{name}: {refused.reason}"))
+            if channel.calls:
+                findings.append(calls(name))
     finally:
         await adapter.close()
     if not settings.whatsapp_graph_url.startswith("https://graph.facebook.com"):

@@ -23,8 +23,9 @@ from omni.gateway.client.sockets import Socket
 from omni.live.told import Answered
 from omni.model.agent import Agent
 from omni.model.behaviour import Overrides
-from omni.model.callers import on_the_line
-from omni.model.channel import Channel, PhoneChannel, SipChannel
+from omni.model.callers import on_the_line, on_whatsapp
+from omni.model.channel import CallingChannel, WhatsAppChannel, calls_of, can_dial, shown_as, written_id
+from omni.model.contact import Sender
 from omni.model.ids import new_call_id
 from omni.model.inbound import Ask, Dial, Opening, pack
 from omni.model.queues import VOICE, voice_home
@@ -95,10 +96,10 @@ class Dialling:
             key=key,
             org=self._socket.org,
             agent=registration.slug,
-            channel=channel.id,
+            channel=calls_of(channel),
             at=self._gear.clock(),
-            person=on_the_line(to, key),
-            from_=channel.number if isinstance(channel, PhoneChannel) else channel.uri,
+            person=_person(channel, to, self._socket.org, key),
+            from_=shown_as(channel),
             to=to,
             by=PROGRAM,
             greeting=frame.greeting or "",  # the agent's own is for those who call it
@@ -148,20 +149,22 @@ def _outcome(outcome: JsonValue) -> str:
     return str(outcome) if outcome in OUTCOMES else "failed"
 
 
-def _channel(agent: Agent | None, typed: str | None) -> PhoneChannel | SipChannel:
-    """The agent's number that the call comes from. Raises ConfigError."""
-    ours = [one for one in (agent.channels if agent is not None else ()) if _is_line(one)]
+def _channel(agent: Agent | None, typed: str | None) -> CallingChannel:
+    """The agent's number that the call comes from; WhatsApp only where it is named, or there is no telephone. Raises
+    ConfigError."""
+    able = [one for one in (agent.channels if agent is not None else ()) if can_dial(one)]
     if typed is not None and typed.strip():
-        known = ids_of(typed)
-        ours = [one for one in ours if one.id in known]
+        known = {written_id(one) for one in ids_of(typed)}
+        ours = [one for one in able if one.id in known or shown_as(one) == typed.strip()]
         if not ours:
             raise ConfigError(f"{typed[:64]!r} is no number of this agent; add it as a phone channel first")
+    else:
+        ours = [one for one in able if not isinstance(one, WhatsAppChannel)] or able
     if len(ours) != 1:
         raise ConfigError(f"the agent has {len(ours)} numbers; say with `from` which one to call from")
-    (channel,) = ours
-    assert isinstance(channel, PhoneChannel | SipChannel)
-    return channel
+    return ours[0]
 
 
-def _is_line(channel: Channel) -> bool:
-    return isinstance(channel, PhoneChannel | SipChannel)
+def _person(channel: CallingChannel, to: str, org: str, key: str) -> Sender:
+    """Whoever is called on WhatsApp is who writes there."""
+    return on_whatsapp(to, org) if isinstance(channel, WhatsAppChannel) else on_the_line(to, key)

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from pydantic import JsonValue
 
-from omni.model.call import SOUND
+from omni.model.call import SOUND, WHATSAPP_CALL
 
 PROGRAM: Final = "program"
 """Who did it, where the log asks: the connected program."""
@@ -60,8 +60,8 @@ class CallView:
 
     @property
     def line(self) -> str:
-        """The transport as programs know it: one that is reached by SIP is a phone, too."""
-        return "phone" if self.transport == "sip" else self.transport
+        """The transport as programs know it: one that is reached by SIP, or in WhatsApp, is a phone, too."""
+        return "phone" if self.transport in ("sip", WHATSAPP_CALL) else self.transport
 
     @property
     def has_sound(self) -> bool:

@@ -11,8 +11,17 @@ from omni.gateway.rest.kit import RestKit
 from omni.live.told import Answered
 from omni.model.agent import Agent
 from omni.model.behaviour import Overrides
-from omni.model.callers import on_the_line
-from omni.model.channel import Channel, PhoneChannel, SipChannel
+from omni.model.callers import on_the_line, on_whatsapp
+from omni.model.channel import (
+    CallingChannel,
+    SipChannel,
+    WhatsAppChannel,
+    calls_of,
+    can_dial,
+    shown_as,
+    written_id,
+)
+from omni.model.contact import Sender
 from omni.model.inbound import Ask, Dial, Opening, pack
 from omni.model.queues import VOICE
 
@@ -27,10 +36,11 @@ NOBODY: Final = "no voice worker took the call in time; start one with omni serv
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What is wanted. `to` is E.164 or a SIP address; `greeting` None is the agent's own, and empty is silence."""
+    """What is wanted. `to` is E.164, or a SIP address (but not on WhatsApp); `greeting` None is the agent's own, and
+    empty is silence."""
 
     agent: Agent
-    line: PhoneChannel | SipChannel
+    line: CallingChannel
     to: str
     by: str
     key: str
@@ -47,10 +57,10 @@ async def place(kit: RestKit, wanted: Placed) -> str:
         key=wanted.key,
         org=wanted.agent.org,
         agent=wanted.agent.slug,
-        channel=line.id,
+        channel=calls_of(line),
         at=now,
-        person=on_the_line(wanted.to, wanted.key),
-        from_=line.number if isinstance(line, PhoneChannel) else line.uri,
+        person=_person(wanted),
+        from_=shown_as(line),
         to=wanted.to,
         by=wanted.by,
         until=now + START,
@@ -86,10 +96,13 @@ async def has_voice(kit: RestKit) -> bool:
     return bool(await kit.store.leases(WORKERS, now=kit.clock()))
 
 
-def line_of(agent: Agent, wanted: str | None, caller_id: str | None) -> PhoneChannel | SipChannel:
-    """The agent's number that a call goes out from: the one that is named, or the only one. Raises ApiError 422."""
-    own = [one for one in agent.channels if isinstance(one, PhoneChannel | SipChannel)]
-    fitting = [one for one in own if (wanted in (None, one.id)) and (caller_id is None or _is(one, caller_id))]
+def line_of(agent: Agent, wanted: str | None, caller_id: str | None) -> CallingChannel:
+    """The agent's number that a call goes out from: the one that is named, or the only one; WhatsApp only where it is
+    named, or there is no telephone. Raises ApiError 422."""
+    able = [one for one in agent.channels if can_dial(one)]
+    own = [one for one in able if not isinstance(one, WhatsAppChannel)] if wanted is None else able
+    named = None if wanted is None else written_id(wanted)
+    fitting = [one for one in own or able if named in (None, one.id) and (caller_id is None or _is(one, caller_id))]
     if len(fitting) == 1:
         return fitting[0]
     if caller_id is not None and not fitting:
@@ -98,14 +111,17 @@ def line_of(agent: Agent, wanted: str | None, caller_id: str | None) -> PhoneCha
         raise contradiction("caller_id", f"the agent {agent.slug} has several numbers; say which to call from")
     raise contradiction(
         "channel_id",
-        f"the agent {agent.slug} has no number to call from; connect a phone, or write, with the channel_id of a "
-        "WhatsApp or SMS channel and a message",
+        f"the agent {agent.slug} has no number to call from; connect a phone, or a WhatsApp number with calls, or "
+        "write, with the channel_id of a WhatsApp or SMS channel and a message",
     )
 
 
-def is_line(channel: Channel) -> bool:
-    return isinstance(channel, PhoneChannel | SipChannel)
+def _person(wanted: Placed) -> Sender:
+    """Whoever is called on WhatsApp is who writes there."""
+    if isinstance(wanted.line, WhatsAppChannel):
+        return on_whatsapp(wanted.to, wanted.agent.org)
+    return on_the_line(wanted.to, wanted.key)
 
 
-def _is(channel: PhoneChannel | SipChannel, caller_id: str) -> bool:
-    return isinstance(channel, PhoneChannel) and channel.number == caller_id
+def _is(channel: CallingChannel, caller_id: str) -> bool:
+    return shown_as(channel) == caller_id and not isinstance(channel, SipChannel)

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from omni.gateway.rest.agents.keeping import Agents
 from omni.gateway.rest.calls.controls import CallControls
 from omni.gateway.rest.calls.ending import end_call
-from omni.gateway.rest.calls.placing import Placed, is_line, line_of, place
+from omni.gateway.rest.calls.placing import Placed, line_of, place
 from omni.gateway.rest.calls.reading import shown_call, whole_call
 from omni.gateway.rest.calls.recordings import send_recording
 from omni.gateway.rest.calls.shapes import (
@@ -34,7 +34,7 @@ from omni.gateway.rest.shapes import Nothing, Page
 from omni.model.agent import Agent
 from omni.model.behaviour import Overrides
 from omni.model.call import Call
-from omni.model.channel import Channel, has_account, own_channel
+from omni.model.channel import Channel, WhatsAppChannel, calls_of, can_dial, has_account, own_channel
 from omni.model.conversations import conversation_id
 from omni.model.inbound import Opening
 from omni.store.rest import CallQuery
@@ -122,9 +122,12 @@ class CallRoutes:
 
     async def _create(self, by: Caller, agent_id: str, body: AgentCallCreate) -> CallQueued:
         agent = await self._agents.find(by.org, agent_id)
-        named = next((one for one in agent.channels if one.id == body.channel_id), None)
-        if body.message is None and (body.channel_id is None or (named is not None and is_line(named))):
+        named = own_channel(agent.channels, body.channel_id) if body.channel_id is not None else None
+        if body.message is None and (body.channel_id is None or (named is not None and can_dial(named))):
             return await self._dialled(by, agent, body)
+        if isinstance(named, WhatsAppChannel) and body.channel_id == named.calls_id:
+            why = "speak, without a message" if named.calls else "switch calls on there (calls: true), or write"
+            raise contradiction("channel_id", f"{named.calls_id} is for calls, and this is none; {why}")
         return await self._written(by, agent, body)
 
     async def _dialled(self, by: Caller, agent: Agent, body: AgentCallCreate) -> CallQueued:
@@ -148,7 +151,7 @@ class CallRoutes:
         return CallQueued(
             id=await place(self._kit, placed),
             agent_id=agent.slug,
-            channel_id=line.id,
+            channel_id=calls_of(line),
             conversation_id=None,
             message_id=None,
             phone_number=body.phone_number,

@@ -38,8 +38,9 @@ Context = Annotated[
 
 
 class AgentCallCreate(Asked):
-    """`phone_number` is who is reached: by telephone, from the agent's number; or in writing, with the `channel_id` of
-    a WhatsApp or SMS channel and a `message`."""
+    """`phone_number` is who is reached: by telephone, from the agent's number; in a WhatsApp call, with the
+    `channel_id` of a WhatsApp number that takes calls; or in writing, with the `channel_id` of a WhatsApp or SMS
+    channel and a `message`."""
 
     phone_number: E164
     channel_id: str | None = Field(default=None, max_length=300)

@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue, model_validator
 from omni.gateway.inbox.writing import TemplateRef
 from omni.gateway.rest.agents.shapes import E164
 from omni.gateway.rest.shapes import AgentId, Asked, Paging, Shown
-from omni.model.message import Buttons, LinkButton, MediaKind, Menu
+from omni.model.message import Buttons, CallPermissionRequest, LinkButton, MediaKind, Menu
 
 MessageType = Literal["message", "edit", "revoke", "reaction"]
 
@@ -37,7 +37,9 @@ class Content(Asked):
     text: str | None = Field(default=None, max_length=20_000)
     media: MediaRef | None = None
     template: TemplateRef | None = None
-    interactive: Annotated[Buttons | Menu | LinkButton, Field(discriminator="type")] | None = None
+    interactive: Annotated[Buttons | Menu | LinkButton | CallPermissionRequest, Field(discriminator="type")] | None = (
+        None
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

@@ -82,7 +82,7 @@ const PATHS = {
   key: "M7 9a3.800 3.800 0 1 1 0 2M10.500 10H17v2.500M14 10v2M7 10h.01",
 };
 
-const CHANNELS = { whatsapp: "whatsapp", chat: "chat", sms: "sms", phone: "phone", sip: "sip", webrtc: "browser", mic: "mic" };
+const CHANNELS = { whatsapp: "whatsapp", chat: "chat", sms: "sms", phone: "phone", sip: "sip", webrtc: "browser", whatsapp_call: "whatsapp", mic: "mic" };
 
 export const iconNames = Object.keys(PATHS);
 
@@ -103,5 +103,5 @@ export function icon(name, { size = 18, label = null, class: extra = "" } = {}) 
   );
 }
 
-/** The mark of a transport (`whatsapp`, `chat`, `sms`, `phone`, `sip`, `webrtc`, `mic`). */
+/** The mark of a transport (`whatsapp`, `chat`, `sms`, `phone`, `sip`, `webrtc`, `whatsapp_call`, `mic`). */
 export const channelIcon = (transport, options) => icon(CHANNELS[transport] ?? "chat", options);

@@ -137,7 +137,7 @@ export const app = new App();
 /** Whether the bot would answer, if it were not paused: everywhere, or for this person. */
 export const isSilent = (row) => Boolean(row.contact?.paused || app.agents.get(row.agent)?.paused);
 
-const SPOKEN = new Set(["phone", "sip", "webrtc", "mic"]);
+const SPOKEN = new Set(["phone", "sip", "webrtc", "whatsapp_call", "mic"]);
 
 /** Whether it is a call with sound, and not one in writing. */
 export const isSpoken = (row) => SPOKEN.has(row?.transport);

@@ -1,7 +1,7 @@
 /** A list's filter: what the URL's query says, what the server is asked for, and which rows belong to it. Pure. */
 
 export const VIEWS = ["mine", "unassigned", "waiting", "all", "snoozed", "ended"];
-export const TRANSPORTS = ["whatsapp", "chat", "sms", "phone", "sip", "webrtc", "mic"];
+export const TRANSPORTS = ["whatsapp", "chat", "sms", "phone", "sip", "webrtc", "whatsapp_call", "mic"];
 
 /** {view, transports, agents, labels, assignee: null|"none"|op id, order}. `text` of a query that says nothing is "". */
 export function parseFilter(params) {

@@ -6,7 +6,7 @@ import { prefs } from "../prefs.js";
 import { t } from "../texts.js";
 import { dayText, PERIODS } from "./periods.js";
 
-const TRANSPORTS = ["whatsapp", "chat", "sms", "phone", "sip", "webrtc", "mic"];
+const TRANSPORTS = ["whatsapp", "chat", "sms", "phone", "sip", "webrtc", "whatsapp_call", "mic"];
 
 /** The choice of last time, if that makes sense. */
 export function remembered() {

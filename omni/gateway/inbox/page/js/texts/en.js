@@ -145,6 +145,7 @@ export default {
   "channel.phone": "Phone",
   "channel.sip": "SIP",
   "channel.webrtc": "Browser call",
+  "channel.whatsapp_call": "WhatsApp call",
   "channel.mic": "Microphone",
 
   // -- search -----------------------------------------------------------------------------------------------------

@@ -145,6 +145,7 @@ export default {
   "channel.phone": "Teléfono",
   "channel.sip": "SIP",
   "channel.webrtc": "Llamada web",
+  "channel.whatsapp_call": "Llamada de WhatsApp",
   "channel.mic": "Micrófono",
 
   // -- búsqueda ---------------------------------------------------------------------------------------------------

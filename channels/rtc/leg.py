@@ -1,4 +1,4 @@
-"""The sound of one browser call as a `Leg`. It stays while the browser's connection comes back on another network.
+"""The sound of one call by WebRTC as a `Leg`. It stays while the browser's connection comes back on another network.
 
 What is to be played waits here, not at the far end: the voice worker gives its frames some 140 ms ahead of time, one is
 taken every 20 ms, and a `clear` drops what was not taken.
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from channels.audio import FRAME_MS, Ear
-from channels.webrtc.codec import FRAME_BYTES, RATE, WIRE_RATE
+from channels.rtc.codec import FRAME_BYTES, RATE, WIRE_RATE
 
 MOST_WAITING: Final = 500
 """Frames and marks: ten seconds, of which nobody who paces comes near."""
@@ -22,7 +22,7 @@ silent: somebody has to hear that, or a turn would never end."""
 _SILENCE: Final = bytes(FRAME_BYTES)
 
 
-class BrowserLeg:
+class RtcLeg:
     """`hung_up` is called once, when our side hangs up."""
 
     def __init__(self, hung_up: Callable[[], None]) -> None:
@@ -116,6 +116,11 @@ class BrowserLeg:
         for start in range(0, whole, FRAME_BYTES):
             ear.heard(heard[start : start + FRAME_BYTES], self._at)
             self._at += FRAME_MS
+
+    def press(self, digit: str) -> None:
+        """They pressed a key."""
+        if self._ear is not None:
+            self._ear.pressed(digit)
 
     def end(self, reason: str) -> None:
         """The caller is gone; told once, and not after `hang_up`."""

@@ -60,6 +60,12 @@ class Arrivals:
         if len(self._held) > WAIT:
             self._skip()
 
+    def skip(self, packet: Packet) -> None:
+        """A packet of the same stream that is no sound, whatever its clock counts."""
+        if packet.ssrc == self._ssrc:
+            packet.payload, packet.timestamp = b"", self._stamp
+            self.add(packet)
+
     def _begin(self, packet: Packet) -> None:
         """Another stream, which goes on where the one before it was."""
         self._held.clear()

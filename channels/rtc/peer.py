@@ -1,4 +1,4 @@
-"""One WebRTC connection with a browser (aiortc): answered at once with everything in it, no candidates come later.
+"""One WebRTC connection (aiortc): described at once with everything in it, no candidates come later.
 
 Its jitter buffer is replaced (`arrivals`), which is private to it, so its minor version is pinned. Ours never has a
 frame for its decoder: that works in a thread, and two switches and a task for each packet cost more than decoding.
@@ -19,9 +19,10 @@ import av
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 from aiortc.mediastreams import MediaStreamError
 
-from channels.webrtc.arrivals import Arrivals
-from channels.webrtc.codec import WIRE_RATE, WIRE_SAMPLES, Decoder, Encoder
-from channels.webrtc.sdp import OfferError
+from channels.rtc import keys
+from channels.rtc.arrivals import Arrivals
+from channels.rtc.codec import WIRE_RATE, WIRE_SAMPLES, Decoder, Encoder
+from channels.rtc.sdp import OfferError
 
 log = logging.getLogger("omni.webrtc")
 
@@ -65,8 +66,11 @@ class Owner(Protocol):
 
     def heard(self, peer: Peer, pcm: bytes, sample: int) -> None: ...
 
+    def pressed(self, peer: Peer, digit: str) -> None:
+        """They pressed a key. Only with `takes_keys`."""
+
     def told(self, peer: Peer, text: str) -> None:
-        """The page sent something."""
+        """A page sent something."""
 
     def over(self, peer: Peer, *, is_closed: bool) -> None:
         """Once, and not after `close`. `is_closed`: the page closed it; else it broke."""
@@ -92,6 +96,7 @@ class _Outgoing(aiortc.MediaStreamTrack):
     async def recv(self) -> Any:
         if self.readyState != "live":
             raise MediaStreamError
+        await self._peer.may_send.wait()
         while True:
             await self._wait()
             payload = self._encoder.encode(self._owner.next(self._peer))
@@ -125,10 +130,22 @@ class _Arriving:
 
 
 class Peer:
-    """`ice_servers` are aiortc's."""
+    """`ice_servers` are aiortc's. Without `sends` nothing is sent before `may_send` is set, silence neither;
+    `takes_keys`: the other side may press some."""
 
-    def __init__(self, owner: Owner, ice_servers: Sequence[aiortc.RTCIceServer] = ()) -> None:
+    def __init__(
+        self,
+        owner: Owner,
+        ice_servers: Sequence[aiortc.RTCIceServer] = (),
+        *,
+        sends: bool = True,
+        takes_keys: bool = False,
+    ) -> None:
         self._owner = owner
+        self._takes_keys = takes_keys
+        self.may_send = asyncio.Event()
+        if sends:
+            self.may_send.set()
         self._connection = aiortc.RTCPeerConnection(
             aiortc.RTCConfiguration(iceServers=list(ice_servers), bundlePolicy=aiortc.RTCBundlePolicy.MAX_BUNDLE)
         )
@@ -143,6 +160,40 @@ class Peer:
 
     async def answer(self, sdp: str) -> str:
         """The answer to an offer, complete. Raises OfferError."""
+        self._prepare()
+        try:
+            await self._connection.setRemoteDescription(aiortc.RTCSessionDescription(sdp, "offer"))
+            await self._connection.setLocalDescription(await self._connection.createAnswer())
+        except _BROKEN as error:
+            log.info("an offer could not be answered: %r", error)
+            raise OfferError("the offer cannot be answered; send it as the browser made it") from error
+        return self._described(keys.payload_of(sdp))
+
+    async def offer(self) -> str:
+        """An offer of ours, complete; `accept` takes the answer to it."""
+        self._prepare()
+        await self._connection.setLocalDescription(await self._connection.createOffer())
+        return self._described(keys.PAYLOAD)
+
+    def _described(self, payload: int | None) -> str:
+        """What we say of ourselves; `payload` is what keys are called."""
+        sdp = str(self._connection.localDescription.sdp)
+        if payload is None or not self._takes_keys:
+            return sdp
+        [transceiver] = self._connection.getTransceivers()
+        keys.divert(transceiver.receiver.transport, payload, self.arrivals, self._pressed)
+        return keys.with_keys(sdp, payload)
+
+    async def accept(self, sdp: str) -> None:
+        """The answer to our offer. Raises OfferError."""
+        try:
+            await self._connection.setRemoteDescription(aiortc.RTCSessionDescription(sdp, "answer"))
+        except _BROKEN as error:
+            log.info("an answer could not be used: %r", error)
+            raise OfferError("the answer to our offer cannot be used; it does not fit what was offered") from error
+
+    def _prepare(self) -> None:
+        """Sound both ways, as Opus, and packets in our own order."""
         connection = self._connection
         connection.addTrack(_Outgoing(self, self._owner))
         [transceiver] = connection.getTransceivers()
@@ -151,14 +202,6 @@ class Peer:
         transceiver.setCodecPreferences([codec for codec in known.codecs if codec.mimeType.lower() == "audio/opus"])
         receiver: Any = transceiver.receiver
         receiver._RTCRtpReceiver__jitter_buffer = _Arriving(self.arrivals)
-        try:
-            await connection.setRemoteDescription(aiortc.RTCSessionDescription(sdp, "offer"))
-            answer = await connection.createAnswer()
-            await connection.setLocalDescription(answer)
-        except _BROKEN as error:
-            log.info("an offer could not be answered: %r", error)
-            raise OfferError("the offer cannot be answered; send it as the browser made it") from error
-        return str(connection.localDescription.sdp)
 
     def send(self, text: str) -> None:
         """An event for the page, in order; it waits for the data channel."""
@@ -175,6 +218,10 @@ class Peer:
 
     def _arrived(self, payload: bytes, sample: int) -> None:
         self._owner.heard(self, self._decoder.decode(payload), sample)
+
+    def _pressed(self, digit: str) -> None:
+        if not self._is_over:
+            self._owner.pressed(self, digit)
 
     def _changed(self) -> None:
         match self._connection.connectionState:

@@ -22,18 +22,18 @@ class OfferError(Exception):
     """An offer that cannot be answered. The text is a sentence with the mend."""
 
 
-def answerable(sdp: str) -> str:
-    """The offer, as it is to be answered: without addresses that only the caller's own network knows.
+def answerable(sdp: str, what: str = "offer") -> str:
+    """The offer (or answer: `what`), as it is to be used: without addresses that only the caller's own network knows.
 
     Such an address (`….local`, which browsers give instead of a real one) would be looked up for a second before
     anything else happens; the browser's own checks find the way without it. Raises OfferError.
     """
     if len(sdp) > LONGEST:
-        raise OfferError(f"the offer has {len(sdp)} characters; at most {LONGEST} are read")
+        raise OfferError(f"the {what} has {len(sdp)} characters; at most {LONGEST} are read")
     lines = sdp.replace("\r\n", "\n").split("\n")
     if not lines or lines[0] != "v=0":
-        raise OfferError("the offer is no session description (it begins with v=0); send the sdp of your offer")
-    _check(lines)
+        raise OfferError(f"the {what} is no session description (it begins with v=0); send the sdp of your {what}")
+    _check(lines, what)
     kept, spare, others = [], [], 0
     for line in lines:
         found = _CANDIDATE.match(line)
@@ -49,21 +49,21 @@ def answerable(sdp: str) -> str:
     return "\r\n".join(kept)
 
 
-def _check(lines: list[str]) -> None:
+def _check(lines: list[str], what: str) -> None:
     places = [place for place, line in enumerate(lines) if line.startswith("m=")]
     sections = [lines[start:end] for start, end in zip(places, [*places[1:], len(lines)], strict=False)]
     kinds = [section[0].removeprefix("m=").partition(" ")[0] for section in sections]
     if kinds.count("audio") != 1:
-        raise OfferError("the offer must have sound, once: add the microphone's track before you make the offer")
+        raise OfferError(f"the {what} must have sound, once: add the microphone's track before you make the {what}")
     if len(kinds) > MOST_SECTIONS or any(kind not in ("audio", "application") for kind in kinds):
-        raise OfferError("only sound and one data channel are taken here; leave everything else out of the offer")
+        raise OfferError(f"only sound and one data channel are taken here; leave everything else out of the {what}")
     sound = sections[kinds.index("audio")]
     if any(line in _DEAF for line in sound):
-        raise OfferError("the offer sends no sound; add the microphone's track before you make the offer")
+        raise OfferError(f"the {what} sends no sound; add the microphone's track before you make the {what}")
     if not any(_OPUS.match(line) for line in sound):
-        raise OfferError("the offer has no Opus, which is the only sound codec that is spoken here")
+        raise OfferError(f"the {what} has no Opus, which is the only sound codec that is spoken here")
     for needed in ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:"):
         if not any(line.startswith(needed) for line in lines):
             raise OfferError(
-                f"the offer has no {needed.removeprefix('a=').rstrip(':')}; send it as the browser made it"
+                f"the {what} has no {needed.removeprefix('a=').rstrip(':')}; send it as the browser made it"
             )
