@@ -39,12 +39,14 @@ def wanted(refer: SipRequest) -> str:
     text = named[0].strip()
     inner = text.partition("<")[2].partition(">")[0] if "<" in text else text.partition(";")[0]
     plain, has_headers, _ = inner.strip().partition("?")
+    if not plain.lower().startswith(("sip:", "sips:")):
+        raise ReferError(416, "only SIP addresses are called")
     try:
         uri = uri_of(plain)
     except ValueError:
-        raise ReferError(400, "the address in Refer-To cannot be read") from None
-    if uri.scheme not in ("sip", "sips") or not uri.host:
-        raise ReferError(416, "only SIP addresses are called")
+        uri = None
+    if uri is None or not uri.host:
+        raise ReferError(400, "the address in Refer-To cannot be read")
     if has_headers or (uri.params.get("method") or "INVITE").upper() != "INVITE":
         raise ReferError(603, "only plain calls are made, none that take the place of another")
     return plain
