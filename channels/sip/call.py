@@ -257,7 +257,6 @@ class Call:
         """Somebody has answered: the sound is theirs, and this one is only to be taken leave of."""
         self.moving, self._heir, self.is_over = None, heir, True
         self._keeping.stop()
-        self._host.moved(self, heir)
 
     def not_moved(self, status: int, reason: str) -> None:
         self.moving = None

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from channels.audio import Switchboard
 from channels.sip.dialog import Dialog
 from channels.sip.requests import Requests
 from channels.sip.ticker import Ticker
 from omni.model.sip import SipTrunk
-
-if TYPE_CHECKING:
-    from channels.sip.call import Call
 
 Reroute = Callable[[str, str, str], str | None]
 """`(org, channel, caller)`: the agent whose developer has claimed this caller."""
@@ -42,9 +39,6 @@ class Host(Protocol):
 
     def forget_dialog(self, dialog: Dialog) -> None:
         """Nothing of it can come any more."""
-
-    def moved(self, call: Call, heir: Call) -> None:
-        """Its place is the other's now."""
 
     def tell(self, call: str, org: str, status: str, code: str | None = None, detail: str | None = None) -> None:
         """What becomes of a call, for whoever has it in hand."""

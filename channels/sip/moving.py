@@ -8,6 +8,7 @@ nobody does, it goes on for good, unless they have left.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from aiosipua.message import SipRequest, SipResponse
@@ -53,9 +54,10 @@ def wanted(refer: SipRequest) -> str:
 
 
 class Moving(Inviting):
-    """What becomes of `call`, if it comes to that. `by` is what they say of themselves (RFC 3892)."""
+    """What becomes of `call`, if it comes to that; then `taken` is called. `by` is what they say of themselves (RFC
+    3892)."""
 
-    def __init__(self, host: Host, call: Call, uri: str, by: str | None) -> None:
+    def __init__(self, host: Host, call: Call, uri: str, by: str | None, taken: Callable[[Call, Call], None]) -> None:
         trunk = call.trunk
         own = call.dialog.local.partition("<")[2].partition(">")[0]
         proxy = f"sip:{trunk.host};transport={trunk.transport}"
@@ -63,6 +65,7 @@ class Moving(Inviting):
         self.sound = call.sound
         self._call = call
         self._by = by
+        self._taken_by = taken
         self._has_sound = False
 
     async def move(self) -> None:
@@ -89,6 +92,7 @@ class Moving(Inviting):
                 self._has_sound = self.is_talking = True
                 self._keeping.answered(answer)
                 self._call.moved(self)
+                self._taken_by(self._call, self)
                 return
         self.hang_up("hangup")
         self._call.not_moved(480, why)

@@ -113,12 +113,12 @@ class UserAgent:
 
     def move(self, call: Call, uri: str, by: str | None) -> None:
         """Call somebody in the place of whoever has the call now."""
-        moving = Moving(self, call, uri, by)
+        moving = Moving(self, call, uri, by, self._moved)
         call.moving = moving
         self._dialogs[moving.dialog.call_id, moving.dialog.local_tag] = moving
         self.begin(moving.move(), f"move {call.id}")
 
-    def moved(self, call: Call, heir: Call) -> None:
+    def _moved(self, call: Call, heir: Call) -> None:
         self.calls[heir.id] = heir
         self.begin(leave(call, self.scale), f"take leave in {call.id}")
 
