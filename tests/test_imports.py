@@ -55,6 +55,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "omni.outgoing": ("omni.model", *TELEMETRY),
     "omni.sdk": ("omni.model",),
     "omni.gateway": ("omni.model", "sessions", *AUDIO, *LIVE, *ACCESS, *OUTGOING, *SEAMS, *TELEMETRY),
+    "omni.backup": ("omni.model", "sessions", *DRIVERS, *SEAMS, *TELEMETRY),
     "omni.cli": OURS,
     "omni.app": OURS,
     "omni.__main__": ("omni.cli",),

@@ -36,7 +36,7 @@ async def engines(settings: Settings, *, serves: bool = False) -> AsyncIterator[
             file = SqliteFile(Path(path or "omni.db"), sync=settings.sqlite_sync)
             await file.open()
             stack.push_async_callback(file.close)
-        blobs = _blobs(settings)
+        blobs = blobs_of(settings)
         await blobs.open()
         stack.push_async_callback(blobs.close)
         store = _store(settings, file)
@@ -75,7 +75,8 @@ def _store(settings: Settings, file: SqliteFile | None) -> Store:
     return MongoStore(settings.store_url)
 
 
-def _blobs(settings: Settings) -> Blobs:
+def blobs_of(settings: Settings) -> Blobs:
+    """Not open yet."""
     url = settings.blob_url
     if not url and settings.sqlite_path is None:
         url = settings.store_url

@@ -43,4 +43,7 @@ class Blobs(Protocol):
 
     async def delete(self, key: str) -> bool: ...
 
+    def all(self) -> AsyncIterator[Blob]:
+        """Every blob, in no order. What is put or deleted meanwhile may be among them or not."""
+
     async def ping(self) -> None: ...

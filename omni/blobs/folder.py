@@ -27,12 +27,14 @@ _KEY: Final = re.compile(r"[a-zA-Z0-9_-]{1,128}", re.ASCII)
 
 
 class _Label(Value):
-    """What is known of a blob. It names the content's file, so replacing the label replaces all of it at once."""
+    """What is known of a blob. It names the content's file, so replacing the label replaces all of it at once. `key` is
+    missing in labels of earlier releases."""
 
     content: str
     size: int
     sha256: str
     mime: str | None = None
+    key: str | None = None
 
 
 class FolderBlobs:
@@ -54,7 +56,7 @@ class FolderBlobs:
 
     async def put(self, key: str, content: AsyncIterator[bytes], *, mime: str | None, max_bytes: int) -> Blob:
         label_path = self._label_path(key)
-        writing = await _in_thread(lambda: _Writing(label_path), undo=_Writing.abandon)
+        writing = await _in_thread(lambda: _Writing(key, label_path), undo=_Writing.abandon)
         try:
             async for piece in content:
                 if writing.size + len(piece) > max_bytes:
@@ -85,11 +87,18 @@ class FolderBlobs:
         path = self._label_path(key)
         return await asyncio.to_thread(_delete, path)
 
+    async def all(self) -> AsyncIterator[Blob]:
+        labels = iter(self._folder.glob("??/*.json"))
+        while (path := await asyncio.to_thread(next, labels, None)) is not None:
+            label = await asyncio.to_thread(_label_of, path)
+            if label is not None:
+                yield _blob(label.key or _key_of(path), label)
+
     def _label_path(self, key: str) -> Path:
         """Keys differ by case, files of some systems do not: a digest tells them apart, and spreads them."""
         if not _KEY.fullmatch(key):
             raise BlobError(f"{key[:140]!r} is no blob key: use 1 to 128 letters, digits, _ and -")
-        digest = hashlib.blake2s(key.encode(), digest_size=8).hexdigest()
+        digest = _digest_of(key)
         return self._folder / digest[:2] / f"{key.lower()}.{digest}.json"
 
     def _prepare(self) -> None:
@@ -102,7 +111,8 @@ class FolderBlobs:
 class _Writing:
     """Content on its way into a file that nobody knows yet. Blocks: for a thread, but for `buffer`."""
 
-    def __init__(self, label_path: Path) -> None:
+    def __init__(self, key: str, label_path: Path) -> None:
+        self._key = key
         self._label_path = label_path
         self._path = label_path.with_name(f"{label_path.stem}.{secrets.token_hex(8)}")
         self._digest = hashlib.sha256()
@@ -133,7 +143,9 @@ class _Writing:
     def finish(self, mime: str | None) -> _Label:
         """Content on the disk, then the label in one step, then what the label named before may go."""
         self.flush()
-        label = _Label(content=self._path.name, size=self.size, sha256=self._digest.hexdigest(), mime=mime)
+        label = _Label(
+            content=self._path.name, size=self.size, sha256=self._digest.hexdigest(), mime=mime, key=self._key
+        )
         try:
             _sync(self._file)
             self._file.close()
@@ -192,6 +204,20 @@ def _label_of(path: Path) -> _Label | None:
         return None
     except ValidationError as error:
         raise BlobError(f"{path}: damaged; delete it to forget this blob") from error
+
+
+def _digest_of(key: str) -> str:
+    return hashlib.blake2s(key.encode(), digest_size=8).hexdigest()
+
+
+def _key_of(path: Path) -> str:
+    """The key of a label that does not have it: its file's name is without capitals, which only our own ids had."""
+    name, digest = path.name.split(".")[:2]
+    prefix, joint, rest = name.rpartition("_")
+    for key in (name, f"{prefix}{joint}{rest.upper()}"):
+        if _digest_of(key) == digest:
+            return key
+    raise BlobError(f"{path}: its key cannot be told from its name; put it again, or delete it to forget this blob")
 
 
 def _open_content(path: Path) -> BinaryIO | None:

@@ -12,15 +12,20 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 
 from bson import ObjectId
-from gridfs.asynchronous import AsyncGridFSBucket
+from gridfs.asynchronous import AsyncGridFSBucket, AsyncGridOut
 from gridfs.errors import NoFile
-from pymongo import DESCENDING
+from pymongo import ASCENDING, DESCENDING
 
 from omni.blobs.base import Blob, BlobError, BlobTooLargeError
 from omni.mongodb import MONGODB_ERRORS, MongoServer, heed_cancellation, storable_text
 
 _BUCKET = "blobs"
 _KEY = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+
+
+def _blob(found: AsyncGridOut) -> Blob:
+    metadata = found.metadata or {}
+    return Blob(key=str(found.filename), size=found.length, sha256=metadata["sha256"], mime=metadata["mime"])
 
 
 class GridFsBlobs:
@@ -68,10 +73,7 @@ class GridFsBlobs:
     async def get(self, key: str) -> Blob | None:
         with self._told():
             found = await self._bucket().find({"filename": key}).sort("uploadDate", DESCENDING).limit(1).to_list()
-        if not found:
-            return None
-        metadata = found[0].metadata or {}
-        return Blob(key=key, size=found[0].length, sha256=metadata["sha256"], mime=metadata["mime"])
+        return _blob(found[0]) if found else None
 
     async def read(self, key: str) -> AsyncIterator[bytes]:
         with self._told():
@@ -88,6 +90,15 @@ class GridFsBlobs:
     async def delete(self, key: str) -> bool:
         with self._told():
             return await self._remove(await self._files(key))
+
+    async def all(self) -> AsyncIterator[Blob]:
+        newest: str | None = None
+        with self._told():
+            order = [("filename", ASCENDING), ("uploadDate", DESCENDING)]
+            async for found in self._bucket().find({}).sort(order):
+                if found.filename != newest:
+                    newest = found.filename
+                    yield _blob(found)
 
     async def _files(self, key: str) -> list[ObjectId]:
         return [found._id async for found in self._bucket().find({"filename": key})]

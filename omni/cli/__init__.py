@@ -25,6 +25,8 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "resume": ("omni.cli.takeover", "Give a call, a person or an agent back to the bot."),
     "send": ("omni.cli.takeover", "Write to a person yourself, in their conversation."),
     "dlq": ("omni.cli.dlq", "Dead letters: list, show, replay and purge what was given up."),
+    "backup": ("omni.cli.backup", "Save all that the server stores to a folder, while it runs."),
+    "restore": ("omni.cli.backup", "Put a backup back, into an empty store."),
     "doctor": ("omni.cli.doctor", "Check settings, engines, disk, clock, WhatsApp and SMS numbers."),
     "simulate": ("omni.cli.simulate", "Stand-ins for providers, to develop and test against."),
 }

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from omni.app.engines import Engines, engines
+from omni.backup.errors import BackupError
 from omni.blobs.base import BlobError
 from omni.bus.base import BusError
 from omni.model.queues import every_queue
@@ -20,7 +21,7 @@ from omni.sqlite import SqliteFileError
 from omni.store.base import StoreError
 from omni.telemetry.logs import one_line, without_secrets
 
-SENTENCES: Final = (SettingsError, StoreError, BusError, BlobError, SqliteFileError)
+SENTENCES: Final = (SettingsError, StoreError, BusError, BlobError, SqliteFileError, BackupError)
 """Errors whose text is written for whoever typed the command."""
 
 DEMO_FILE: Final = Path("omni-data") / "omni.yaml"

@@ -162,4 +162,9 @@ class NoBlobs:
     async def delete(self, key: str) -> bool:
         return False
 
+    async def all(self) -> AsyncIterator[Blob]:
+        nothing: tuple[Blob, ...] = ()
+        for blob in nothing:
+            yield blob
+
     async def ping(self) -> None: ...

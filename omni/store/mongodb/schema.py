@@ -281,6 +281,28 @@ _MIGRATIONS = (_first, _access, _milestones, _inbox, _webhooks, _rest, _counts, 
 """The n-th brings version n to n + 1. Each may run twice, and in several processes at once."""
 
 
+_INDEXES_OF_VERSIONS = (
+    _INDEXES,
+    _INDEXES_OF_ACCESS,
+    _INDEXES_OF_MILESTONES,
+    _INDEXES_OF_INBOX,
+    _INDEXES_OF_WEBHOOKS,
+    _INDEXES_OF_REST,
+    _INDEXES_OF_COUNTS,
+    _INDEXES_OF_RINGING,
+    _INDEXES_OF_TRUNKS,
+)
+
+VERSION = len(_MIGRATIONS)
+
+
+async def make_indexes(database: AsyncDatabase[Document], version: int) -> None:
+    """The indexes that a database of a version has, for documents that are loaded as they were."""
+    for indexes in _INDEXES_OF_VERSIONS[:version]:
+        for collection, models in indexes.items():
+            await database[collection].create_indexes(models)
+
+
 async def migrate(database: AsyncDatabase[Document]) -> bool:
     """Bring the database to this release's version; False when it was. Safe when several processes start at once."""
     found = await database[SCHEMA].find_one({"_id": _ID})

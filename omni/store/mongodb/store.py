@@ -25,6 +25,7 @@ from omni.store.mongodb.collections import (
     WEBHOOKS,
 )
 from omni.store.mongodb.desk import Desk
+from omni.store.mongodb.dumping import require_whole
 from omni.store.mongodb.erasing import Erasing
 from omni.store.mongodb.lists import Lists
 from omni.store.mongodb.lookups import Lookups
@@ -54,6 +55,7 @@ class MongoStore(Agents, Lookups, Lists, Milestones, Access, Operators, Desk, Pa
             raise StoreUnavailableError(f"{self._server.reason(error)} (OMNI_STORE_URL)") from error
         try:
             with self._told():
+                await require_whole(self._server.database)
                 if await migrate(self._server.database):
                     self._index_soon(INDEX_EVERY)  # what was said before this release
         except BaseException:
