@@ -72,7 +72,8 @@ class Draft:
 
     def file(self, path: str) -> HashedFile:
         whole = self.folder / path
-        whole.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for above in reversed(Path(path).parents[:-1]):
+            (self.folder / above).mkdir(mode=0o700, exist_ok=True)
         return HashedFile(whole)
 
     def keep(self, path: str, file: HashedFile) -> None:

@@ -18,6 +18,10 @@ from sessions.brains.base import BrainError
 OPENAI_URL: Final = "https://api.openai.com/v1"
 OPENAI_MODEL: Final = "gpt-4.1-mini"
 """When OpenAI itself is asked and nobody named a model."""
+OPENAI_KEY: Final = "OPENAI_API_KEY"
+OWN_KEYS: Final = frozenset({OPENAI_KEY, "DEEPGRAM_API_KEY", "ELEVENLABS_API_KEY"})
+OWN_PREFIX: Final = "OMNI_"
+"""Variables that are the server's own. Whoever writes an agent chooses the address that a key is sent to."""
 MAX_RETRY_AFTER: Final = 10.0
 """Seconds. A server that wants us to wait longer is passed over: a customer is waiting for the answer."""
 MAX_BACKOFF: Final = 8.0
@@ -105,6 +109,9 @@ def _resolve(choice: LlmEndpoint, defaults: LlmDefaults, environment: Mapping[st
     if model is None:
         raise BrainError(f"no model is named for {host}; set `llm.model`")
     if choice.api_key_env is not None:
+        is_own_server = base_url in (default_url, OPENAI_URL)
+        if (refusal := refused_key(choice.api_key_env, is_own_server=is_own_server)) is not None:
+            raise BrainError(refusal)
         key = environment.get(choice.api_key_env, "").strip()
         if not key:
             raise BrainError(f"the environment variable {choice.api_key_env} is empty; put the endpoint's key into it")
@@ -114,6 +121,23 @@ def _resolve(choice: LlmEndpoint, defaults: LlmDefaults, environment: Mapping[st
     if api_key is None and base_url == OPENAI_URL:
         raise BrainError("no key for OpenAI; set OPENAI_API_KEY, or OMNI_LLM_BASE_URL for another server")
     return Endpoint(base_url, model, api_key)
+
+
+def refused_key(variable: str, *, is_own_server: bool) -> str | None:
+    """Why an agent may not name a variable as its endpoint's key, as a sentence; None when it may.
+
+    OpenAI's key goes to OpenAI and to the settings' own server (`is_own_server`). Settings are read whatever their
+    case, and so are these.
+    """
+    name = variable.upper()
+    if name == OPENAI_KEY and is_own_server:
+        return None
+    if name.startswith(OWN_PREFIX) or name in OWN_KEYS:
+        return (
+            f"the variable {variable} holds a secret of this server and is not sent to addresses of agents; put the "
+            "endpoint's key into a variable of its own and name that in `api_key_env`"
+        )
+    return None
 
 
 def _host(base_url: str) -> str:

@@ -46,6 +46,7 @@ def omni(engine: dict[str, Any], tmp_path: Path) -> Command:  # noqa: F811
 def elsewhere(engine: dict[str, Any], tmp_path: Path) -> Any:  # noqa: F811
     """Settings of engines that are empty, of the same kind."""
     if "bus_url" not in engine:
+        (tmp_path / "new").mkdir()
         yield {**engine, "store_url": f"sqlite:///{tmp_path}/new/omni.db"}
         return
     url, _, options = engine["store_url"].partition("?")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from omni.model.agent import Agent, ScriptRule
 from omni.model.behaviour import LlmEndpoint, LlmSettings, Tool
+from omni.settings import Settings
 from sessions.brains.base import BrainError, Break, Restart, Say
 from sessions.brains.choose import Brains
 from sessions.brains.endpoint import AttemptError, LlmDefaults, endpoints_of, pause_before_retry, retry_after
@@ -162,3 +163,29 @@ async def test_closing_the_answer_reaches_the_model_through_both(
     assert await anext(chunks) == Say("Once upon")
     await chunks.aclose()
     await llm.gone.wait()
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        field.validation_alias if isinstance(field.validation_alias, str) else f"OMNI_{name.upper()}"
+        for name, field in Settings.model_fields.items()
+        if "SecretStr" in str(field.annotation) or name.endswith("_url")
+    ],
+)
+@pytest.mark.parametrize("spelt", [str.upper, str.lower])
+def test_no_secret_of_the_servers_own_is_sent_to_an_agents_address(variable: str, spelt: Callable[[str], str]) -> None:
+    name = spelt(variable)
+    endpoint = LlmSettings(base_url="https://evil.example/v1", model="m", api_key_env=name)
+    for agent in (agent_of(llm=endpoint), agent_of(llm=LlmSettings(base_url="http://[", failover=(endpoint,)))):
+        with pytest.raises(BrainError, match=f"{name} holds a secret of this server") as refused:
+            endpoints_of(agent, LlmDefaults(), {name: "the-secret"})
+        assert "the-secret" not in str(refused.value)
+
+
+def test_openais_key_goes_to_openai_and_to_the_settings_server() -> None:
+    for url, defaults in ((None, LlmDefaults("https://main/v1")), ("https://api.openai.com/v1", LlmDefaults())):
+        agent = agent_of(llm=LlmSettings(base_url=url, model="m", api_key_env="OPENAI_API_KEY"))
+        [endpoint] = endpoints_of(agent, defaults, {"OPENAI_API_KEY": "k1"})
+        assert endpoint.api_key is not None
+        assert endpoint.api_key.get_secret_value() == "k1"

@@ -169,3 +169,13 @@ async def test_a_reader_may_stop_early(blobs: Blobs) -> None:
 
 async def test_the_digest_is_lower_case_hex(blobs: Blobs) -> None:
     assert re.fullmatch(r"[0-9a-f]{64}", (await put(blobs, "key", b"x")).sha256)
+
+
+async def test_all_are_listed_each_once_as_it_is_now(blobs: Blobs) -> None:
+    kept = [await blobs.put(key, pieces(key.encode()), mime=None, max_bytes=9) for key in ("a", "A", "media-0")]
+    await blobs.put("a", pieces(b"before"), mime=None, max_bytes=9)
+    again = await blobs.put("a", pieces(b"after"), mime="text/plain", max_bytes=9)
+    await blobs.put("gone", pieces(b"x"), mime=None, max_bytes=9)
+    await blobs.delete("gone")
+    found = [blob async for blob in blobs.all()]
+    assert sorted(found, key=lambda blob: blob.key) == sorted([again, *kept[1:]], key=lambda blob: blob.key)

@@ -13,7 +13,7 @@ from omni.outgoing.errors import AddressRefusedError
 from omni.outgoing.http import host_of
 from omni.settings import Settings
 from omni.telemetry.logs import without_secrets
-from sessions.brains.endpoint import LlmDefaults, has_endpoint
+from sessions.brains.endpoint import OPENAI_URL, LlmDefaults, has_endpoint, refused_key
 
 SHORTEST_KEY: Final = 20
 """Characters of a key that nobody can guess."""
@@ -93,6 +93,10 @@ def _agent(agent: Agent, defaults: LlmDefaults) -> Finding:
     if agent.brain == "script" and not agent.script:
         return Finding(FAIL, "agents", f"{name} has the brain `script` and no rules; write some under `script:`")
     for endpoint in (agent.llm, *agent.llm.failover):
+        if endpoint.api_key_env is not None:
+            own = endpoint.base_url in (None, OPENAI_URL, defaults.base_url)
+            if (refusal := refused_key(endpoint.api_key_env, is_own_server=own)) is not None:
+                return Finding(FAIL, "agents", f"{name}: {refusal}")
         if endpoint.api_key_env is not None and not os.environ.get(endpoint.api_key_env):
             return Finding(
                 FAIL, "agents", f"{name}: the variable {endpoint.api_key_env} is not set; it holds the model's key"
