@@ -6,14 +6,13 @@ What has the same content is one file. The list is a line of JSON a blob, so tha
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
 
-from omni.backup.draft import Draft, pieces
+from omni.backup.draft import Draft, hash_of
 from omni.backup.errors import BackupError
 from omni.blobs.base import Blob, BlobError, Blobs
 from omni.model.base import Value
@@ -90,15 +89,11 @@ def listed_in(folder: Path) -> Iterator[Listed]:
 def check(folder: Path) -> None:
     """Every blob that is listed is there, and is what it was. Blocks."""
     for blob in listed_in(folder):
-        digest, size = hashlib.sha256(), 0
         try:
-            with (folder / blob.path).open("rb") as file:
-                for some in pieces(file):
-                    digest.update(some)
-                    size += len(some)
+            found = hash_of(folder / blob.path)
         except FileNotFoundError:
             raise BackupError(f"{folder / blob.path} is missing; take another backup") from None
-        if (size, digest.hexdigest()) != (blob.size, blob.sha256):
+        if found != (blob.size, blob.sha256):
             raise BackupError(f"{folder / blob.path} is not what it was when it was saved; take another backup")
 
 

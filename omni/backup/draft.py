@@ -82,6 +82,8 @@ class Draft:
 
     def adopt(self, path: str) -> None:
         """List a file that somebody else wrote."""
+        with (self.folder / path).open("rb") as file:
+            os.fsync(file.fileno())
         size, sha256 = hash_of(self.folder / path)
         self.parts.append(Part(path=path, sha256=sha256, size=size))
 
@@ -100,13 +102,12 @@ class Draft:
 
 
 def hash_of(path: Path) -> tuple[int, str]:
-    """Size and SHA-256 of a file, on the disk."""
+    """Size and SHA-256 of a file."""
     digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
         for some in pieces(file):
             digest.update(some)
             size += len(some)
-        os.fsync(file.fileno())
     return size, digest.hexdigest()
 
 

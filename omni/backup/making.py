@@ -30,7 +30,7 @@ async def back_up(folder: Path, source: Source, blobs: Blobs) -> Manifest:
     """
     draft = Draft(folder)
     made_at = time.time()
-    await asyncio.to_thread(draft.begin)
+    draft.begin()
     try:
         with told(draft.folder):
             versions, counts = await source.save(draft)

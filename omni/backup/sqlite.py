@@ -51,6 +51,7 @@ class SqliteSource:
         except asyncio.CancelledError:
             stop.set()
             await asyncio.wait([copy])
+            copy.exception()  # that it was stopped is no news
             raise
 
 

@@ -11,6 +11,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from channels.whatsapp.simulator import FaultRule
 from omni.access.keys import Keys
 from omni.model.entry import CallEnded, CallRecorded, CallSummary
 from tests.backup.command import Command
@@ -18,8 +21,10 @@ from tests.chat.test_rest import Http
 from tests.rest.house import House
 from tests.rest.test_calls_with_sound import TALK, WAV, _once, spoken
 from tests.rest.test_people import lived
-from tests.server.shop import ADA, until
+from tests.server.conftest import OpenShop
+from tests.server.shop import ADA, agent_of, until
 
+BRUNO = "447700900123"
 CROWD = [f"1202557{number:04}" for number in range(3)]
 
 
@@ -121,3 +126,55 @@ async def test_a_server_that_was_lost_is_back_with_all_it_had(
 
 def words(house: House, who: str) -> list[str]:
     return [sent.body["text"]["body"] for sent in house.shop.simulator.sent(to=who)]
+
+
+@pytest.mark.parametrize("is_moved", [False, True])
+async def test_what_was_in_the_middle_is_done_by_one_of_the_two_servers(
+    engine: dict[str, Any],
+    open_shop: OpenShop,
+    elsewhere: dict[str, Any],
+    omni: Command,
+    moved: Any,
+    tmp_path: Path,
+    is_moved: bool,
+) -> None:
+    """Ada's question is being thought about and Bruno's answers wait, as the backup is made."""
+    if is_moved and "bus_url" in engine:
+        pytest.skip("what waits in RabbitMQ is not in a backup: it moves with RabbitMQ")
+    script = [{"when": "think", "say": "Thought", "wait_ms": 5_000}, {"when": ".*", "say": ["one", "two", "three"]}]
+    house = House(await open_shop(engine, agent_of(script=script)))
+    shop = house.shop
+    fault = shop.simulator.add_fault(FaultRule(kind="hang", times=None))
+    shop.say("talk", BRUNO)
+    await until(lambda: shop.simulator.faults.applied.get("hang"))
+    shop.say("think")
+    await shop.logged("user.message")
+    saved = await omni("backup", "saved")
+    assert saved.status == 0, saved.err
+    assert not shop.simulator.sent()
+    if is_moved:  # as though the power had gone: what was in the middle is in the backup alone
+        await shop.server.stop()
+        shop.simulator.faults.remove(fault)
+    else:
+        shop.simulator.faults.remove(fault)
+        await shop.arrived(1)
+        await shop.arrived(3, BRUNO)
+        await shop.quiet()
+        await shop.server.stop()
+    before = len(shop.simulator.sent())
+
+    back = await omni("restore", "saved", *(["--resume"] if is_moved else []), OMNI_STORE_URL=elsewhere["store_url"])
+    assert back.status == 0, back.err
+    assert ("Withdrawn" in back.out) is not is_moved
+    house = await moved(house, elsewhere)
+    if is_moved:
+        await house.shop.arrived(1)
+        await house.shop.arrived(3, BRUNO)
+        await house.shop.quiet()
+        assert (words(house, ADA), words(house, BRUNO)) == (["Thought"], ["one", "two", "three"])
+    else:
+        await house.shop.quiet()
+        assert len(house.shop.simulator.sent()) == before
+        house.shop.say("go on")
+        await house.shop.arrived(4)
+        assert words(house, ADA) == ["Thought", "one", "two", "three"]

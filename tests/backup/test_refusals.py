@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from omni.settings import Settings
 from omni.sqlite import SqliteFileError
 from omni.store.base import StoreError
 from tests.contract.conftest import Make
+from tests.server.shop import until
 
 
 async def _once(content: bytes) -> Any:
@@ -184,6 +187,20 @@ async def test_a_backup_that_breaks_off_leaves_nothing(saved: Path, settings: Se
     assert not list(tmp_path.glob("broken*"))
     with pytest.raises(BackupError, match="exists; name a folder"):
         await back(settings, saved)
+
+
+async def test_one_that_is_interrupted_leaves_nothing(settings: Settings, saved: Path, tmp_path: Path) -> None:
+    part = tmp_path / "cut.part"
+    for turns in range(0, 60, 10):
+        task = asyncio.create_task(back(settings, tmp_path / "cut"))
+        await until(lambda task=task: part.exists() or task.done())  # type: ignore[misc]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        assert not part.exists()
+        shutil.rmtree(tmp_path / "cut", ignore_errors=True)
 
 
 async def test_one_that_was_killed_is_no_backup(
