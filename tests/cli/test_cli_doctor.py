@@ -13,7 +13,7 @@ from omni.cli.checks.host import check_file
 from omni.cli.checks.setup import check_access, check_agents
 from omni.cli.checks.whatsapp import graph_version
 from omni.model.agent import Agent, ScriptRule
-from omni.model.behaviour import Tool
+from omni.model.behaviour import LlmSettings, Tool
 from omni.model.webhook_brain import WebhookSettings
 from omni.settings import Settings, load
 
@@ -55,6 +55,11 @@ def _asks(url: str) -> Agent:
         (Agent(slug="a", brain="llm"), FAIL, "OPENAI_API_KEY"),
         (Agent(slug="a", brain="llm", script=(ScriptRule(when="."),)), WARN, "OPENAI_API_KEY"),
         (Agent(slug="a", brain="script"), FAIL, "script:"),
+        (
+            Agent(slug="a", brain="llm", llm=LlmSettings(base_url="https://x/v1", api_key_env="OMNI_SECRET")),
+            FAIL,
+            "OMNI_SECRET holds a secret of this server",
+        ),
         (Agent(slug="a", brain="webhook"), WARN, "endpoint that is registered"),
         (_asks("https://bot.example.com/turn?key=hush"), OK, "asks bot.example.com"),
         (_asks("http://127.0.0.1:9/turn"), FAIL, "OMNI_ALLOW_PRIVATE_WEBHOOKS"),

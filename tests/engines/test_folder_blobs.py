@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -98,3 +99,23 @@ async def test_a_folder_that_cannot_be_is_a_sentence(tmp_path: Path) -> None:
         await FolderBlobs(tmp_path / "file" / "blobs").open()
     with pytest.raises(BlobError, match="folder"):
         await FolderBlobs(tmp_path / "never opened").ping()
+
+
+@pytest.mark.parametrize("key", ["media-0123abcdef", "dl_01K5Z3V8QJ9N2M4P6R7T0WXYAB"])
+async def test_a_label_of_an_earlier_release_is_listed_under_its_key(
+    blobs: FolderBlobs, tmp_path: Path, key: str
+) -> None:
+    blob = await blobs.put(key, content(b"x"), mime=None, max_bytes=9)
+    [label] = [path for path in files(tmp_path) if path.suffix == ".json"]
+    known = json.loads(label.read_text())
+    del known["key"]
+    label.write_text(json.dumps(known))
+    assert [found async for found in blobs.all()] == [blob]
+
+
+async def test_a_key_that_cannot_be_told_is_an_error(blobs: FolderBlobs, tmp_path: Path) -> None:
+    await blobs.put("Odd", content(b"x"), mime=None, max_bytes=9)
+    [label] = [path for path in files(tmp_path) if path.suffix == ".json"]
+    label.write_text(json.dumps({**json.loads(label.read_text()), "key": None}))
+    with pytest.raises(BlobError, match="its key cannot be told"):
+        [found async for found in blobs.all()]
