@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
 
-from omni.backup.draft import Draft, hash_of
+from omni.backup.draft import Draft, hash_of, in_thread
 from omni.backup.errors import BackupError
 from omni.blobs.base import Blob, BlobError, Blobs
 from omni.model.base import Value
@@ -34,18 +35,18 @@ class Listed(Value):
 async def save(blobs: Blobs, draft: Draft) -> tuple[int, int]:
     """How many there are, and their bytes. What is deleted meanwhile is left out."""
     number = size = 0
-    listing = await asyncio.to_thread(draft.file, LIST)
+    listing = draft.file(LIST)
     try:
         async for blob in blobs.all():
             listed = Listed(key=blob.key, size=blob.size, sha256=blob.sha256, mime=blob.mime)
             if not await _saved(blobs, blob, listed, draft):
                 continue
-            await asyncio.to_thread(listing.write, listed.model_dump_json().encode() + b"\n")
+            listing.write(listed.model_dump_json().encode() + b"\n")
             number, size = number + 1, size + blob.size
     except BaseException:
         listing.abandon()
         raise
-    await asyncio.to_thread(draft.keep, LIST, listing)
+    await in_thread(partial(draft.keep, LIST, listing))
     return number, size
 
 
@@ -53,11 +54,11 @@ async def _saved(blobs: Blobs, blob: Blob, listed: Listed, draft: Draft) -> bool
     path = draft.folder / listed.path
     if path.exists():
         return True
-    file = await asyncio.to_thread(draft.file, listed.path)
+    file = draft.file(listed.path)
     try:
         async for piece in blobs.read(blob.key):
-            await asyncio.to_thread(file.write, piece)
-        sha256 = await asyncio.to_thread(file.close)
+            await in_thread(partial(file.write, piece))
+        sha256 = await in_thread(file.close)
     except BlobError:
         file.abandon()
         path.unlink()

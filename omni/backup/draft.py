@@ -1,21 +1,24 @@
 """A backup while it is being made: a folder that gets its name when it is whole.
 
-Files are this user's alone (mode 0600, folders 0700): they hold what the store holds, tokens and all. Everything here
-blocks: call it in a thread.
+Files are this user's alone (mode 0600, folders 0700): they hold what the store holds, tokens and all. What is not
+async blocks, and what writes much belongs in a thread (`in_thread`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
 from omni.backup.errors import BackupError
 from omni.backup.manifest import NAME, Manifest, Part
+
+T = TypeVar("T")
 
 PART: Final = ".part"
 PIECE: Final = 1024 * 1024
@@ -135,6 +138,17 @@ def told(what: object) -> Iterator[None]:
             f"{what}: {(error.strerror or str(error)).lower()}; see that the disk has room and that "
             "this user may write there"
         ) from error
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """`asyncio.to_thread` for work on a file of the draft: when cancelled it waits for the thread to let go of it."""
+    running = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        running.exception()  # nobody asks any more
+        raise
 
 
 def create(path: Path) -> BinaryIO:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol
 
 from omni.backup import blobs as blob_files
-from omni.backup.draft import Draft, told
+from omni.backup.draft import Draft, in_thread, told
 from omni.backup.manifest import FORMAT, Engine, Manifest
 from omni.blobs.base import Blobs
 
@@ -46,7 +46,7 @@ async def back_up(folder: Path, source: Source, blobs: Blobs) -> Manifest:
                 blobs=number,
                 blob_bytes=size,
             )
-            await asyncio.to_thread(draft.finish, manifest)
+            await in_thread(partial(draft.finish, manifest))
     except BaseException:
         draft.abandon()
         raise

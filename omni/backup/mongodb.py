@@ -6,13 +6,14 @@ import asyncio
 import gzip
 import zlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from pymongo.asynchronous.database import AsyncDatabase
 
-from omni.backup.draft import PIECE, Draft
+from omni.backup.draft import PIECE, Draft, in_thread
 from omni.backup.errors import BackupError
 from omni.backup.manifest import Engine
 from omni.backup.settling import Settled, settle
@@ -59,16 +60,18 @@ class MongoSource(_Server):
 
 async def _save(database: AsyncDatabase[Document], collection: str, draft: Draft) -> int:
     number = 0
-    file = await asyncio.to_thread(draft.file, _path(collection))
+    file = draft.file(_path(collection))
     packed = gzip.GzipFile(fileobj=cast(BinaryIO, file), mode="wb", filename="", mtime=0, compresslevel=6)
     try:
         async for batch in dumping.dump(database, collection):
-            number += await asyncio.to_thread(_write, packed, batch)
-        await asyncio.to_thread(packed.close)
+            number += await in_thread(partial(_write, packed, batch))
+        await in_thread(packed.close)
     except BaseException:
+        with suppress(OSError):
+            packed.close()
         file.abandon()
         raise
-    await asyncio.to_thread(draft.keep, _path(collection), file)
+    await in_thread(partial(draft.keep, _path(collection), file))
     return number
 
 

@@ -51,7 +51,8 @@ def copy(source: Path, target: Path, stop: threading.Event) -> None:
             heed()
             wrong = new.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.Error as error:
-        raise _told(source, error) from error
+        is_full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
+        raise _told(target if is_full else source, error) from error
     if wrong != "ok":
         raise SqliteFileError(
             f"{source} is damaged ({wrong}); restore an older backup (`sqlite3 FILE .recover` saves what it can)"
