@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal, TextIO
 
+from omni.telemetry import tracing
+
 ABOUT: Final = ("call", "agent", "delivery", "conversation")
 """Fields of a record that say what it is about, in the order they are shown."""
 
@@ -33,6 +35,7 @@ _NOISY: Final = (
     "aiohttp",
     "urllib3",
     "faster_whisper",
+    "opentelemetry",
 )
 
 HIDDEN: Final = "…"
@@ -96,6 +99,8 @@ def _about(record: logging.LogRecord) -> dict[str, str]:
         value = getattr(record, field, None)
         if value is not None:
             found[field] = one_line(without_secrets(str(value)), MAX_FIELD)
+    if (trace := tracing.trace_id()) is not None:
+        found["trace_id"] = trace
     return found
 
 
@@ -108,7 +113,7 @@ def _message(record: logging.LogRecord) -> str:
 
 
 class JsonLines(logging.Formatter):
-    """`{"time", "level", "logger", "message", "call"?, "agent"?, "delivery"?, "conversation"?, "error"?}`."""
+    """`{"time", "level", "logger", "message", …, "trace_id"?, "error"?}`, and of ABOUT what the line is about."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, str] = {
