@@ -8,7 +8,7 @@ from omni.bus.traced import process
 from omni.model.inbound import UserMessage
 from omni.telemetry import tracing
 from sessions.mail import Mail
-from sessions.steps import LiveTurn
+from sessions.steps import LiveTurn, SpokenTurn
 
 
 class Journey:
@@ -31,11 +31,15 @@ class Journey:
                 self._turn = step.traceparent
             return step
         reported = [mail.trace for mail in mails if mail.parcel is None and mail.trace is not None]
+        if reported and any(isinstance(mail.happening, SpokenTurn) for mail in mails):
+            self._turn = reported[-1]
         asked = self._program.traceparent if self._program is not None else None
         return tracing.Within(reported[-1] if reported else asked or self._turn)
 
     def follow(self, turn: LiveTurn | None, agent: str) -> None:
         """After a step: a turn that a connected program has to answer is a span until it has."""
+        if turn is None:
+            self._turn = None  # what happens from now on is no part of it
         offered = turn.number if turn is not None and turn.phase == "offered" else 0
         if offered == self._asked:
             return

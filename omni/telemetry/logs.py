@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal, TextIO
 
 from omni.telemetry import tracing
+from omni.telemetry.repeats import Repeats
 
 ABOUT: Final = ("call", "agent", "delivery", "conversation")
 """Fields of a record that say what it is about, in the order they are shown."""
@@ -99,6 +100,8 @@ def _about(record: logging.LogRecord) -> dict[str, str]:
         value = getattr(record, field, None)
         if value is not None:
             found[field] = one_line(without_secrets(str(value)), MAX_FIELD)
+    if (left_out := getattr(record, "left_out", None)) is not None:
+        found["left_out"] = str(left_out)  # so many lines like it (`Repeats`)
     if (trace := tracing.trace_id()) is not None:
         found["trace_id"] = trace
     return found
@@ -171,10 +174,11 @@ def configure(
 ) -> None:
     """Send the process's log to `stream` (stderr), replacing what was configured before.
 
-    Libraries are heard from `warning` on, whatever the level.
+    Libraries are heard from `warning` on, whatever the level. Warnings that repeat are told some times a minute.
     """
     out = stream or sys.stderr
     handler = logging.StreamHandler(out)
+    handler.addFilter(Repeats())
     handler.setFormatter(JsonLines() if format == "json" else Pretty(colour=out.isatty()))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)

@@ -48,7 +48,7 @@ async def traces(role: str) -> AsyncIterator[None]:
         yield
         return
     provider, exporter = opened
-    tracing.install(_Tracer(provider.get_tracer("omni")))
+    tracing.install(OtelTracer(provider.get_tracer("omni")))
     try:
         yield
     finally:
@@ -110,7 +110,7 @@ async def _say_goodbye(provider: TracerProvider, exporter: SpanExporter) -> None
         log.warning("the last spans were not taken within %g s", GOODBYE_SECONDS)
 
 
-class _Tracer:
+class OtelTracer:
     def __init__(self, tracer: Tracer) -> None:
         from opentelemetry import trace
 

@@ -83,6 +83,13 @@ async def test_a_turn_is_one_trace(
     assert "POST /whatsapp/webhook" in collector.tree(told)  # the provider's request has a trace of its own
     assert told != trace
     nothing_private(collector)
+    async with shop.http.get(f"{shop.url}/metrics", headers={"Accept": "application/openmetrics-text"}) as answer:
+        told = await answer.text()
+    assert answer.content_type == "application/openmetrics-text"
+    assert any(
+        line.startswith("omni_turn_seconds_bucket") and f'# {{trace_id="{trace}"}}' in line
+        for line in told.splitlines()
+    )
     await shop.server.stop()
     assert not tracing.is_on()
 
