@@ -114,16 +114,17 @@ class Conversation:
 
     async def run(self) -> None:
         """Work until there is nothing left to do."""
-        while not self._is_stopping:
-            mails = self._due_mail()
-            if mails:
-                with self._journey.step(mails):
-                    await self._handle(mails)
-                self._journey.follow(self._turn, self.place.agent)
-            elif self._turn is None:
-                return
-            else:
-                await self._wait()
+        with self._journey:
+            while not self._is_stopping:
+                mails = self._due_mail()
+                if mails:
+                    with self._journey.step(mails):
+                        await self._handle(mails)
+                    self._journey.follow(self._turn, self.place.agent)
+                elif self._turn is None:
+                    return
+                else:
+                    await self._wait()
 
     async def stop(self) -> None:
         """Cut the brain and hand everything back that is not in the log and on the bus yet."""
@@ -133,7 +134,6 @@ class Conversation:
         if self.task is not None:
             self.task.cancel()
             await asyncio.wait([self.task])
-        self._journey.end()
         await self._brain.come_to_rest()
         for mail in self._inbox:
             mail.refuse()

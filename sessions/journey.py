@@ -19,6 +19,15 @@ class Journey:
         self._turn: str | None = None
         self._program: tracing.Span | None = None
         self._asked = 0
+        self._nowhere = tracing.Within(None)
+        """Whoever woke the conversation has a trace of their own."""
+
+    def __enter__(self) -> None:
+        self._nowhere.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        self._nowhere.__exit__()
+        self.end()
 
     def step(self, mails: Sequence[Mail]) -> tracing.Span | tracing.Within:
         """Work on mail."""

@@ -61,7 +61,13 @@ class TracedBus:
         await self._bus.declare(queues)
 
     async def consume(self, queue: Queue, take: Take, *, prefetch: int) -> Consumer:
-        return await self._bus.consume(queue, take, prefetch=prefetch)
+        """Whatever a message sets going belongs to its trace, and to no other that happens to be told of here."""
+
+        def taking(received: Received) -> None:
+            with tracing.Within(received.trace):
+                take(received)
+
+        return await self._bus.consume(queue, taking, prefetch=prefetch)
 
     async def broadcast(self, topic: str, body: bytes) -> None:
         await self._bus.broadcast(topic, body)

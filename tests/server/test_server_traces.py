@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from channels.whatsapp.simulator import StatusPlan
+from omni import Omni
 from omni.telemetry import tracing
 from tests.brains.llm_server import LlmServer, Reply, chunk
 from tests.ports import free_ports
@@ -168,3 +169,42 @@ async def test_a_collector_that_is_not_well_harms_nobody(
     if manner != "away":
         await until(lambda: collector.asked)
     await shop.server.stop()  # it is not held up: the last spans have two seconds
+
+
+async def test_messages_that_are_answered_together_are_the_newest_ones_turn(
+    open_shop: OpenShop, embedded: dict[str, Any], collector: Collector
+) -> None:
+    shop = await open_shop(embedded, agent_of(debounce_ms=400), simulator={"statuses": FAST})
+    shop.say("one")
+    await until(lambda: collector.named("process inbound"))
+    first = collector.trace_of("process inbound")
+    shop.say("two")
+    assert await shop.answers() == ["You said: one\ntwo"]
+    await until(lambda: collector.named("send whatsapp"))
+    trace = collector.trace_of("invoke_agent echo")
+    assert trace != first
+    assert turn_in(collector, trace) == [line for line in TURN if "chat" not in line]
+    assert not any("invoke_agent" in line for line in collector.tree(first))
+
+
+async def test_a_connected_program_is_a_span_until_it_has_answered(
+    open_shop: OpenShop, embedded: dict[str, Any], collector: Collector
+) -> None:
+    shop = await open_shop(
+        embedded, agent_of(brain="client", script=()), simulator={"statuses": FAST}, api_key="pk_of_this_test"
+    )
+    async with Omni(shop.url, "pk_of_this_test") as program:
+        agent = program.agent("echo")
+
+        @agent.on("user.message")
+        def answer(turn: Any, call: Any) -> None:
+            call.reply("Good day", turn)
+
+        await agent.ready()
+        shop.say("a secret wish")
+        assert await shop.answers() == ["Good day"]
+        await until(lambda: collector.named("send whatsapp") and collector.named("invoke_agent echo"))
+        trace = collector.trace_of("invoke_agent echo")
+        assert collector.trace_of("send whatsapp") == trace
+        (span,) = collector.named("invoke_agent echo")
+        assert span.attributes["omni.brain"] == "client"
