@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
+import os
+import pty
+import signal
+import sys
 from typing import Any
 
 import pytest
@@ -117,3 +122,31 @@ async def test_what_is_wrong_is_a_sentence(omni: Any, address: Address, free_por
         assert sentence in done.err
         assert done.err.startswith("omni: ")
         assert done.err.count("\n") == 1
+
+
+async def test_in_a_terminal_it_goes_on_until_it_is_told_to_stop_and_leaves_the_screen_as_it_was(
+    omni: Any, address: Address
+) -> None:
+    omni.variables |= {"OMNI_URL": address.url, "OMNI_API_KEY": address.key, "TERM": "xterm"}
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "omni", "top", "--every", "0.2", cwd=omni.folder, env=omni.environment(),
+        stdin=theirs, stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    shown = ""
+    try:
+        while shown.count("omni top") < 3:
+            shown += (await asyncio.to_thread(os.read, ours, 65_536)).decode()
+        process.send_signal(signal.SIGINT)
+        while "\x1b[?1049l" not in shown:
+            shown += (await asyncio.to_thread(os.read, ours, 65_536)).decode()
+        assert await process.wait() == 130
+    finally:
+        os.close(ours)
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert shown.startswith("\x1b[?1049h")
+    assert "conversations  0 open" in shown
+    assert "Traceback" not in shown

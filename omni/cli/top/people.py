@@ -12,8 +12,9 @@ from pydantic import JsonValue
 from omni.cli.address import Address
 from omni.cli.opening import Failure
 from omni.cli.remote import get
+from omni.model.call import TRANSPORT_PREFIX
 
-TRANSPORTS: Final = ("whatsapp", "chat", "sms", "phone", "sip", "webrtc", "mic")
+TRANSPORTS: Final = (*TRANSPORT_PREFIX, "phone")
 
 
 @dataclass(frozen=True, slots=True)
