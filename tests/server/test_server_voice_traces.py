@@ -37,10 +37,6 @@ async def test_a_phone_turn_is_one_trace_with_its_stages(
             assert whole.attributes["omni.transport"] == "phone"
             assert whole.attributes["omni.outcome"] == "heard"
             assert whole.resource["omni.role"] == "voice"
-            (silence,) = [span for span in parts if span.name == "end of turn"]
-            assert abs(whole.begins - silence.begins) < 20_000_000, "both begin with the end of the voice"
-            (heard,) = [span for span in parts if span.name == "first audio out"]
-            assert abs(whole.ends - heard.ends) < 20_000_000
             told = str([(span.name, span.attributes) for span in collector.spans])
             assert ADA not in told
             assert ADA.removeprefix("+") not in told
