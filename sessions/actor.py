@@ -23,6 +23,7 @@ from sessions.asks import Asks
 from sessions.atwork import AtWork, BrainAtWork
 from sessions.batch import Batch
 from sessions.decide import decide
+from sessions.journey import Journey
 from sessions.mail import InHand, Mail
 from sessions.opening import NoAgentError, open_call
 from sessions.outbox import Outbox
@@ -69,6 +70,7 @@ class Conversation:
         self._new_mail = asyncio.Event()
         self._in_hand = InHand()
         self._handled = Handled(place)
+        self._journey = Journey()
         self._is_stopping = False
         self.task: asyncio.Task[None] | None = None
 
@@ -112,14 +114,17 @@ class Conversation:
 
     async def run(self) -> None:
         """Work until there is nothing left to do."""
-        while not self._is_stopping:
-            mails = self._due_mail()
-            if mails:
-                await self._handle(mails)
-            elif self._turn is None:
-                return
-            else:
-                await self._wait()
+        with self._journey:
+            while not self._is_stopping:
+                mails = self._due_mail()
+                if mails:
+                    with self._journey.step(mails):
+                        await self._handle(mails)
+                    self._journey.follow(self._turn, self.place.agent)
+                elif self._turn is None:
+                    return
+                else:
+                    await self._wait()
 
     async def stop(self) -> None:
         """Cut the brain and hand everything back that is not in the log and on the bus yet."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from omni.bus.base import Received
+from omni.telemetry import tracing
 from sessions.steps import Happening, Signalled, Tick
 
 
@@ -75,12 +76,18 @@ class Parcel:
 
 @dataclass(slots=True)
 class Mail:
-    """A happening in the mailbox. `accepted` tells whoever posted it whether the call took it."""
+    """A happening in the mailbox. `accepted` tells whoever posted it whether the call took it; `trace` is what it
+    belongs to, where traces are told."""
 
     happening: Happening
     parcel: Parcel | None = None
     accepted: asyncio.Future[bool] | None = None
     was_taken: bool = False
+    trace: str | None = field(default_factory=tracing.here)
+
+    def __post_init__(self) -> None:
+        if self.parcel is not None:
+            self.trace = self.parcel.received.trace
 
     @property
     def key(self) -> str | None:

@@ -26,7 +26,7 @@ from sessions.brains.base import (
 from sessions.drafting import Tell
 from sessions.preparing import Barrier
 from sessions.steps import TurnDone
-from sessions.workbench import Workbench
+from sessions.workbench import Workbench, invoking
 
 log = logging.getLogger("omni.voice")
 
@@ -86,23 +86,32 @@ class Speaking:
         self.bench.bring(results)
 
     async def _run(self) -> None:
+        with invoking(self.bench) as span:
+            done = await self._think()
+            if done is None:
+                return
+            if done.error:
+                span.fail("brain")
+        self.mouth.done()
+        await self.bench.until_sure()
+        metrics.TURNS.labels(self.bench.agent.brain, "failed" if done.error else "answered").inc()
+        self.bench.report(done)
+
+    async def _think(self) -> TurnDone | None:
+        """None when the turn was over before it."""
         bench = self.bench
         try:
             async with asyncio.timeout(self._patience()):
-                done = await self._answer()
+                return await self._answer()
         except TimeoutError:
-            done = self._failed(f"no answer within {bench.agent.turn_timeout_s:g} s", "timeout")
+            return self._failed(f"no answer within {bench.agent.turn_timeout_s:g} s", "timeout")
         except TurnOverError:
-            return
+            return None
         except BrainError as error:
-            done = self._failed(str(error), "brain")
+            return self._failed(str(error), "brain")
         except Exception as error:
             log.exception("a brain broke", extra={"call": bench.state.id, "agent": bench.agent.slug})
-            done = self._failed(f"the brain broke: {type(error).__name__}", "bug")
-        self.mouth.done()
-        await bench.until_sure()
-        metrics.TURNS.labels(bench.agent.brain, "failed" if done.error else "answered").inc()
-        bench.report(done)
+            return self._failed(f"the brain broke: {type(error).__name__}", "bug")
 
     def _patience(self) -> float:
         """As in writing: the webhook brain has limits of its own."""

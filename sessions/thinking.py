@@ -13,7 +13,7 @@ from omni.model.delivery import Typing as ShowTyping
 from omni.model.delivery import pack_outbound
 from omni.model.inbound import ToolResults
 from omni.model.queues import outbound_for
-from omni.telemetry import metrics
+from omni.telemetry import metrics, tracing
 from sessions.brains.base import (
     BrainError,
     Break,
@@ -27,7 +27,7 @@ from sessions.brains.base import (
 from sessions.drafting import Draft, Tell
 from sessions.preparing import Barrier
 from sessions.steps import LiveTurn, TurnDone, TurnSaid
-from sessions.workbench import Look, Report, Workbench
+from sessions.workbench import Look, Report, Workbench, invoking
 from sessions.world import World
 
 log = logging.getLogger("omni.session")
@@ -68,29 +68,38 @@ class Thinking:
         return self._task
 
     async def _run(self) -> None:
+        with invoking(self._bench) as span:
+            done = await self._think()
+            if done is None:
+                return
+            if done.error:
+                span.fail("brain")
+            metrics.TURNS.labels(self._agent.brain, "failed" if done.error else "answered").inc()
+            metrics.TURN_SECONDS.labels(self._agent.brain).observe(
+                max(0.0, self._world.clock() - self._state.last_user_text_at), tracing.exemplar()
+            )
+            self._bench.report(done)
+
+    async def _think(self) -> TurnDone | None:
+        """None when the turn was over before it."""
         typing = asyncio.create_task(self._show_typing()) if self._state.newest_provider_id else None
         try:
             async with asyncio.timeout(self._patience()):
-                done = await self._answer()
+                return await self._answer()
         except TimeoutError:
-            done = self._failed(f"no answer within {self._agent.turn_timeout_s:g} s", "timeout")
+            return self._failed(f"no answer within {self._agent.turn_timeout_s:g} s", "timeout")
         except TurnOverError:
-            return
+            return None
         except BrainError as error:
-            done = self._failed(str(error), "brain")
+            return self._failed(str(error), "brain")
         except Exception as error:
             log.exception("a brain broke", extra={"call": self._state.id, "agent": self._agent.slug})
-            done = self._failed(f"the brain broke: {type(error).__name__}", "bug")
+            return self._failed(f"the brain broke: {type(error).__name__}", "bug")
         finally:
             if typing is not None:
                 typing.cancel()
                 # Not `await typing`: there our own cancellation looks like its, and a cut turn would go on to report.
                 await asyncio.wait([typing])
-        metrics.TURNS.labels(self._agent.brain, "failed" if done.error else "answered").inc()
-        metrics.TURN_SECONDS.labels(self._agent.brain).observe(
-            max(0.0, self._world.clock() - self._state.last_user_text_at)
-        )
-        self._bench.report(done)
 
     def _patience(self) -> float:
         """The webhook brain has limits of its own, and what was said by then is its answer: ours is the last resort."""
@@ -184,4 +193,5 @@ class Thinking:
             )
             queue = outbound_for(self._state.home, self._world.partitions)
             with contextlib.suppress(BusUnavailableError):
-                await self._world.bus.publish([Outgoing(queue.name, pack_outbound(item), f"typing:{self._state.id}")])
+                name = f"typing:{self._state.id}"
+                await self._world.bus.publish([Outgoing(queue.name, pack_outbound(item), name, trace=None)])

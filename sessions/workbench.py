@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from omni.model.inbound import ToolResults
-from omni.telemetry import metrics
+from omni.telemetry import metrics, tracing
 from sessions.brains.base import ToolOutcome, Turn, TurnOverError
 from sessions.briefing import prompt_of
 from sessions.drafting import Tell
@@ -158,3 +158,17 @@ class Workbench:
             "metadata": self.state.metadata,
         }
         return await self.world.run_tool(self.agent, facts, id_, name, arguments)
+
+
+def invoking(bench: Workbench) -> tracing.Span:
+    """A brain at work on a turn, as its trace tells it."""
+    agent = bench.agent
+    attributes: dict[str, tracing.Value | None] = {
+        "gen_ai.operation.name": "invoke_agent",
+        "gen_ai.agent.name": agent.slug,
+        "gen_ai.conversation.id": bench.state.id,
+        "omni.brain": agent.brain,
+        "omni.turn": bench.number,
+        "omni.transport": bench.state.transport,
+    }
+    return tracing.goes_on(f"invoke_agent {agent.slug}", attributes=attributes)

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from channels.base import Adapter
 from omni.bus.base import RETRY_DELAYS, Bus, BusUnavailableError, Consumer, Outgoing, Received
+from omni.bus.traced import process
 from omni.model.delivery import Delivery, DeliveryState, Send, Typing, unpack_outbound
 from omni.model.queues import outbound
 from omni.store.base import Store
@@ -133,6 +134,10 @@ class DeliveryWorker:
 
     async def _deliver(self, job: _Job) -> None:
         """Settle one message. A defect is tried again here, where it keeps its place, and then a dead letter."""
+        with process(job.received):
+            await self._settle(job)
+
+    async def _settle(self, job: _Job) -> None:
         received, delivery = job.received, job.send.delivery
         try:
             if not self._parked.is_next(delivery, self._clock.ticks()):
@@ -171,7 +176,7 @@ class DeliveryWorker:
         """Give the message's room to others; what is behind it in its lane follows it."""
         received = job.received
         self._parked.add(job.send.delivery, self._clock.ticks())
-        copy = Outgoing(queue=received.queue, body=received.body, id=received.id)
+        copy = Outgoing(queue=received.queue, body=received.body, id=received.id, trace=received.trace)
         while not self._sender.stopping.is_set():
             try:
                 await self._bus.publish((copy,))

@@ -30,6 +30,7 @@ from omni.model.delivery import (
     next_piece,
 )
 from omni.store.base import Store
+from omni.telemetry import tracing
 from omni.telemetry.metrics import DELIVERIES, DELIVERY_SECONDS, PROVIDER_SECONDS, UNCLEAR_SENDS
 from sessions.state import WINDOW_MARGIN, WINDOW_SECONDS
 from workers.clock import Clock
@@ -250,6 +251,8 @@ class Sender:
             claimed = claim(record, pieces, self._clock.now())
             if claimed is not None and record.state is DeliveryState.SENDING and next_piece(record) == may_resend:
                 claimed = claimed.model_copy(update={"unclear": record.unclear + 1})
+            if claimed is not None and (trace := tracing.here()) is not None:
+                claimed = claimed.model_copy(update={"trace": trace})
             return claimed
 
         record = await self._records.change(attempt.delivery.id, change)
@@ -283,15 +286,26 @@ class Sender:
     async def _send(self, route: Route, adapter: Adapter, held: Delivery, index: int, piece: Piece) -> Accepted:
         started = time.perf_counter()
         outcome = "broken"
-        try:
-            accepted = await adapter.send(route.channel, held, index, piece)
-            outcome = "accepted"
-            return accepted
-        except RefusedError as refused:
-            outcome = "unclear" if refused.is_unclear else refused.action.value
-            raise
-        finally:
-            PROVIDER_SECONDS.labels(route.channel.kind, outcome).observe(time.perf_counter() - started)
+        kind = route.channel.kind
+        about = {
+            "messaging.system": kind,
+            "messaging.operation.name": "send",
+            "messaging.operation.type": "send",
+            "messaging.message.id": held.id,
+            "omni.piece": index + 1,
+            "omni.pieces": held.pieces,
+        }
+        with tracing.goes_on(f"send {kind}", "client", attributes=about) as span:
+            try:
+                accepted = await adapter.send(route.channel, held, index, piece)
+                outcome = "accepted"
+                return accepted
+            except RefusedError as refused:
+                outcome = "unclear" if refused.is_unclear else refused.action.value
+                span.fail(outcome)
+                raise
+            finally:
+                PROVIDER_SECONDS.labels(kind, outcome).observe(time.perf_counter() - started, tracing.exemplar())
 
     async def _accepted(
         self, attempt: _Attempt, route: Route, index: int, accepted: Accepted, pieces: int
@@ -314,7 +328,7 @@ class Sender:
             return None
         kind = route.channel.kind
         DELIVERIES.labels(kind, record.origin, "sent").inc()
-        DELIVERY_SECONDS.labels(kind).observe(max(0.0, now - record.created_at))
+        DELIVERY_SECONDS.labels(kind).observe(max(0.0, now - record.created_at), tracing.exemplar())
         return record
 
     async def _refused(

@@ -33,6 +33,7 @@ from omni.model.inbound import (
 )
 from omni.model.queues import commands, commands_for, inbound, inbound_for
 from omni.store.base import CallFilter, StoreUnavailableError
+from omni.telemetry import tracing
 from sessions.actor import Conversation
 from sessions.contacts import Contacts, heeded
 from sessions.mail import Kept, Mail, Parcel
@@ -164,7 +165,8 @@ class SessionWorker:
         while lane:
             item = lane[0]
             try:
-                await self._route(item)
+                with tracing.Within(item.parcel.received.trace):
+                    await self._route(item)
             except (StoreUnavailableError, BusUnavailableError) as error:
                 log.warning("an input waits for its engine: %s", error)
                 await self._world.sleep(min(3.0, 0.1 * 2**waits))

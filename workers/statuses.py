@@ -17,6 +17,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from omni.bus.base import Bus, BusUnavailableError, Consumer, Outgoing, Received
+from omni.bus.traced import process
 from omni.model.delivery import (
     RANK,
     Delivery,
@@ -32,6 +33,7 @@ from omni.model.delivery import (
 from omni.model.queues import STATUSES as STATUS_QUEUE
 from omni.model.queues import outbound_for
 from omni.store.base import Change, Store, StoreUnavailableError
+from omni.telemetry import tracing
 from omni.telemetry.metrics import STATUSES
 from workers.clock import Clock, SystemClock
 from workers.news import Tell, news_of, nobody_listens
@@ -146,10 +148,11 @@ class StatusWorker:
     async def _settle(self, taken: Sequence[tuple[Received, tuple[StatusUpdate, ...]]]) -> None:
         """Apply a batch and settle its messages; when it cannot be applied as a whole, each message for itself."""
         try:
-            await self._apply_surely(
-                [update for _, updates in taken for update in updates],
-                is_redelivered=any(received.is_redelivered for received, _ in taken),
-            )
+            with process(taken[-1][0], [received for received, _ in taken[:-1]]):
+                await self._apply_surely(
+                    [update for _, updates in taken for update in updates],
+                    is_redelivered=any(received.is_redelivered for received, _ in taken),
+                )
         except (StoreUnavailableError, BusUnavailableError):  # we are stopping, and the engine is away
             for received, _ in taken:
                 received.release()
@@ -197,6 +200,8 @@ class StatusWorker:
                 continue
             for update, _ in one.updates:
                 STATUSES.labels(_kind(update), update.state or "other").inc()
+                if record.trace is not None and one.is_changed:
+                    _tell_trace(record.trace, update)
             if one.is_changed or is_redelivered:
                 messages.extend(self._consequences(record, one))
         if messages:
@@ -299,6 +304,24 @@ class StatusWorker:
             self._park(_Parked(one.update, one.since, one.looks + 1) for one in due if id(one.update) in still)
             if not self._parked:
                 self._has_parked.clear()
+
+
+def _tell_trace(trace: str, update: StatusUpdate) -> None:
+    """A late span in the trace of the turn, linked to the provider's own request, which began a trace of its own."""
+    kind = _kind(update)
+    here = tracing.here()
+    span = tracing.begin(
+        f"status {update.state or 'other'}",
+        parent=trace,
+        attributes={
+            "messaging.system": kind,
+            "omni.status": update.state or "other",
+            "omni.status.at": update.at,
+            "error.type": update.error.code if update.error is not None else None,
+        },
+        links=[here] if here is not None else [],
+    )
+    span.end()
 
 
 def _kind(update: StatusUpdate) -> str:

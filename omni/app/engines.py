@@ -12,6 +12,7 @@ from omni.bus.base import Bus
 from omni.settings import Settings, SettingsError
 from omni.sqlite import SqliteFile
 from omni.store.base import Store
+from omni.telemetry import tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,10 @@ async def engines(settings: Settings, *, serves: bool = False) -> AsyncIterator[
 
             assert isinstance(bus, SqliteBus)
             bus.reserve()
+        if tracing.is_on():
+            from omni.bus.traced import TracedBus
+
+            bus = TracedBus(bus, "rabbitmq" if settings.bus_url else "omni_sqlite")
         yield Engines(bus, store, blobs)
 
 

@@ -22,6 +22,7 @@ from omni.app.gateway import Directories, open_gateway
 from omni.app.links import open_sealer
 from omni.app.listening import listen
 from omni.app.process import Process, open_process
+from omni.app.requests import tell_of_requests
 from omni.app.sms import require_sms
 from omni.app.speech import Speech
 from omni.app.voice import VoiceRole
@@ -31,7 +32,9 @@ from omni.model.agent import Agent
 from omni.model.ids import new_id
 from omni.model.queues import every_queue
 from omni.settings import Role, Settings, SettingsError
+from omni.telemetry import tracing
 from omni.telemetry.lateness import Lateness
+from omni.telemetry.otel import traces
 from sessions.world import World
 from workers.session import SessionWorker
 
@@ -107,6 +110,7 @@ class Server:
         """Open the engines and start the roles. Raises SettingsError, and what an unreachable engine raises; then
         nothing is left running."""
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(traces(self._role))
             process = await open_process(stack, self._settings, self._learn, self._public_url)
             try:
                 if self._has("delivery"):
@@ -200,7 +204,7 @@ class Server:
 
     async def _start_http(self, process: Process, stack: AsyncExitStack) -> None:
         opened, book = process.engines, process.book
-        app = web.Application()
+        app = web.Application(middlewares=[tell_of_requests] if tracing.is_on() else [])
         queues = [queue.name for queue in every_queue(process.served)]
         self._health = Health(opened.bus, opened.store, opened.blobs, queues)
         app.add_routes(self._health.routes())

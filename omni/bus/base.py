@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from omni.model.queues import Queue
+from omni.telemetry import tracing
 
 MAX_ATTEMPTS = 5
 """After so many counted failures a message becomes a dead letter."""
@@ -42,11 +43,13 @@ class BusFullError(BusUnavailableError):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to publish; `id` finds it again in logs and among dead letters."""
+    """A message to publish; `id` finds it again in logs and among dead letters. `trace` is the `traceparent` of the
+    work that publishes it, where traces are told."""
 
     queue: str
     body: bytes
     id: str
+    trace: str | None = field(default_factory=tracing.here, compare=False)
 
 
 class Received(Protocol):
@@ -61,6 +64,10 @@ class Received(Protocol):
     def queue(self) -> str: ...
     @property
     def body(self) -> bytes: ...
+    @property
+    def trace(self) -> str | None:
+        """The `traceparent` that it was published with."""
+
     @property
     def attempt(self) -> int:
         """1 for the first counted attempt."""

@@ -19,6 +19,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "kick": ("omni.cli.kick", "Disconnect the program of an agent."),
     "dial": ("omni.cli.dial", "Have an agent call somebody."),
     "calls": ("omni.cli.calls", "Conversations: list, show, and a live log in the terminal."),
+    "top": ("omni.cli.top.verb", "How a server is doing, live: conversations, queues, waiting times, engines."),
     "keys": ("omni.cli.keys", "API keys: create, list and revoke what programs show to omni."),
     "operators": ("omni.cli.operators", "Who may sign in to the inbox: add, list, reset and disable people."),
     "pause": ("omni.cli.takeover", "Silence the bot for a call, a person or an agent."),

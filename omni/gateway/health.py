@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from aiohttp import hdrs, web
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from omni.blobs.base import BlobError, Blobs
 from omni.bus.base import Bus, BusError
@@ -48,7 +48,8 @@ class Health:
             return web.json_response({"status": "not ready", "problems": problems}, status=503)
         return web.json_response({"status": "ready"})
 
-    async def metrics(self, _: web.Request) -> web.Response:
+    async def metrics(self, request: web.Request) -> web.Response:
+        """Prometheus' text; to who asks for it OpenMetrics, which has the trace ids of single observations in it."""
         problems = await self._problems()
         for name in ENGINES:
             metrics.ENGINE_UP.labels(name).set(name not in problems)
@@ -56,7 +57,14 @@ class Health:
             metrics.DEAD_LETTERS.labels(queue)  # there from the start, so that the first one is a rise
             if "bus" not in problems:
                 await self._look_at(queue)
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        if "application/openmetrics-text" in request.headers.get(hdrs.ACCEPT, ""):
+            from prometheus_client.openmetrics import exposition as openmetrics
+
+            body = openmetrics.generate_latest(REGISTRY)  # type: ignore[no-untyped-call]
+            kind = openmetrics.CONTENT_TYPE_LATEST
+        else:
+            body, kind = generate_latest(), CONTENT_TYPE_LATEST
+        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: kind})
 
     async def _look_at(self, queue: str) -> None:
         try:

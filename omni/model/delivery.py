@@ -104,6 +104,9 @@ class Delivery(Value):
     error: DeliveryError | None = None
     updated_at: float = 0
     version: int = 0
+    trace: str | None = None
+    """The `traceparent` of the work that sent it, where traces are told: what the provider reports later belongs there.
+    """
 
     @property
     def is_settled(self) -> bool:

@@ -14,6 +14,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal, TextIO
 
+from omni.telemetry import tracing
+from omni.telemetry.repeats import Repeats
+
 ABOUT: Final = ("call", "agent", "delivery", "conversation")
 """Fields of a record that say what it is about, in the order they are shown."""
 
@@ -33,6 +36,7 @@ _NOISY: Final = (
     "aiohttp",
     "urllib3",
     "faster_whisper",
+    "opentelemetry",
 )
 
 HIDDEN: Final = "…"
@@ -96,6 +100,10 @@ def _about(record: logging.LogRecord) -> dict[str, str]:
         value = getattr(record, field, None)
         if value is not None:
             found[field] = one_line(without_secrets(str(value)), MAX_FIELD)
+    if (left_out := getattr(record, "left_out", None)) is not None:
+        found["left_out"] = str(left_out)  # so many lines like it (`Repeats`)
+    if (trace := tracing.trace_id()) is not None:
+        found["trace_id"] = trace
     return found
 
 
@@ -108,7 +116,7 @@ def _message(record: logging.LogRecord) -> str:
 
 
 class JsonLines(logging.Formatter):
-    """`{"time", "level", "logger", "message", "call"?, "agent"?, "delivery"?, "conversation"?, "error"?}`."""
+    """`{"time", "level", "logger", "message", …, "trace_id"?, "error"?}`, and of ABOUT what the line is about."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, str] = {
@@ -166,10 +174,11 @@ def configure(
 ) -> None:
     """Send the process's log to `stream` (stderr), replacing what was configured before.
 
-    Libraries are heard from `warning` on, whatever the level.
+    Libraries are heard from `warning` on, whatever the level. Warnings that repeat are told some times a minute.
     """
     out = stream or sys.stderr
     handler = logging.StreamHandler(out)
+    handler.addFilter(Repeats())
     handler.setFormatter(JsonLines() if format == "json" else Pretty(colour=out.isatty()))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)

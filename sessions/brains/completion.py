@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -35,12 +35,16 @@ _NOT_A_STREAM: Final = ("text/html", "application/json", "application/xml", "ima
 class Completion:
     """A finished answer. `finish_reason` in the API's words: stop, tool_calls, length, content_filter, …
 
-    Ids of tool calls are the server's: some leave them out, or count from zero in every answer.
+    Ids of tool calls are the server's: some leave them out, or count from zero in every answer. `model` and the tokens
+    are what the server says of them, if it does.
     """
 
     text: str
     tool_calls: tuple[ToolCall, ...]
     finish_reason: str
+    model: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
 
 
 def connect(endpoint: Endpoint) -> openai.AsyncOpenAI:
@@ -53,7 +57,13 @@ def connect(endpoint: Endpoint) -> openai.AsyncOpenAI:
 
 
 async def complete(
-    client: openai.AsyncOpenAI, endpoint: Endpoint, request: dict[str, Any], *, first_token: float, total: float
+    client: openai.AsyncOpenAI,
+    endpoint: Endpoint,
+    request: dict[str, Any],
+    *,
+    first_token: float,
+    total: float,
+    headers: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[str | Completion, None]:
     """Yields text as it comes, and at last the whole Completion. Raises AttemptError.
 
@@ -65,7 +75,7 @@ async def complete(
         async with asyncio.timeout_at(clock.deadline):
             # `extra_body` replaces `messages`; given as an argument the package would walk through all of them.
             response = await client.chat.completions.with_streaming_response.create(
-                model=endpoint.model, stream=True, extra_body=request, messages=[]
+                model=endpoint.model, stream=True, extra_body=request, messages=[], extra_headers=headers
             ).__aenter__()
     except TimeoutError as error:
         raise clock.too_slow() from error
@@ -182,6 +192,8 @@ class _Draft:
     def __init__(self) -> None:
         self.is_begun = False
         self.finish_reason: str | None = None
+        self._model: str | None = None
+        self._tokens: tuple[int | None, int | None] = (None, None)
         self._text: list[str] = []
         self._calls: dict[int, _CallDraft] = {}
         self._size = 0
@@ -201,6 +213,7 @@ class _Draft:
             raise AttemptError(
                 f"reported an error: {endpoint.hide_key(str(why))[:200]}", reason="server", may_retry=True
             )
+        self._note(chunk)
         choices = chunk.get("choices")
         if not choices:  # a chunk of usage or of content filters
             return None
@@ -224,6 +237,14 @@ class _Draft:
         self._grow(text)
         self._text.append(text)
         return text
+
+    def _note(self, chunk: dict[str, Any]) -> None:
+        """What a server says of itself is not worth an error when it is odd."""
+        if self._model is None and isinstance(model := chunk.get("model"), str):
+            self._model = model[:200]
+        if isinstance(usage := chunk.get("usage"), dict):
+            read, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
+            self._tokens = (read if isinstance(read, int) else None, written if isinstance(written, int) else None)
 
     def _take_calls(self, deltas: object) -> None:
         if not isinstance(deltas, list):
@@ -265,7 +286,7 @@ class _Draft:
             raise AttemptError("broke off in the middle of its answer", reason="cut", may_retry=True)
         calls = (self._calls[place] for place in sorted(self._calls))
         made = tuple(ToolCall(id=call.id, name=call.name, arguments="".join(call.arguments)) for call in calls)
-        return Completion("".join(self._text), made, self.finish_reason)
+        return Completion("".join(self._text), made, self.finish_reason, self._model, *self._tokens)
 
 
 def _garbage(what: str) -> AttemptError:

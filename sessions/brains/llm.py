@@ -20,6 +20,7 @@ from pydantic import JsonValue
 
 from omni.model.agent import Agent
 from omni.telemetry.metrics import BRAIN_ERRORS
+from sessions.brains.asking import Asking
 from sessions.brains.base import (
     BrainError,
     Break,
@@ -155,11 +156,26 @@ class LlmBrain:
         client = await self._client(endpoint)
         from sessions.brains.completion import complete  # loaded by now
 
-        async with aclosing(
-            complete(client, endpoint, request, first_token=agent.llm.first_token_timeout, total=agent.llm.timeout)
-        ) as parts:
-            async for part in parts:
-                yield part
+        asking = Asking(endpoint)
+        try:
+            async with aclosing(
+                complete(
+                    client,
+                    endpoint,
+                    request,
+                    first_token=agent.llm.first_token_timeout,
+                    total=agent.llm.timeout,
+                    headers=asking.headers,
+                )
+            ) as parts:
+                async for part in parts:
+                    asking.heard(part)
+                    yield part
+        except AttemptError as error:
+            asking.span.fail(error.reason)
+            raise
+        finally:
+            asking.span.end()
 
     async def _client(self, endpoint: Endpoint) -> openai.AsyncOpenAI:
         key = (endpoint.base_url, endpoint.api_key.get_secret_value() if endpoint.api_key else "")

@@ -765,3 +765,20 @@ async def test_what_a_killed_consumer_held_comes_again_and_is_flagged(engine: En
     messages = await (await mailbox_on(await open_bus())).take(10)
     assert ids(messages) == numbered(10)
     assert all(message.is_redelivered and message.attempt == 1 for message in messages)
+
+
+# --- traces -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_message_brings_its_trace_along_however_often_it_comes(bus: Bus) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    box = Mailbox()
+    await bus.publish([Outgoing("work", b"with", "1", trace), Outgoing("work", b"without", "2")])
+    await bus.consume(WORK, box, prefetch=10)
+    first, second = await box.next(), await box.next()
+    assert (first.trace, second.trace) == (trace, None)
+    first.nack("not now", delay=0.01)
+    again = await box.next()
+    assert (again.body, again.trace) == (b"with", trace)
+    again.release()
+    assert (await box.next()).trace == trace

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sqlite3
 
 from omni.bus.base import Outgoing
@@ -13,7 +14,7 @@ from omni.bus.sqlite.lanes import Lane
 
 async def test_a_message_that_comes_too_late_is_told_so_and_not_left_behind() -> None:
     with sqlite3.connect(":memory:") as db:
-        for statement in statements.MIGRATIONS[0]:
+        for statement in itertools.chain.from_iterable(statements.MIGRATIONS):
             db.execute(statement)
         lane = Lane(1, "work", is_exclusive=True, inherited=None)
         flush = Flush(lambda flush, error: None)

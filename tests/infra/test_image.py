@@ -51,7 +51,7 @@ def test_the_extras_that_are_named_exist() -> None:
     assert len(named) >= 3
     for extras in named:
         assert set(extras.split(",")) <= PROJECT["project"]["optional-dependencies"].keys()
-    assert _words("ARG", STAGES[0]) == ["EXTRAS=server,oidc"]
+    assert _words("ARG", STAGES[0]) == ["EXTRAS=server,oidc,otel"]
 
 
 def test_nothing_is_built_and_nobody_is_root_in_the_last_stage() -> None:

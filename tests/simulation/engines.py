@@ -433,6 +433,7 @@ class SimReceived:
         self.body = row.body
         self.attempt = row.attempts + 1
         self.is_redelivered = row.is_redelivered
+        self.trace: str | None = None
 
     def _out_of_hand(self) -> bool:
         self._consumer.process.check()

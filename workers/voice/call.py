@@ -47,6 +47,7 @@ from workers.voice.services import Services
 from workers.voice.sides import Sides
 from workers.voice.talking import Talking
 from workers.voice.tasks import Tasks
+from workers.voice.traced import TurnTraces
 from workers.voice.turning import Turning
 from workers.voice.turns.words import Deafened
 from workers.voice.wiring import wire
@@ -80,6 +81,7 @@ class VoiceCall:
         self.leg: Leg | None = None
         self.sound = Sound()
         self.times = TurnTimes(services.pacer.ms)
+        self.traces = TurnTraces(services.pacer.ms, services.world.clock, self.id, place.transport)
         self._following = Following(self)
         self.conversation = Conversation(services.world, place, voice=self._following)
         self.log = CallLog(self.id, self.conversation)
@@ -236,6 +238,7 @@ class VoiceCall:
         if self.leg is None and not self.came.is_ringing:
             self.ended.set()  # it never began
         self.ringing.end()
+        self.traces.over("the call is over")
         self.early.let_go()
         sides = None
         if self._line is not None and self.leg is not None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from workers.voice.traced import Stage
+
 KEPT = 1_000
 """Turns of a call whose times are kept."""
 
@@ -29,6 +31,7 @@ class TurnTimes:
         self._turns: dict[int, _Times] = {}
         self._asked: float | None = None
         self._asr: list[float] = []
+        self._recognised: tuple[float, float] | None = None
         self._early: dict[int, float] = {}
 
     def asked(self) -> None:
@@ -36,6 +39,8 @@ class TurnTimes:
         self._asked = self._now()
 
     def recognised(self) -> None:
+        if self._asked is not None:
+            self._recognised = (self._asked, self._now())
         if self._asked is not None and len(self._asr) < KEPT:
             self._asr.append((self._now() - self._asked) / 1000)
 
@@ -81,6 +86,24 @@ class TurnTimes:
         if times.heard is not None:
             found["e2e"] = times.heard - times.voice_ended
         return {name: round(ms / 1000, 4) for name, ms in found.items()}
+
+    def stages(self, turn: int) -> list[Stage]:
+        """Where the time of a turn went whose answer is being heard."""
+        times = self._turns.get(turn)
+        if times is None:
+            return []
+        found = []
+        if self._recognised is not None and self._recognised[1] >= times.voice_ended:
+            found.append(Stage("recognise", *self._recognised))
+        found.append(Stage("end of turn", times.voice_ended, times.turn_ended))
+        if times.words is not None:
+            sure = max(times.words, times.turn_ended)
+            found.append(Stage("first words", min(times.words, times.turn_ended), times.words))
+            if times.sound is not None:
+                found.append(Stage("first sound", min(sure, times.sound), times.sound))
+        if times.sound is not None and times.heard is not None:
+            found.append(Stage("first audio out", times.sound, times.heard))
+        return found
 
     def summary(self) -> dict[str, JsonValue]:
         """Percentiles over the turns of the call."""

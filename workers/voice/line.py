@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from channels.audio import Ear, Leg
 from omni.model.entry import Fact
-from omni.telemetry import metrics
+from omni.telemetry import metrics, tracing
 from workers.voice.clock import CallClock
 from workers.voice.filling import Filling
 from workers.voice.obeying import Obeying
@@ -146,7 +146,9 @@ class Line:
         if turn is not None:
             waited = call.times.first_heard(turn)
             if waited is not None:
-                metrics.VOICE_RESPONSE_SECONDS.observe(waited)
+                with call.traces.within(turn):
+                    metrics.VOICE_RESPONSE_SECONDS.observe(waited, tracing.exemplar())
+                call.traces.heard(turn, call.times.stages(turn))
         call.talking.happens(BotBegan(call.at(), message, turn))
 
     def first_sound(self, message: str, turn: int | None) -> None:

@@ -26,6 +26,7 @@ from workers.voice.log import CallLog
 from workers.voice.mouth import TurnMouth
 from workers.voice.services import Services
 from workers.voice.talking import Talking
+from workers.voice.traced import TurnTraces
 
 
 class Answers(Protocol):
@@ -53,6 +54,7 @@ class OnCall(Protocol):
     conversation: Conversation
     log: CallLog
     times: TurnTimes
+    traces: TurnTraces
     early: EarlyReplies
     sound: Sound
     waits: bool

@@ -60,7 +60,10 @@ class Turning:
             case turns.Resumed():
                 call.signal(signals.TurnResumed(turn=action.turn, at=now()))
             case turns.EndTurn():
-                self._end_turn(action)
+                call.times.turn_ended(action.turn, action.latency_ms)
+                call.traces.begin(action.turn, action.latency_ms)
+                with call.traces.within(action.turn):
+                    self._end_turn(action)
             case turns.Continue():
                 self._continue(action)
             case turns.Nothing():
@@ -96,7 +99,9 @@ class Turning:
             )
         )
         call.early.expect(eager.message)
-        self._think(eager.turn, eager.message, text, self._replaces)
+        call.traces.begin(eager.turn, eager.latency_ms)
+        with call.traces.within(eager.turn):
+            self._think(eager.turn, eager.message, text, self._replaces)
 
     def _think(self, turn: int, message: str, text: str, replaces: str | None) -> None:
         """Let the brain begin, unless it is a program's, must be silent, or has to greet first."""
@@ -110,7 +115,6 @@ class Turning:
 
     def _end_turn(self, end: turns.EndTurn) -> None:
         call = self._call
-        call.times.turn_ended(end.turn, end.latency_ms)
         self._told, self._replaces = end.message, None
         text = call.answers.redacted(end.text)
         if call.waits:
@@ -163,6 +167,7 @@ class Turning:
         call = self._call
         if on.was == self._told:
             self._replaces = on.was
+        call.traces.over("continued")
         call.brain.drop("the caller goes on", turn=on.turn)
         call.brain.cut("the caller goes on", on.turn)
         call.early.let_go()
@@ -176,6 +181,7 @@ class Turning:
         call = self._call
         call.early.let_go()
         self._replaces = None
+        call.traces.over("nothing was said")
         call.brain.drop("nothing was said")
         for mouth in call.mouths:
             if not mouth.is_released:

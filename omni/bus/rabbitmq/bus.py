@@ -81,7 +81,10 @@ class RabbitBus:
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         await self._publisher.publish(
-            [to_queue(self._topology, message.queue, message.body, message.id) for message in messages]
+            [
+                to_queue(self._topology, message.queue, message.body, message.id, trace=message.trace)
+                for message in messages
+            ]
         )
 
     async def consume(self, queue: Queue, take: Take, *, prefetch: int) -> Consumer:

@@ -19,6 +19,7 @@ from omni.bus.rabbitmq.link import ANSWER_TIMEOUT, GONE, PROBE_EVERY, Link, open
 from omni.bus.rabbitmq.parcel import Parcel
 from omni.bus.rabbitmq.topology import Topology
 from omni.model.queues import Queue
+from omni.telemetry import tracing
 from omni.telemetry.metrics import DEAD_LETTERS
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,8 @@ class RabbitReceived:
     """One delivery. It belongs to the channel it came on: once that is gone, settling does nothing, since the
     broker has already decided to deliver the message again."""
 
-    __slots__ = ("_consumer", "_hand", "_is_settled", "_returns", "_tag", "attempt", "body", "id", "is_redelivered")
+    __slots__ = ("_consumer", "_hand", "_is_settled", "_returns", "_tag", "attempt", "body", "id", "is_redelivered",
+                 "trace")  # fmt: skip
 
     def __init__(self, consumer: RabbitConsumer, hand: Hand, tag: int, message: DeliveredMessage) -> None:
         headers = parcels.headers_of(message)
@@ -41,10 +43,12 @@ class RabbitReceived:
         self._is_settled = False
         self.id = message.header.properties.correlation_id or ""
         self.body = message.body
+        self.trace: str | None = None
         failed, is_seen, self._returns = 0, bool(message.delivery.redelivered), 0  # type: ignore[union-attr]
         if headers:
             failed = int(headers.get(parcels.FAILED, 0))
             self._returns = int(headers.get("x-delivery-count", 0))
+            self.trace = tracing.known(headers.get(tracing.HEADER))
             is_seen = is_seen or failed > 0 or parcels.SEEN in headers
         self.attempt = failed + 1
         self.is_redelivered = is_seen
@@ -79,7 +83,13 @@ class RabbitReceived:
             # The broker counts every return against the delivery limit; a copy starts its count anew, at the
             # price of its place in the queue.
             copy = parcels.to_queue(
-                self._consumer.topology, self.queue, self.body, self.id, failed=self.attempt - 1, is_seen=True
+                self._consumer.topology,
+                self.queue,
+                self.body,
+                self.id,
+                failed=self.attempt - 1,
+                is_seen=True,
+                trace=self.trace,
             )
             self._consumer.move(self._hand, self._tag, copy)
         else:
@@ -92,10 +102,12 @@ class RabbitReceived:
     def _retry(self, wait: float) -> None:
         topology = self._consumer.topology
         if wait <= 0 or self._consumer.is_passing:  # out of a delay it might find its queue gone, and stay for ever
-            again = parcels.to_queue(topology, self.queue, self.body, self.id, failed=self.attempt)
+            again = parcels.to_queue(topology, self.queue, self.body, self.id, failed=self.attempt, trace=self.trace)
         else:
             step = topology.step_for(wait)
-            again = parcels.to_delay(topology, step, self.queue, self.body, self.id, failed=self.attempt)
+            again = parcels.to_delay(
+                topology, step, self.queue, self.body, self.id, failed=self.attempt, trace=self.trace
+            )
         self._consumer.move(self._hand, self._tag, again)
 
 

@@ -13,6 +13,7 @@ from pamqp.commands import Basic
 
 from omni.bus.base import DeadLetter
 from omni.bus.rabbitmq.topology import Topology
+from omni.telemetry import tracing
 
 FAILED = "omni-failed"
 """How many attempts were counted as failed; absent for none."""
@@ -58,13 +59,29 @@ def id_of(message: DeliveredMessage) -> str:
 
 
 def to_queue(
-    topology: Topology, queue: str, body: bytes, message_id: str, *, failed: int = 0, is_seen: bool = False
+    topology: Topology,
+    queue: str,
+    body: bytes,
+    message_id: str,
+    *,
+    failed: int = 0,
+    is_seen: bool = False,
+    trace: str | None = None,
 ) -> Parcel:
-    return Parcel("", topology.queue(queue), body, message_id, queue, _attempts(failed, is_seen))
+    return Parcel("", topology.queue(queue), body, message_id, queue, _headers(failed, is_seen, trace))
 
 
-def to_delay(topology: Topology, step: int, queue: str, body: bytes, message_id: str, *, failed: int) -> Parcel:
-    return Parcel(topology.delay(step), topology.queue(queue), body, message_id, queue, _attempts(failed, False))
+def to_delay(
+    topology: Topology,
+    step: int,
+    queue: str,
+    body: bytes,
+    message_id: str,
+    *,
+    failed: int,
+    trace: str | None = None,
+) -> Parcel:
+    return Parcel(topology.delay(step), topology.queue(queue), body, message_id, queue, _headers(failed, False, trace))
 
 
 def to_dead(topology: Topology, queue: str, body: bytes, message_id: str, *, error: str, attempts: int) -> Parcel:
@@ -90,10 +107,12 @@ def dead_letter(topology: Topology, message: DeliveredMessage) -> DeadLetter:
     return DeadLetter(id_of(message), queue, message.body, error, attempts, died_at)
 
 
-def _attempts(failed: int, is_seen: bool) -> dict[str, Any]:
+def _headers(failed: int, is_seen: bool, trace: str | None) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if failed:
         headers[FAILED] = failed
     if is_seen:
         headers[SEEN] = True
+    if trace is not None:
+        headers[tracing.HEADER] = trace
     return headers

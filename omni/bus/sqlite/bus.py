@@ -250,7 +250,7 @@ class SqliteBus:
             return
         lane.here.add(row)
         lane.cursor = max(lane.cursor, row)
-        lane.ready.append(Held(self, lane, row, message.id, message.body, 0, is_redelivered=False))
+        lane.ready.append(Held(self, lane, row, message.id, message.body, 0, False, message.trace))
         lane.ready_bytes += len(message.body)
         self.wake(lane)
 
@@ -295,7 +295,8 @@ class SqliteBus:
         def job(db: sqlite3.Connection) -> bool:
             nonlocal size
             count = 0
-            for row, id_, body, failures, visible_at in db.execute(sql.PAGE, (lane.cursor, lane.last, PAGE_MESSAGES)):
+            rows = db.execute(sql.PAGE, (lane.cursor, lane.last, PAGE_MESSAGES))
+            for row, id_, body, failures, visible_at, trace in rows:
                 count += 1
                 lane.cursor = row
                 lane.newest = max(lane.newest, row)
@@ -305,7 +306,7 @@ class SqliteBus:
                         heapq.heappush(self._delayed, (self._loop.time() + visible_at - now, row, failures, lane))
                     else:
                         is_old = row <= lane.inherited or (row & sql.CLOCK) / 1e6 < self._since
-                        lane.ready.append(Held(self, lane, row, id_, body, failures, is_old))
+                        lane.ready.append(Held(self, lane, row, id_, body, failures, is_old, trace))
                         lane.ready_bytes += len(body)
                         size += len(body)
                         if size > PAGE_BYTES:
@@ -353,8 +354,8 @@ class SqliteBus:
             if found is None:
                 lane.here.discard(row)
             else:
-                id_, body = found
-                lane.put_back(Held(self, lane, row, id_, body, failures, is_redelivered=True))
+                id_, body, trace = found
+                lane.put_back(Held(self, lane, row, id_, body, failures, True, trace))
                 self.wake(lane)
         self._set_timer()
 
@@ -446,7 +447,7 @@ class SqliteBus:
 
     def release(self, held: Held) -> None:
         lane = held.lane
-        lane.put_back(Held(self, lane, held.row, held.id, held.body, held.failures, is_redelivered=True))
+        lane.put_back(Held(self, lane, held.row, held.id, held.body, held.failures, True, held.trace))
         self.wake(lane)
 
     def _persist(self, job: Callable[[sqlite3.Connection], object], then: Callable[[], None]) -> None:

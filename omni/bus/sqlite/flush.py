@@ -52,13 +52,13 @@ class Flush:
         self._close()
         clock = time.time_ns() // 1000
         self.rows = [lane.next_row(clock) for lane in self.lanes]
-        values = [(row, each.id, each.body) for row, each in zip(self.rows, self.messages, strict=True)]
+        values = [(row, each.id, each.body, each.trace) for row, each in zip(self.rows, self.messages, strict=True)]
         try:
             db.executemany(sql.PUBLISH, values)
         except sqlite3.IntegrityError:  # another process published in the same microsecond; those before are written
-            for place, (row, id_, body) in enumerate(values):
+            for place, (row, id_, body, trace) in enumerate(values):
                 if db.execute(sql.IS_WRITTEN, (row, id_)).fetchone() is None:
-                    self.rows[place] = self.lanes[place].insert(db, id_, body)
+                    self.rows[place] = self.lanes[place].insert(db, id_, body, trace)
 
     def done(self, _: None, error: Exception | None) -> None:
         self._close()  # also when it was refused before it was written

@@ -60,12 +60,12 @@ class Lane:
         self.newest = row = max(self.newest + 1, self.first | clock)
         return row
 
-    def insert(self, db: sqlite3.Connection, id_: str, body: bytes) -> int:
+    def insert(self, db: sqlite3.Connection, id_: str, body: bytes, trace: str | None = None) -> int:
         """Write a message at the queue's end; returns its row."""
         row = self.next_row(time.time_ns() // 1000)
         while True:
             try:
-                db.execute(sql.PUBLISH, (row, id_, body))
+                db.execute(sql.PUBLISH, (row, id_, body, trace))
             except sqlite3.IntegrityError:
                 row += 1  # another process published in the same microsecond
             else:
@@ -99,10 +99,18 @@ class Lane:
 class Held:
     """A message in memory: `omni.bus.base.Received` for whoever takes it."""
 
-    __slots__ = ("_bus", "_is_settled", "body", "consumer", "failures", "id", "is_redelivered", "lane", "row")
+    __slots__ = ("_bus", "_is_settled", "body", "consumer", "failures", "id", "is_redelivered", "lane", "row", "trace")
 
     def __init__(
-        self, bus: Settling, lane: Lane, row: int, id_: str, body: bytes, failures: int, is_redelivered: bool
+        self,
+        bus: Settling,
+        lane: Lane,
+        row: int,
+        id_: str,
+        body: bytes,
+        failures: int,
+        is_redelivered: bool,
+        trace: str | None = None,
     ) -> None:
         self._bus = bus
         self._is_settled = False
@@ -112,6 +120,7 @@ class Held:
         self.body = body
         self.failures = failures
         self.is_redelivered = is_redelivered
+        self.trace = trace
         self.consumer: Consumer | None = None
 
     @property

@@ -25,16 +25,17 @@ MIGRATIONS: Final = (
         "CREATE INDEX bus_dead_by_id ON bus_dead (id)",
         "CREATE INDEX bus_dead_by_queue ON bus_dead (queue)",
     ),
+    ("ALTER TABLE bus_messages ADD COLUMN trace TEXT",),
 )
 
 DECLARE: Final = """INSERT INTO bus_queues (name, is_exclusive) VALUES (?, ?)
     ON CONFLICT (name) DO UPDATE SET is_exclusive = excluded.is_exclusive"""
 QUEUES: Final = "SELECT number, name, is_exclusive FROM bus_queues"
-PUBLISH: Final = "INSERT INTO bus_messages (row, id, body) VALUES (?, ?, ?)"
+PUBLISH: Final = "INSERT INTO bus_messages (row, id, body, trace) VALUES (?, ?, ?, ?)"
 IS_WRITTEN: Final = "SELECT 1 FROM bus_messages WHERE row = ? AND id = ?"
-PAGE: Final = """SELECT row, id, body, failures, visible_at FROM bus_messages
+PAGE: Final = """SELECT row, id, body, failures, visible_at, trace FROM bus_messages
     WHERE row > ? AND row <= ? ORDER BY row LIMIT ?"""
-ONE: Final = "SELECT id, body FROM bus_messages WHERE row = ?"
+ONE: Final = "SELECT id, body, trace FROM bus_messages WHERE row = ?"
 ROWS: Final = "SELECT row FROM bus_messages WHERE row BETWEEN ? AND ? ORDER BY row"
 NEWEST: Final = "SELECT max(row) FROM bus_messages WHERE row BETWEEN ? AND ?"
 COUNT: Final = "SELECT count(*) FROM bus_messages WHERE row BETWEEN ? AND ?"

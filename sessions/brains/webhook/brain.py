@@ -21,6 +21,7 @@ from omni.model.ids import NewId, new_id
 from omni.outgoing.errors import OutgoingError
 from omni.outgoing.http import Answer, OutgoingHttp, host_of
 from omni.store.base import StoreError
+from omni.telemetry import tracing
 from omni.telemetry.metrics import BRAIN_ERRORS
 from sessions.brains.base import BrainError, Chunk, Say, Spoken, Turn
 from sessions.brains.webhook.acts import WRITTEN, Acts
@@ -151,7 +152,11 @@ class WebhookBrain:
         )
         headers["Accept"] = "application/x-ndjson, application/json"
         until = min(loop.time() + address.timeout_s, ends)
+        span = _asking(address)
+        if span.traceparent is not None:
+            headers[tracing.HEADER] = span.traceparent
         async with AsyncExitStack() as stack:
+            stack.callback(_asked, span, outcome)
             try:
                 async with asyncio.timeout_at(until):
                     answer = await stack.enter_async_context(
@@ -209,6 +214,18 @@ class WebhookBrain:
 
     async def close(self) -> None:
         """The connections are the client's, which closes itself."""
+
+
+def _asking(address: Address) -> tracing.Span:
+    attributes = {"http.request.method": "POST", "server.address": host_of(address.url)}
+    return tracing.goes_on("POST", "client", attributes=attributes)
+
+
+def _asked(span: tracing.Span, outcome: _Outcome) -> None:
+    span.put("http.response.status_code", outcome.status)
+    if outcome.error is not None:
+        span.fail(outcome.reason)
+    span.end()
 
 
 def _refusal(answer: Answer) -> str:

@@ -1,0 +1,1 @@
+"""`omni top`: how a server is doing, now."""
