@@ -206,6 +206,8 @@ class Peer:
     def send(self, text: str) -> None:
         """An event for the page, in order; it waits for the data channel."""
         channel = self._channel
+        if self._is_over:
+            return
         if channel is None or channel.readyState != "open":
             self._unsent.append(text)
         elif channel.bufferedAmount < BACKLOG:
@@ -247,8 +249,17 @@ class Peer:
             self._owner.told(self, message)
 
 
+async def _nothing() -> None: ...
+
+
 async def closed(connection: aiortc.RTCPeerConnection) -> None:
-    """Close it, also while it connects: aioice then begins to ask for consent all the same, for ever."""
+    """Close it, also while it connects: aioice then begins to ask for consent all the same, for ever. What was sent
+    just now is on its way first, and nothing is sent after it: a timer of aiortc's that has run out meanwhile would do
+    so in a task, which breaks on a connection that is shut."""
+    await asyncio.sleep(0)
+    channels: Any = connection.sctp
+    if channels is not None:
+        channels._transmit = _nothing
     transports: list[Any] = [one.receiver.transport.transport for one in connection.getTransceivers()]
     await connection.close()
     for transport in transports:

@@ -45,6 +45,7 @@ class TrunkShown(Shown):
     numbers: list[str]
     srtp: Literal["off", "optional", "required"]
     transfers: Literal["all", "sip", "none"]
+    refer: bool
     max_calls: int
     invites_per_minute: int
     options_per_minute: int
