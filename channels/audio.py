@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from omni.model.base import DEFAULT_ORG
 from omni.model.channel import Channel
-from omni.model.inbound import AnyInput, CallOffered, CallSignal, SeatOffered
+from omni.model.inbound import AnyInput, CallOffered, CallProgress, CallSignal, SeatOffered
 
 FRAME_MS: Final = 20
 
@@ -173,3 +173,25 @@ class Switchboard(Protocol):
 
     def dismiss(self, token: str) -> None:
         """The sound of a call that was admitted under `token` will not come."""
+
+
+def progress(
+    call: str, org: str, number: int, status: str, at: float, code: str | None = None, detail: str | None = None
+) -> CallProgress:
+    """What becomes of a call that a process has in hand itself: its worker finds it by its id alone. `number` counts
+    what this process tells."""
+    return CallProgress.model_validate(
+        {
+            "key": f"{call}:{number}:{status}",
+            "org": org,
+            "agent": "",
+            "channel": "",
+            "at": at,
+            "call": call,
+            "home": "",
+            "status": status,
+            "sequence": number,
+            "code": code,
+            "detail": detail,
+        }
+    )

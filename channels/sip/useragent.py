@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import time
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiosipua.message import SipRequest
 
-from channels.audio import Switchboard
+from channels.audio import Switchboard, progress
 from channels.sip.dialog import Dialog
 from channels.sip.directory import Directory
 from channels.sip.host import Reroute
@@ -20,8 +19,8 @@ from channels.sip.moving import Moving, leave
 from channels.sip.sockets import own_address
 from channels.sip.ticker import Ticker
 from channels.sip.transactions import Transactions
-from omni.model.inbound import CallProgress
 from omni.model.sip import SipTrunk
+from omni.telemetry.tasks import Tasks
 
 if TYPE_CHECKING:
     from channels.sip.call import Call
@@ -70,21 +69,14 @@ class UserAgent:
         self.requests: Requests
         self._advertised = advertised
         self._dialogs: dict[tuple[str, str], Call] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("the SIP channel", log)
         self.is_stopping = False
         self._told = 0
 
     # its life
 
     def begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("something of the SIP channel broke", exc_info=task.exception())
+        self._tasks.begin(work, name)
 
     def drain(self) -> None:
         """No new calls."""
@@ -94,12 +86,7 @@ class UserAgent:
         self.drain()
         for call in list(self.calls.values()):
             call.hang_up("hangup")
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=BYE_SECONDS * self.scale)
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks))
+        await self._tasks.finish(BYE_SECONDS * self.scale)
         for call in list(self.calls.values()):
             call.over("lost")
         self.transactions.close()
@@ -143,23 +130,7 @@ class UserAgent:
 
     def tell(self, call: str, org: str, status: str, code: str | None = None, detail: str | None = None) -> None:
         self._told += 1
-        self.switchboard.tell(
-            CallProgress.model_validate(
-                {
-                    "key": f"{call}:{self._told}:{status}",
-                    "org": org,
-                    "agent": "",
-                    "channel": "",
-                    "at": self.clock(),
-                    "call": call,
-                    "home": "",
-                    "status": status,
-                    "sequence": self._told,
-                    "code": code,
-                    "detail": detail,
-                }
-            )
-        )
+        self.switchboard.tell(progress(call, org, self._told, status, self.clock(), code, detail))
 
     def sound_address(self, trunk: SipTrunk, towards: str) -> str:
         """Where their sound is to come to."""

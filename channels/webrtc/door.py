@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import aiortc
@@ -17,6 +17,7 @@ from channels.webrtc.news import News
 from omni.live.hub import Hub
 from omni.model.behaviour import Overrides
 from omni.model.inbound import CallOffered, CallSignal, SeatOffered
+from omni.telemetry.tasks import Tasks
 
 log = logging.getLogger("omni.webrtc")
 
@@ -41,9 +42,9 @@ class WebRtcDoor:
     ) -> None:
         self._news = News(hub)
         self._lines: dict[str, Line] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("a browser call", log)
         servers = [aiortc.RTCIceServer(urls=url) for url in stun]
-        self._gear = Gear(switchboard, overrides_of, servers, self._begin)
+        self._gear = Gear(switchboard, overrides_of, servers, self._tasks.begin)
         self._watch: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -123,13 +124,3 @@ class WebRtcDoor:
             return
         self._lines.pop(offered.call, None)
         await self._news.end(offered.org, offered.agent, offered.call)
-
-    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("something of a browser call broke", exc_info=task.exception())

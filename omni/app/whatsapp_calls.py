@@ -26,6 +26,7 @@ from omni.model.ids import new_id
 from omni.model.inbound import Ask, CallOffered, CallProgress, CallSignal, pack
 from omni.model.queues import VOICE, claim_of, end_of, voice_home
 from omni.store.base import Store, StoreError
+from omni.telemetry.tasks import Tasks
 from sessions.commands import Commands
 
 log = logging.getLogger("omni.whatsapp.calls")
@@ -61,18 +62,13 @@ class WhatsAppReception:
         self._graph = graph
         self._api = CallsApi(graph)
         self._reroute = reroute
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("a WhatsApp call", log)
 
     async def open(self) -> None:
         await self._graph.open()
 
     async def close(self) -> None:
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=CLOSE_SECONDS)
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks))
+        await self._tasks.finish(CLOSE_SECONDS)
         await self._graph.close()
 
     async def take(self, news: CallNews) -> None:
@@ -103,7 +99,7 @@ class WhatsAppReception:
                 raise
             published.set_result(None)
 
-        self._begin(self._see_to(news, send), f"offer {news.call}")
+        self._tasks.begin(self._see_to(news, send), f"offer {news.call}")
         await published
 
     def _offered(self, news: CallNews, ask: Ask) -> CallOffered:
@@ -163,7 +159,7 @@ class WhatsAppReception:
     async def _tell_or_look(self, news: CallNews) -> None:
         """What is told of a call that nobody knows is dropped, after a look whether we are just placing it."""
         if not await self._told(news) and news.direction != "USER_INITIATED":
-            self._begin(self._look(news), f"look for {news.call}")
+            self._tasks.begin(self._look(news), f"look for {news.call}")
 
     async def _look(self, news: CallNews) -> None:
         try:
@@ -214,16 +210,6 @@ class WhatsAppReception:
             "call": news.call,
             "home": voice_home(worker),
         }
-
-    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("something of a WhatsApp call broke", exc_info=task.exception())
 
 
 def _refusal(answered: Answered) -> str | None:

@@ -21,6 +21,7 @@ from omni.model.contact import Contact
 from omni.model.entry import Fact
 from omni.model.inbound import AnyInput, Ask
 from omni.model.sound import Sound
+from omni.telemetry.tasks import Tasks
 from sessions.actor import Conversation
 from sessions.mail import Parcel
 from sessions.place import Place
@@ -46,7 +47,6 @@ from workers.voice.ringing import Ringing
 from workers.voice.services import Services
 from workers.voice.sides import Sides
 from workers.voice.talking import Talking
-from workers.voice.tasks import Tasks
 from workers.voice.traced import TurnTraces
 from workers.voice.turning import Turning
 from workers.voice.turns.words import Deafened
@@ -99,7 +99,7 @@ class VoiceCall:
         self._contact = contact
         self._clock = CallClock(services.pacer.ms)
         self._line: Line | None = None
-        self._tasks = Tasks(f"the call {self.id}")
+        self._tasks = Tasks(f"the call {self.id}", log)
         self._ending: str | None = None
         self._winding_up: asyncio.Task[None] | None = None
         if came.is_ringing:

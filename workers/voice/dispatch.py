@@ -21,6 +21,7 @@ from omni.model.inbound import (
     Wake,
     unpack,
 )
+from omni.telemetry.tasks import Tasks
 from sessions.actor import Conversation
 from sessions.asks import NO_SUCH_CALL
 from sessions.mail import Kept, Mail, Parcel
@@ -30,7 +31,6 @@ from workers.voice.asks import answer
 from workers.voice.inhand import CallsInHand
 from workers.voice.placing import Placing
 from workers.voice.taking import Taking
-from workers.voice.tasks import Tasks
 
 log = logging.getLogger("omni.voice")
 

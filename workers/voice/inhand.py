@@ -10,9 +10,9 @@ from omni.bus.base import BusError
 from omni.model.inbound import CallOffered, Dial
 from omni.store.base import StoreError
 from omni.telemetry import metrics
+from omni.telemetry.tasks import Tasks
 from workers.voice.call import VoiceCall
 from workers.voice.neighbours import Neighbours
-from workers.voice.tasks import Tasks
 from workers.voice.tokens import Tokens
 
 log = logging.getLogger("omni.voice")

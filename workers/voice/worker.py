@@ -13,6 +13,7 @@ from omni.bus.base import BusError, Consumer
 from omni.model.inbound import AnyInput, CallOffered, ToCall
 from omni.model.queues import VOICE, voice_of
 from omni.store.base import StoreError
+from omni.telemetry.tasks import Tasks
 from workers.voice.call import VoiceCall
 from workers.voice.dispatch import Dispatch
 from workers.voice.inhand import CallsInHand
@@ -22,7 +23,6 @@ from workers.voice.placing import Placing
 from workers.voice.services import Services
 from workers.voice.stt.base import SttError
 from workers.voice.taking import Elsewhere, Taking
-from workers.voice.tasks import Tasks
 from workers.voice.tidying import Tidying
 from workers.voice.tokens import Tokens
 from workers.voice.tts.base import TtsError
@@ -48,7 +48,7 @@ class VoiceWorker:
         self._world = services.world
         self.name = name
         self._max_calls = max_calls
-        self._tasks = Tasks("the voice worker")
+        self._tasks = Tasks("the voice worker", log)
         self._tokens = Tokens(self._world.clock)
         self._neighbours = Neighbours(self._world, name)
         self._hand = CallsInHand(self._neighbours, self._tokens, self._tasks, media_url, max_calls)

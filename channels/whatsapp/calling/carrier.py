@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 import aiortc
 from pydantic import JsonValue
 
-from channels.audio import CarrierError, Ear, Leg, Order, Switchboard, Transfer
+from channels.audio import CarrierError, Ear, Leg, Order, Switchboard, Transfer, progress
 from channels.base import RefusedError
 from channels.rtc.sdp import OfferError
 from channels.whatsapp.calling.api import CallsApi
@@ -22,8 +21,9 @@ from channels.whatsapp.calling.news import call_id
 from channels.whatsapp.graph import Graph
 from omni.model.call import WHATSAPP_CALL
 from omni.model.channel import Channel, WhatsAppChannel
-from omni.model.inbound import CallOffered, CallProgress, CallSignal, SeatOffered
+from omni.model.inbound import CallOffered, CallSignal, SeatOffered
 from omni.store.base import StoreError
+from omni.telemetry.tasks import Tasks
 
 log = logging.getLogger("omni.whatsapp.calls")
 
@@ -60,10 +60,10 @@ class WhatsAppCalls:
         self._graph = graph
         self._lines: dict[str, CallLine] = {}
         self._known: OrderedDict[str, None] = OrderedDict()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("a WhatsApp call", log)
         self._told = 0
         servers = [aiortc.RTCIceServer(urls=url) for url in stun]
-        self._gear = Gear(switchboard, CallsApi(graph), servers, self._begin, self._tell, time.monotonic)
+        self._gear = Gear(switchboard, CallsApi(graph), servers, self._tasks.begin, self._tell, time.monotonic)
 
     async def open(self) -> None:
         await self._graph.open()
@@ -73,12 +73,7 @@ class WhatsAppCalls:
         for line in self._lines.values():
             line.leg.end("lost")
             line.close()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=CLOSE_SECONDS)
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks))
+        await self._tasks.finish(CLOSE_SECONDS)
         self._lines.clear()
         await self._graph.close()
 
@@ -178,30 +173,7 @@ class WhatsAppCalls:
 
     def _tell(self, call: str, org: str, status: str, code: str | None, detail: str | None) -> None:
         self._told += 1
-        told = {
-            "key": f"{call}:{self._told}:{status}",
-            "org": org,
-            "agent": "",
-            "channel": "",
-            "at": time.time(),
-            "call": call,
-            "home": "",
-            "status": status,
-            "sequence": self._told,
-            "code": code,
-            "detail": detail,
-        }
-        self._board.tell(CallProgress.model_validate(told))
-
-    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("something of a WhatsApp call broke", exc_info=task.exception())
+        self._board.tell(progress(call, org, self._told, status, time.time(), code, detail))
 
 
 def _code(error: RefusedError) -> str:

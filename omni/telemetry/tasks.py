@@ -7,14 +7,13 @@ import logging
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
-log = logging.getLogger("omni.voice")
-
 
 class Tasks:
-    """`owner` as a sentence names it: "the call …"."""
+    """`owner` as a sentence names it: "the call …". What broke is told to `log`."""
 
-    def __init__(self, owner: str) -> None:
+    def __init__(self, owner: str, log: logging.Logger) -> None:
         self._owner = owner
+        self._log = log
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -33,6 +32,12 @@ class Tasks:
         task.add_done_callback(self._done)
         return task
 
+    async def finish(self, seconds: float) -> None:
+        """They may end by themselves for so long; then they are cancelled."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=seconds)
+        await self.cancel()
+
     async def cancel(self) -> None:
         """Returns when none of them runs."""
         for task in list(self._tasks):
@@ -43,4 +48,4 @@ class Tasks:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            log.error("something of %s broke", self._owner, exc_info=task.exception())
+            self._log.error("something of %s broke", self._owner, exc_info=task.exception())
